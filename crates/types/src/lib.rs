@@ -1,0 +1,16 @@
+//! The words of the house: identifiers, ARNs, units and time.
+//!
+//! Everything here is a plain value that knows how to be parsed, shown and compared, and nothing
+//! else. No crate below this one.
+
+mod arn;
+mod id;
+mod time;
+mod units;
+
+pub use arn::{Arn, Home, short_name};
+pub use id::{
+    AccountId, ClusterName, ContainerName, Family, IdError, InstanceId, Region, TaskId, Zone,
+};
+pub use time::Timestamp;
+pub use units::{Cpu, MemoryMib, Port, Protocol};
