@@ -98,6 +98,11 @@ name!(
     ContainerName, "container name", |it| word(it, 255)
 );
 name!(
+    /// A task group, such as `family:web`: what spreading counts. At most 512 bytes, so that the
+    /// default group of the longest family fits.
+    Group, "task group", |it| !it.is_empty() && it.len() <= 512
+);
+name!(
     /// An AWS account: twelve digits.
     AccountId, "account id", |it| it.len() == 12 && it.bytes().all(|b| b.is_ascii_digit())
 );

@@ -10,7 +10,7 @@ mod units;
 
 pub use arn::{Arn, Home, short_name};
 pub use id::{
-    AccountId, ClusterName, ContainerName, Family, IdError, InstanceId, Region, TaskId, Zone,
+    AccountId, ClusterName, ContainerName, Family, Group, IdError, InstanceId, Region, TaskId, Zone,
 };
 pub use time::Timestamp;
 pub use units::{Cpu, MemoryMib, Port, Protocol};

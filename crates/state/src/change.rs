@@ -1,0 +1,53 @@
+//! One step of the state.
+
+use std::sync::Arc;
+
+use types::{ClusterName, Family, InstanceId, TaskId};
+
+use crate::Table;
+use crate::record::{
+    AccessKey, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow, Revision,
+    Setting, SettingKey, Task, TaskDefinition, Token, TokenKey,
+};
+
+/// Lists the kinds of change: variant, record.
+macro_rules! changes {
+    ($($variant:ident($key:ty, $record:ident);)*) => {
+        /// One step of the state: a record put under its key, or (`None`) taken away.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Change {
+            $(
+                #[doc = concat!("A row of `", stringify!($record), "`.")]
+                $variant($key, Option<Arc<$record>>),
+            )*
+        }
+
+        $(
+            impl From<Arc<$record>> for Change {
+                fn from(record: Arc<$record>) -> Self {
+                    Self::$variant(record.key(), Some(record))
+                }
+            }
+
+            impl From<$record> for Change {
+                fn from(record: $record) -> Self {
+                    Self::from(Arc::new(record))
+                }
+            }
+        )*
+    };
+}
+
+changes! {
+    Region((), RegionRow);
+    Cluster(ClusterName, Cluster);
+    Family(Family, FamilyRow);
+    TaskDefinition(Revision, TaskDefinition);
+    ContainerInstance(InstanceId, ContainerInstance);
+    Task(TaskId, Task);
+    Token(TokenKey, Token);
+    Setting(SettingKey, Setting);
+    AccessKey(String, AccessKey);
+    JoinToken(String, JoinToken);
+    Audit(u64, Audit);
+}

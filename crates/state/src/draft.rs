@@ -1,0 +1,106 @@
+//! The state under one input.
+
+use crate::{Change, State};
+
+/// The state under one input: reads see the input's own changes, and nothing of it stays if the
+/// input is refused.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    state: &'a mut State,
+    changes: Vec<Change>,
+    undo: Vec<Change>,
+}
+
+impl<'a> Draft<'a> {
+    /// Starts an input on this state.
+    pub fn new(state: &'a mut State) -> Self {
+        Self { state, changes: Vec::new(), undo: Vec::new() }
+    }
+
+    /// The state as this input has changed it so far.
+    pub fn state(&self) -> &State {
+        self.state
+    }
+
+    /// Makes one change, visible at once to this input.
+    pub fn change(&mut self, change: Change) {
+        self.undo.push(self.state.apply(change.clone()));
+        self.changes.push(change);
+    }
+
+    /// What has changed so far, in order.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Keeps everything and gives it out for the journal.
+    pub fn keep(self) -> Vec<Change> {
+        self.changes
+    }
+
+    /// Puts the state back as it was before the input.
+    pub fn undo(&mut self) {
+        while let Some(inverse) = self.undo.pop() {
+            self.state.apply(inverse);
+        }
+        self.changes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{AccountId, ClusterName, Home, Region, Timestamp};
+
+    use super::*;
+    use crate::{Cluster, ClusterStatus};
+
+    fn cluster(name: &str) -> Cluster {
+        Cluster {
+            name: ClusterName::parse(name).expect("valid"),
+            status: ClusterStatus::Active,
+            spec: Vec::new(),
+            tags: Vec::new(),
+            created_at: Timestamp(1),
+        }
+    }
+
+    fn region() -> State {
+        State::new(Home {
+            region: Region::parse("us-east-1").expect("valid"),
+            account: AccountId::parse("123456789012").expect("valid"),
+        })
+    }
+
+    #[test]
+    fn an_undone_draft_leaves_no_trace() {
+        let mut state = region();
+        state.apply(cluster("kept").into());
+        let before = state.clone();
+
+        let mut draft = Draft::new(&mut state);
+        draft.change(cluster("new").into());
+        draft.change(Cluster { status: ClusterStatus::Inactive, ..cluster("kept") }.into());
+        assert_eq!(draft.state().clusters().len(), 2);
+        draft.undo();
+
+        assert_eq!(draft.keep(), []);
+        assert_eq!(state, before);
+        assert_eq!(state.recomputed_indexes(), *state.indexes());
+    }
+
+    #[test]
+    fn a_kept_draft_is_what_the_journal_gets() {
+        let mut state = region();
+        let mut draft = Draft::new(&mut state);
+        draft.change(cluster("new").into());
+        let changes = draft.keep();
+
+        let mut replayed = region();
+        for change in &changes {
+            let row = crate::encode(change);
+            let value = row.value.expect("a put");
+            replayed.apply(crate::decode(row.table, &value).expect("readable"));
+        }
+        assert_eq!(replayed, state);
+    }
+}

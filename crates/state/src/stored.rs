@@ -1,0 +1,75 @@
+//! How rows look in the journal: CBOR with numbered fields, which may only grow.
+
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+
+use crate::record::{
+    AccessKey, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow, Setting, Task,
+    TaskDefinition, Token,
+};
+use crate::{Change, Table};
+
+/// A change as the journal keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRow {
+    /// Which table.
+    pub table: u8,
+    /// Encoded key.
+    pub key: Vec<u8>,
+    /// Encoded record; `None` takes the row away.
+    pub value: Option<Vec<u8>>,
+}
+
+fn row<R: Table + Encode<()>>(key: &R::Key, record: Option<&Arc<R>>) -> StoredRow
+where
+    R::Key: Encode<()>,
+{
+    StoredRow { table: R::NUMBER, key: bytes(key), value: record.map(|it| bytes(it.as_ref())) }
+}
+
+fn bytes<T: Encode<()>>(value: &T) -> Vec<u8> {
+    minicbor::to_vec(value).expect("writing to memory does not fail")
+}
+
+/// The row of a change.
+pub fn encode(change: &Change) -> StoredRow {
+    match change {
+        Change::Region(key, it) => row::<RegionRow>(key, it.as_ref()),
+        Change::Cluster(key, it) => row::<Cluster>(key, it.as_ref()),
+        Change::Family(key, it) => row::<FamilyRow>(key, it.as_ref()),
+        Change::TaskDefinition(key, it) => row::<TaskDefinition>(key, it.as_ref()),
+        Change::ContainerInstance(key, it) => row::<ContainerInstance>(key, it.as_ref()),
+        Change::Task(key, it) => row::<Task>(key, it.as_ref()),
+        Change::Token(key, it) => row::<Token>(key, it.as_ref()),
+        Change::Setting(key, it) => row::<Setting>(key, it.as_ref()),
+        Change::AccessKey(key, it) => row::<AccessKey>(key, it.as_ref()),
+        Change::JoinToken(key, it) => row::<JoinToken>(key, it.as_ref()),
+        Change::Audit(key, it) => row::<Audit>(key, it.as_ref()),
+    }
+}
+
+/// The change that puts a stored row back.
+///
+/// # Errors
+///
+/// The row is of an unknown table, or damaged.
+pub fn decode(table: u8, value: &[u8]) -> Result<Change, minicbor::decode::Error> {
+    fn record<'b, R: Decode<'b, ()>>(value: &'b [u8]) -> Result<R, minicbor::decode::Error> {
+        minicbor::decode(value)
+    }
+    Ok(match table {
+        RegionRow::NUMBER => record::<RegionRow>(value)?.into(),
+        Cluster::NUMBER => record::<Cluster>(value)?.into(),
+        FamilyRow::NUMBER => record::<FamilyRow>(value)?.into(),
+        TaskDefinition::NUMBER => record::<TaskDefinition>(value)?.into(),
+        ContainerInstance::NUMBER => record::<ContainerInstance>(value)?.into(),
+        Task::NUMBER => record::<Task>(value)?.into(),
+        Token::NUMBER => record::<Token>(value)?.into(),
+        Setting::NUMBER => record::<Setting>(value)?.into(),
+        AccessKey::NUMBER => record::<AccessKey>(value)?.into(),
+        JoinToken::NUMBER => record::<JoinToken>(value)?.into(),
+        Audit::NUMBER => record::<Audit>(value)?.into(),
+        _ => return Err(minicbor::decode::Error::message("a table this version does not know")),
+    })
+}
