@@ -1,0 +1,1 @@
+//! Every decision of the house, as pure functions from values to values with their reasons.
