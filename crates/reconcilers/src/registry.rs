@@ -1,0 +1,84 @@
+//! What a reconciler is, and the list of all there are.
+
+use core::time::Duration;
+
+use state::{Change, Context, Draft, Revision, State};
+use types::{InstanceId, Timestamp};
+
+use crate::deleted_definitions::DeletedDefinitions;
+use crate::lost_instances::LostInstances;
+use crate::task_reaper::TaskReaper;
+use crate::token_expiry::TokenExpiry;
+
+/// A write carries at most so many changes of a reconciler; one with more to do asks to be called
+/// again at once. Journals bound the size of a transaction (etcd: 128 operations).
+pub(crate) const CHANGES_MAX: usize = 100;
+
+/// The thing a reconciler looks at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The region as a whole, for promises about the oldest of many.
+    Region,
+    /// One container instance.
+    Instance(InstanceId),
+    /// One task definition.
+    Definition(Revision),
+}
+
+/// What one look found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing to do until something changes.
+    Settled,
+    /// More to do at once.
+    Again,
+    /// Nothing to do before that time.
+    AgainAt(Timestamp),
+}
+
+/// A standing control loop.
+pub trait Reconciler: Send {
+    /// Its name, for operators.
+    fn name(&self) -> &'static str;
+
+    /// Everything it cares about in this state; looked at after a restart and by sweeps.
+    fn subjects(&self, state: &State) -> Vec<Subject>;
+
+    /// Which subject a change should make it look at.
+    fn woken_by(&self, change: &Change) -> Option<Subject>;
+
+    /// One look: proposes changes on the draft, says when to come back.
+    fn review(
+        &self,
+        draft: &mut Draft<'_>,
+        subject: &Subject,
+        context: &mut Context<'_>,
+    ) -> Outcome;
+}
+
+/// What operators may set about the promises kept here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a lost instance's tasks keep their state before they are given up; `None` is for
+    /// ever.
+    pub give_up_after: Option<Duration>,
+    /// How long a stopped task stays describable.
+    pub stopped_kept: Duration,
+}
+
+impl Default for Policy {
+    /// 60 seconds, and the hour that AWS keeps stopped tasks.
+    fn default() -> Self {
+        Self { give_up_after: Some(Duration::from_mins(1)), stopped_kept: Duration::from_hours(1) }
+    }
+}
+
+/// Every reconciler of the house. One that is not listed here does not run.
+pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
+    vec![
+        Box::new(DeletedDefinitions),
+        Box::new(LostInstances { give_up_after: policy.give_up_after }),
+        Box::new(TaskReaper { kept: policy.stopped_kept }),
+        Box::new(TokenExpiry),
+    ]
+}
