@@ -54,3 +54,15 @@ impl DecodeError {
         Self::Unparsable { text, expected }
     }
 }
+
+/// A number without a fraction as a whole number.
+#[expect(clippy::cast_possible_truncation, reason = "checked against the range before")]
+pub(crate) fn whole(real: f64, expected: &'static str) -> Result<i64, DecodeError> {
+    // Every f64 in this range is an i64; 2^63 itself is not.
+    let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&real);
+    if fits && real.fract() == 0.0 {
+        Ok(real as i64)
+    } else {
+        Err(DecodeError::unparsable(&real.to_string(), expected))
+    }
+}

@@ -4,13 +4,16 @@
 //! small hand-written part that the generated code stands on. See
 //! `docs/decisions/0002-schema-driven-wire.md`.
 
+pub mod cbor;
 mod document;
 mod error;
 mod open_enum;
 mod operation;
 mod schema;
 mod services;
+pub mod stored;
 mod timestamp;
+mod validate;
 mod value;
 
 pub use document::Document;
@@ -19,6 +22,7 @@ pub use operation::{Empty, Operation, OperationSchema, Protocol, Service};
 pub use schema::{Bounds, ErrorTrait, Kind, Location, Member, Schema, Structure, TimestampFormat};
 pub use services::SERVICES;
 pub use timestamp::Timestamp;
+pub use validate::{Constraint, Violation, validate, validation_message};
 pub use value::{Blob, Decoder, Encoder, Entries, Items, ReadEntry, ReadItem, Shape, Value};
 
 /// The deepest nesting that a decoder follows.

@@ -183,6 +183,17 @@ impl Schema {
         }
     }
 
+    /// The index of the first member that fits, looking at `expected` first and then at those
+    /// behind it: clients and our own encoders mostly send members in the order of the model.
+    pub fn place(&self, expected: usize, fits: impl Fn(&Member) -> bool) -> Option<usize> {
+        let members = self.members();
+        let ahead = members.get(expected..).unwrap_or_default();
+        if let Some(distance) = ahead.iter().position(&fits) {
+            return Some(expected + distance);
+        }
+        members.iter().take(expected).position(fits)
+    }
+
     /// How the structure is thrown; `None` for everything that is not an error.
     pub const fn error_trait(&self) -> Option<ErrorTrait> {
         match &self.kind {
