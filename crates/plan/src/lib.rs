@@ -1,3 +1,7 @@
 //! Every decision of the house, as pure functions from values to values with their reasons.
 
+pub mod assignments;
+pub mod liveness;
+pub mod payload;
+pub mod session;
 pub mod tasks;

@@ -1,0 +1,56 @@
+//! Who is told what: the whole of what one container instance should hold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use state::{AccessKey, ContainerInstance, Desired, State, Task, TaskDefinition};
+use types::{InstanceId, TaskId};
+
+/// Everything one instance needs to know, as of one version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assignments {
+    /// The instance.
+    pub instance: Arc<ContainerInstance>,
+    /// Its tasks that may still hold something there.
+    pub tasks: BTreeMap<TaskId, Assigned>,
+}
+
+/// One task of an instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assigned {
+    /// The task.
+    pub task: Arc<Task>,
+    /// What it runs; `None` once nobody may start it any more.
+    pub definition: Option<Arc<TaskDefinition>>,
+    /// Credentials made for it.
+    pub keys: Vec<Arc<AccessKey>>,
+}
+
+impl Assigned {
+    /// Whether the instance should run it.
+    pub fn should_run(&self) -> bool {
+        self.task.desired == Desired::Running && !self.task.is_over()
+    }
+}
+
+/// What an instance should hold; `None` if there is no such instance. O(its tasks).
+pub fn of(state: &State, instance: InstanceId) -> Option<Assignments> {
+    let row = state.container_instance(instance)?.clone();
+    let tasks = state
+        .indexes()
+        .held_on(instance)
+        .iter()
+        .filter_map(|id| state.task(*id))
+        .map(|task| (task.id, assigned(state, task)))
+        .collect();
+    Some(Assignments { instance: row, tasks })
+}
+
+fn assigned(state: &State, task: &Arc<Task>) -> Assigned {
+    let keys = state.indexes().keys_of(task.id);
+    Assigned {
+        task: task.clone(),
+        definition: state.task_definition(&task.revision).cloned(),
+        keys: keys.filter_map(|id| state.access_keys().get(id)).cloned().collect(),
+    }
+}

@@ -1,0 +1,226 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use shapes::stored;
+use state::{
+    Container, DefinitionStatus, Demand, Desired, Health, LaunchType, Revision, Status,
+    TaskDefinition,
+};
+use types::{AccountId, ClusterName, ContainerName, Family, Group, InstanceId, Region, Zone};
+use types::{TaskId, Timestamp};
+
+use super::*;
+
+pub(crate) fn home() -> Home {
+    Home {
+        region: Region::parse("us-east-1").expect("valid"),
+        account: AccountId::parse("123456789012").expect("valid"),
+    }
+}
+
+fn revision() -> Revision {
+    Revision { family: Family::parse("web").expect("valid"), number: 3 }
+}
+
+pub(crate) fn assigned(
+    spec: &ecs::RegisterTaskDefinitionRequest,
+    network: NetworkMode,
+) -> Assigned {
+    let container = Container {
+        name: ContainerName::parse("app").expect("valid"),
+        id: (0..16).collect(),
+        gpus: Vec::new(),
+        last: Status::Pending,
+        runtime_id: None,
+        exit_code: None,
+        reason: None,
+        bindings: Vec::new(),
+        image_digest: None,
+        health: Health::Unknown,
+    };
+    let task = Task {
+        id: TaskId::new(1),
+        cluster: ClusterName::parse("default").expect("valid"),
+        revision: revision(),
+        instance: InstanceId::new(9),
+        zone: Zone::parse("us-east-1a").expect("valid"),
+        group: Group::parse("family:web").expect("valid"),
+        started_by: None,
+        token: None,
+        audit: 1,
+        launch: LaunchType::Ec2,
+        demand: Demand::default(),
+        overrides: Vec::new(),
+        tags: Vec::new(),
+        desired: Desired::Running,
+        last: Status::Pending,
+        containers: vec![container],
+        stop: None,
+        created_at: Timestamp(0),
+        pull_started_at: None,
+        pull_stopped_at: None,
+        started_at: None,
+        stopping_at: None,
+        execution_stopped_at: None,
+        stopped_at: None,
+        connected_at: None,
+        version: 1,
+        interface: None,
+        released: false,
+        exec: false,
+        reference: None,
+    };
+    let definition = TaskDefinition {
+        revision: revision(),
+        status: DefinitionStatus::Active,
+        spec: stored::to_vec(spec),
+        demand: Demand::default(),
+        network,
+        requires: Vec::new(),
+        member_of: Vec::new(),
+        registered_at: Timestamp(0),
+        registered_by: String::new(),
+        deregistered_at: None,
+        delete_requested_at: None,
+        tags: Vec::new(),
+    };
+    Assigned { task: Arc::new(task), definition: Some(Arc::new(definition)), keys: Vec::new() }
+}
+
+fn app() -> ecs::ContainerDefinition {
+    ecs::ContainerDefinition {
+        name: Some("app".into()),
+        image: Some("nginx:1".into()),
+        ..Default::default()
+    }
+}
+
+fn request(container: ecs::ContainerDefinition) -> ecs::RegisterTaskDefinitionRequest {
+    ecs::RegisterTaskDefinitionRequest {
+        container_definitions: Some(vec![container]),
+        ..Default::default()
+    }
+}
+
+fn told(assigned: &Assigned) -> (acs::Task, Value, Value) {
+    let home = home();
+    let words = task(Surroundings { home: &home, region: None }, assigned).expect("tellable");
+    let docker = words.containers.as_ref().and_then(|it| it.first()?.docker_config.clone());
+    let docker = docker.expect("one container");
+    let parse = |it: Option<String>| serde_json::from_str(&it.expect("given")).expect("JSON");
+    (words, parse(docker.config), parse(docker.host_config))
+}
+
+#[test]
+fn a_plain_container_says_only_what_was_registered() {
+    let (words, config, host) = told(&assigned(&request(app()), NetworkMode::Bridge));
+    assert_eq!(config, json!({}));
+    assert_eq!(host, json!({ "NetworkMode": "bridge" }));
+    assert_eq!(
+        words.arn.as_deref(),
+        Some("arn:aws:ecs:us-east-1:123456789012:task/default/00000000000000000000000000000001")
+    );
+    let container = words.containers.expect("containers").remove(0);
+    assert_eq!(
+        container.container_arn.as_deref(),
+        Some(
+            "arn:aws:ecs:us-east-1:123456789012:container/default/\
+             00000000000000000000000000000001/00010203-0405-0607-0809-0a0b0c0d0e0f"
+        )
+    );
+    assert_eq!(container.essential, Some(true));
+}
+
+#[test]
+fn linux_parameters_and_checks_are_said_in_dockers_words() {
+    let container = ecs::ContainerDefinition {
+        memory: Some(128),
+        health_check: Some(ecs::HealthCheck {
+            command: Some(vec!["CMD".into(), "true".into()]),
+            interval: Some(5),
+            ..Default::default()
+        }),
+        ulimits: Some(vec![ecs::Ulimit {
+            name: Some("nofile".into()),
+            soft_limit: Some(10),
+            hard_limit: Some(20),
+        }]),
+        linux_parameters: Some(ecs::LinuxParameters {
+            capabilities: Some(ecs::KernelCapabilities {
+                add: Some(vec!["NET_ADMIN".into()]),
+                drop: None,
+            }),
+            init_process_enabled: Some(true),
+            shared_memory_size: Some(64),
+            max_swap: Some(32),
+            tmpfs: Some(vec![ecs::Tmpfs {
+                container_path: Some("/tmp".into()),
+                mount_options: Some(vec!["noexec".into()]),
+                size: Some(8),
+            }]),
+            ..Default::default()
+        }),
+        log_configuration: Some(ecs::LogConfiguration {
+            log_driver: Some("awslogs".into()),
+            options: Some(
+                [("awslogs-group", "g"), ("awslogs-stream-prefix", "p")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+            ),
+            secret_options: None,
+        }),
+        ..app()
+    };
+    let (_, config, host) = told(&assigned(&request(container), NetworkMode::Awsvpc));
+    assert_eq!(
+        config["Healthcheck"],
+        json!({
+            "Test": ["CMD", "true"], "Interval": 5_000_000_000_i64, "Timeout": 5_000_000_000_i64,
+            "Retries": 3, "StartPeriod": 0,
+        })
+    );
+    assert_eq!(
+        host,
+        json!({
+            "NetworkMode": "awsvpc", "Init": true, "ShmSize": 67_108_864, "MemorySwap": 167_772_160,
+            "CapAdd": ["NET_ADMIN"], "Tmpfs": { "/tmp": "noexec,size=8m" },
+            "Ulimits": [{ "Name": "nofile", "Soft": 10, "Hard": 20 }],
+            "LogConfig": { "Type": "awslogs", "Config": {
+                "awslogs-group": "g",
+                "awslogs-stream": "p/app/00000000000000000000000000000001",
+            }},
+        })
+    );
+}
+
+#[test]
+fn overrides_win_over_the_definition() {
+    let pair = |name: &str, value: &str| ecs::KeyValuePair {
+        name: Some(name.into()),
+        value: Some(value.into()),
+    };
+    let container = ecs::ContainerDefinition {
+        command: Some(vec!["old".into()]),
+        environment: Some(vec![pair("A", "1"), pair("B", "2")]),
+        ..app()
+    };
+    let mut it = assigned(&request(container), NetworkMode::Bridge);
+    let overrides = ecs::TaskOverride {
+        container_overrides: Some(vec![ecs::ContainerOverride {
+            name: Some("app".into()),
+            command: Some(vec!["new".into()]),
+            environment: Some(vec![pair("B", "3")]),
+            cpu: Some(7),
+            ..Default::default()
+        }]),
+        ..Default::default()
+    };
+    it.task = Arc::new(Task { overrides: stored::to_vec(&overrides), ..it.task.as_ref().clone() });
+    let (words, _, _) = told(&it);
+    let container = words.containers.expect("containers").remove(0);
+    assert_eq!(container.command, Some(vec!["new".into()]));
+    assert_eq!(container.cpu, Some(7));
+    let environment = container.environment.expect("environment");
+    assert_eq!(environment.get("A").map(String::as_str), Some("1"));
+    assert_eq!(environment.get("B").map(String::as_str), Some("3"));
+}
