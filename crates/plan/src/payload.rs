@@ -152,11 +152,13 @@ fn interface(around: Surroundings<'_>, row: &Task, it: &Interface) -> acs::Elast
         .iter()
         .find(|subnet| subnet.id == it.subnet)
         .map(|subnet| format!("{}/{}", dotted(subnet.base + 1), subnet.prefix));
-    let attachment = it.attachment.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     acs::ElasticNetworkInterface {
         attachment_arn: Some(format!(
-            "arn:aws:ecs:{}:{}:attachment/{}/{attachment}",
-            around.home.region, around.home.account, row.cluster
+            "arn:aws:ecs:{}:{}:attachment/{}/{}",
+            around.home.region,
+            around.home.account,
+            row.cluster,
+            types::hex(&it.attachment)
         )),
         ec2_id: Some(it.id.clone()),
         mac_address: Some(mac(&it.mac)),

@@ -196,6 +196,19 @@ random_id!(
     InstanceId, "container instance id"
 );
 
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// Sixteen bytes as a UUID shows them: `00010203-0405-0607-0809-0a0b0c0d0e0f`.
+pub fn uuid(bytes: &[u8]) -> String {
+    let digits = hex(bytes);
+    let group = |range| digits.get(range).unwrap_or_default();
+    [group(0..8), group(8..12), group(12..16), group(16..20), group(20..32)].join("-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,8 @@ mod units;
 
 pub use arn::{Arn, Home, short_name};
 pub use id::{
-    AccountId, ClusterName, ContainerName, Family, Group, IdError, InstanceId, Region, TaskId, Zone,
+    AccountId, ClusterName, ContainerName, Family, Group, IdError, InstanceId, Region, TaskId,
+    Zone, hex, uuid,
 };
 pub use time::Timestamp;
 pub use units::{Cpu, MemoryMib, Port, Protocol};

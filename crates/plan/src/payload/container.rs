@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shapes::{acs, ecs};
 use state::{NetworkMode, Task};
-use types::Home;
+use types::{Home, uuid};
 
 use super::docker;
 
@@ -21,7 +21,7 @@ pub(super) fn container(
 ) -> acs::Container {
     let name = spec.name.clone().unwrap_or_default();
     let spec = overridden(spec, overrides);
-    let id = row.containers.iter().find(|it| it.name.as_str() == name).map(|it| hex(&it.id));
+    let id = row.containers.iter().find(|it| it.name.as_str() == name).map(|it| uuid(&it.id));
     acs::Container {
         container_arn: id.map(|it| home.container(&row.cluster, row.id, &it)),
         image: spec.image.clone(),
@@ -108,16 +108,4 @@ fn dependency(it: &ecs::ContainerDependency) -> acs::ContainerDependency {
         condition: it.condition.as_ref().map(|it| it.as_str().into()),
         container_name: it.container_name.clone(),
     }
-}
-
-/// A container's id as its ARN shows it: a UUID.
-pub(crate) fn hex(id: &[u8]) -> String {
-    let mut text = String::with_capacity(36);
-    for (place, byte) in id.iter().enumerate() {
-        if matches!(place, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
 }

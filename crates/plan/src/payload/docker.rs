@@ -105,7 +105,7 @@ fn extra_hosts(entries: &[ecs::HostEntry]) -> Value {
 fn ulimits(limits: &[ecs::Ulimit]) -> Value {
     let one = |it: &ecs::Ulimit| {
         json!({
-            "Name": it.name.as_ref().map(|it| it.as_str()),
+            "Name": it.name.as_ref().map(ecs::UlimitName::as_str),
             "Soft": it.soft_limit,
             "Hard": it.hard_limit,
         })
