@@ -1,7 +1,10 @@
 //! Every decision of the house, as pure functions from values to values with their reasons.
 
 pub mod assignments;
+pub mod idempotency;
 pub mod liveness;
 pub mod payload;
+pub mod placement;
+pub mod query;
 pub mod session;
 pub mod tasks;
