@@ -9,12 +9,13 @@ pub struct Draft<'a> {
     state: &'a mut State,
     changes: Vec<Change>,
     undo: Vec<Change>,
+    replays: Option<u64>,
 }
 
 impl<'a> Draft<'a> {
     /// Starts an input on this state.
     pub fn new(state: &'a mut State) -> Self {
-        Self { state, changes: Vec::new(), undo: Vec::new() }
+        Self { state, changes: Vec::new(), undo: Vec::new(), replays: None }
     }
 
     /// The state as this input has changed it so far.
@@ -26,6 +27,16 @@ impl<'a> Draft<'a> {
     pub fn change(&mut self, change: Change) {
         self.undo.push(self.state.apply(change.clone()));
         self.changes.push(change);
+    }
+
+    /// Says that this input is a repeat of the one with that audit row.
+    pub fn replay(&mut self, audit: u64) {
+        self.replays = Some(audit);
+    }
+
+    /// Audit row of the input that this one repeats.
+    pub fn replays(&self) -> Option<u64> {
+        self.replays
     }
 
     /// What has changed so far, in order.
@@ -44,6 +55,7 @@ impl<'a> Draft<'a> {
             self.state.apply(inverse);
         }
         self.changes.clear();
+        self.replays = None;
     }
 }
 

@@ -1,0 +1,100 @@
+//! The audit trail: one row for each request that could change something.
+
+use std::collections::BTreeSet;
+
+use shapes::{OperationSchema, Service};
+use state::{Audit, Change, Context, Draft, Outcome, RegionRow, State};
+use types::Home;
+
+use crate::Fault;
+
+/// How many of the newest audit rows are kept. A row has about 400 bytes, and all of them are in
+/// memory: this bounds them to some 40 MB.
+pub const KEPT_AUDITS: u64 = 100_000;
+
+/// How many resources one row names at most: as many as one write may change.
+const RESOURCES_MAX: usize = 100;
+
+/// Number of the audit row that the write under way will leave.
+pub fn next_audit(state: &State) -> u64 {
+    let newest = match state.region().get(&()) {
+        Some(region) => region.audited,
+        None => state.audits().last_key_value().map_or(0, |(number, _)| *number),
+    };
+    newest + 1
+}
+
+/// What was asked, as the trail names it.
+pub(crate) struct Asked {
+    pub(crate) service: &'static Service,
+    pub(crate) operation: &'static OperationSchema,
+    pub(crate) token: Option<String>,
+}
+
+/// Leaves the row of one request in its own transaction: after the request's changes, or, if it
+/// was refused, alone.
+pub(crate) fn record(
+    draft: &mut Draft<'_>,
+    context: &Context<'_>,
+    asked: Asked,
+    refusal: Option<&Fault>,
+) {
+    let number = next_audit(draft.state());
+    let (outcome, resources) = outcome(draft, refusal);
+    let caller = &context.caller;
+    draft.change(Change::from(Audit {
+        number,
+        at: context.now,
+        request_id: context.request_id.to_be_bytes().to_vec(),
+        source: format!("{}.amazonaws.com", asked.service.endpoint_prefix),
+        operation: asked.operation.name.to_owned(),
+        caller: caller.arn.to_string(),
+        access_key: caller.access_key.to_string(),
+        source_ip: caller.source_ip.to_string(),
+        user_agent: caller.user_agent.to_string(),
+        token: asked.token,
+        outcome,
+        resources,
+    }));
+    if let Some(region) = draft.state().region().get(&()) {
+        let region = RegionRow { audited: number, ..region.as_ref().clone() };
+        draft.change(Change::from(region));
+    }
+    forget_beyond(draft, number);
+}
+
+fn outcome(draft: &Draft<'_>, refusal: Option<&Fault>) -> (Outcome, Vec<String>) {
+    if let Some(fault) = refusal {
+        let refused = Outcome::Refused { code: fault.code.clone(), message: fault.message.clone() };
+        return (refused, Vec::new());
+    }
+    let Some(first) = draft.replays() else {
+        return (Outcome::Done, touched(draft.state().home(), draft.changes()));
+    };
+    let resources = draft.state().audits().get(&first).map(|it| it.resources.clone());
+    (Outcome::Replayed(first), resources.unwrap_or_default())
+}
+
+/// Takes away the oldest row once there are more than are kept.
+fn forget_beyond(draft: &mut Draft<'_>, newest: u64) {
+    let oldest = draft.state().audits().first_key_value().map(|(number, _)| *number);
+    if let Some(oldest) = oldest.filter(|it| it + KEPT_AUDITS <= newest) {
+        draft.change(Change::Audit(oldest, None));
+    }
+}
+
+/// ARNs of what these changes made or changed, in order, each once.
+///
+/// An instance is told with every task put on it, so it is named only where no task is.
+fn touched(home: &Home, changes: &[Change]) -> Vec<String> {
+    let tasks = changes.iter().any(|it| matches!(it, Change::Task(..)));
+    let mut seen = BTreeSet::new();
+    let named = changes.iter().filter_map(|change| match change {
+        Change::Cluster(name, _) => Some(home.cluster(name)),
+        Change::TaskDefinition(it, _) => Some(home.task_definition(&it.family, it.number)),
+        Change::Task(id, Some(task)) => Some(home.task(&task.cluster, *id)),
+        Change::ContainerInstance(id, Some(it)) if !tasks => Some(home.instance(&it.cluster, *id)),
+        _ => None,
+    });
+    named.filter(|it| seen.insert(it.clone())).take(RESOURCES_MAX).collect()
+}

@@ -1,0 +1,156 @@
+//! Long lists in pages, and the opaque tokens that lead from one to the next.
+
+use super::Error;
+
+/// How many items a page holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Where the client asks for no size.
+    pub(crate) default: usize,
+    /// At most.
+    pub(crate) max: usize,
+}
+
+/// Most lists of ECS. Source: handbook 2.1.
+pub(crate) const HUNDRED: Sizes = Sizes { default: 100, max: 100 };
+
+/// Which part of a list a request asks for.
+///
+/// A token holds the last key of the page before, so that it stays good while the list changes,
+/// and a checksum over key and scope, so that a token of another list is told apart.
+#[derive(Debug)]
+pub(crate) struct Page {
+    scope: String,
+    after: Option<String>,
+    size: usize,
+}
+
+impl Page {
+    /// Reads what a request says about pages. `scope` names the list: operation and filters.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidParameter`] for a size out of range or a token that is not of this list.
+    pub(crate) fn parse(
+        scope: impl Into<String>,
+        token: Option<&str>,
+        max_results: Option<i32>,
+        sizes: Sizes,
+    ) -> Result<Self, Error> {
+        let scope = scope.into();
+        let size = match max_results {
+            None => sizes.default,
+            Some(wanted) => {
+                usize::try_from(wanted).ok().filter(|it| (1..=sizes.max).contains(it)).ok_or_else(
+                    || Error::invalid(format!("maxResults must be between 1 and {}.", sizes.max)),
+                )?
+            }
+        };
+        let after = match token.filter(|it| !it.is_empty()) {
+            None => None,
+            Some(token) => {
+                let key =
+                    open(&scope, token).ok_or_else(|| Error::invalid("Invalid nextToken."))?;
+                Some(key)
+            }
+        };
+        Ok(Self { scope, after, size })
+    }
+
+    /// The last key of the page before: this page begins after it.
+    pub(crate) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    /// Takes one page of the items, which begin after [`Page::after`], and makes the token of the
+    /// next one if there is more.
+    pub(crate) fn cut<T>(
+        &self,
+        items: impl Iterator<Item = T>,
+        key: impl Fn(&T) -> String,
+    ) -> (Vec<T>, Option<String>) {
+        let mut page: Vec<T> = items.take(self.size + 1).collect();
+        if page.len() <= self.size {
+            return (page, None);
+        }
+        page.truncate(self.size);
+        let token = page.last().map(|it| seal(&self.scope, &key(it)));
+        (page, token)
+    }
+}
+
+fn seal(scope: &str, key: &str) -> String {
+    use core::fmt::Write as _;
+    let mut token = format!("{:016x}", checksum(scope, key));
+    for byte in key.bytes() {
+        write!(token, "{byte:02x}").expect("writing to memory does not fail");
+    }
+    token
+}
+
+fn open(scope: &str, token: &str) -> Option<String> {
+    let (sum, digits) = token.split_at_checked(16)?;
+    let sum = u64::from_str_radix(sum, 16).ok()?;
+    let digits = digits.as_bytes().chunks(2).map(|pair| {
+        let pair = core::str::from_utf8(pair).ok().filter(|it| it.len() == 2)?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    let key = String::from_utf8(digits.collect::<Option<Vec<u8>>>()?).ok()?;
+    (checksum(scope, &key) == sum).then_some(key)
+}
+
+/// FNV-1a over scope and key. It guards against mistakes, not against forgery: a forged token
+/// shows nothing that another page would not.
+fn checksum(scope: &str, key: &str) -> u64 {
+    let bytes = scope.bytes().chain([0]).chain(key.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(token: Option<&str>) -> Result<Page, Error> {
+        Page::parse("letters", token, Some(2), HUNDRED)
+    }
+
+    #[test]
+    fn pages_follow_each_other_without_gap_or_overlap() {
+        let letters = ["a", "b", "c", "d", "e"];
+        let mut token = None;
+        let mut seen = Vec::new();
+        loop {
+            let page = page(token.as_deref()).expect("a good token");
+            let after = page.after().unwrap_or_default();
+            let rest = letters.iter().copied().filter(|it| *it > after);
+            let (items, next) = page.cut(rest, |it| (*it).to_owned());
+            seen.push(items);
+            match next {
+                Some(next) => token = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(seen, [vec!["a", "b"], vec!["c", "d"], vec!["e"]]);
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_own_list_only() {
+        let token = seal("letters", "b");
+        assert_eq!(page(Some(&token)).expect("good").after(), Some("b"));
+        let other = Page::parse("digits", Some(&token), None, HUNDRED);
+        assert_eq!(other.expect_err("refused"), Error::invalid("Invalid nextToken."));
+        for bad in ["x", "0123456789abcdef", "é", &format!("{token}0"), &token.replace('6', "7")] {
+            assert!(page(Some(bad)).is_err(), "{bad}");
+        }
+        assert!(page(Some("")).is_ok(), "an empty token is none");
+    }
+
+    #[test]
+    fn a_page_has_at_least_one_item_and_at_most_a_hundred() {
+        for bad in [0, -1, 101, i32::MIN, i32::MAX] {
+            assert!(Page::parse("letters", None, Some(bad), HUNDRED).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What clients can ask of a region, and what becomes of it: the operations of every service.
+//!
+//! An operation is an ordinary function from the state and a typed request to a typed answer or a
+//! refusal. It exists because its service's [`Registry`] lists it; decoding, audit and faults come
+//! with that line. Nothing here waits, looks at a clock or talks to anyone.
+
+mod audit;
+mod fault;
+#[cfg(test)]
+mod fixture;
+mod registry;
+mod token;
+
+pub mod ecs;
+pub mod keys;
+pub mod region;
+
+pub use audit::{KEPT_AUDITS, next_audit};
+pub use fault::Fault;
+pub use registry::{
+    Answer, Entry, Fill, Invalid, Read, ReadEntry, ReadFn, Registry, Write, WriteEntry, WriteFn,
+};
+
+/// Every operation that this region answers.
+pub fn registry() -> Registry {
+    Registry::default().and(ecs::registry())
+}
