@@ -1,0 +1,327 @@
+//! A container instance's network: its namespace, its bridges, and what hangs on them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use types::{Port, Protocol};
+
+use crate::address::Ipv4Range;
+use crate::attachment::{Attached, Connection, Id, Interface, PortMapping, PortSpan};
+use crate::element::Element;
+use crate::error::{Doing, Error};
+use crate::namespace::{self, Namespace};
+use crate::pool::Pool;
+use crate::ports::Ports;
+use crate::record::{Folder, Record};
+use crate::region::Uplink;
+use crate::ruleset::{HOST_PORTS, SPEAKERS};
+use crate::slot::{Kind, Slot, Workshop, lock};
+
+mod adopt;
+mod build;
+
+/// What a host's network should be.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// A folder of this host's own, for the names of namespaces and what is known about them. Best
+    /// on a file system that a restart of the machine empties.
+    pub folder: PathBuf,
+    /// Where the host lives.
+    pub place: Place,
+    /// Addresses of containers in bridge mode, 16 to 24 bits of prefix; `None`: what is in use
+    /// already, else the first usual range that overlaps no route of the host.
+    pub containers: Option<Ipv4Range>,
+    /// Where dynamic host ports come from; `None`: the range of the kernel's local ports.
+    pub dynamic_ports: Option<PortSpan>,
+    /// How many namespaces of each kind to keep ready.
+    pub ready: usize,
+}
+
+/// Where a host lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a namespace of its own, connected to a region on this machine.
+    Region(Uplink),
+    /// In the namespace of this process: the host is the machine.
+    Machine {
+        /// A bridge of the machine into its VPC, on which tasks may have interfaces.
+        vpc: Option<VpcBridge>,
+    },
+}
+
+/// A bridge that somebody set up on the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VpcBridge {
+    /// Its name.
+    pub name: String,
+    /// The machine's own address on it.
+    pub address: Ipv4Addr,
+}
+
+/// The network of one container instance.
+///
+/// Calls block, for a millisecond or a few; they may come from any thread. Calls for one id must
+/// not overlap. At most one process may use a folder at a time. Dropping a host changes nothing for
+/// what is attached.
+#[derive(Debug)]
+pub struct Host {
+    namespace: Namespace,
+    /// The file that names the namespace, unless the host is the machine.
+    netns: Option<PathBuf>,
+    folder: Folder,
+    /// Addresses on which a process of the host may hold a port.
+    addresses: Vec<Ipv4Addr>,
+    workshop: Arc<Workshop>,
+    pool: Pool,
+    book: Mutex<Book>,
+}
+
+/// Who has what.
+#[derive(Debug)]
+struct Book {
+    records: BTreeMap<Id, Record>,
+    ports: Ports,
+}
+
+impl Host {
+    /// Makes what is missing of the host's network and adopts what is there: attachments of an
+    /// earlier process go on unharmed and are listed by [`Host::attachments`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NftMissing`], [`Error::NoRange`], or what the kernel refuses.
+    pub fn ensure(setup: &Setup) -> Result<Self, Error> {
+        build::ensure(setup)
+    }
+
+    /// Removes the host's network with everything attached, also what a killed process left.
+    ///
+    /// Processes still in one of its namespaces keep it, without any connection.
+    pub fn destroy(setup: &Setup) -> Result<(), Error> {
+        build::destroy(setup)
+    }
+
+    /// The host's own namespace: for listeners, and what containers in `host` mode share.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The file that names the host's namespace; `None` if the host is the machine, whose namespace
+    /// every process has anyway.
+    pub fn netns(&self) -> Option<&Path> {
+        self.netns.as_deref()
+    }
+
+    /// What is attached, by id.
+    pub fn attachments(&self) -> Vec<Attached> {
+        lock(&self.book).records.values().map(|it| it.attached.clone()).collect()
+    }
+
+    /// Waits until as many namespaces are ready as the setup asks for.
+    pub fn settle(&self) {
+        self.pool.settle();
+    }
+
+    /// Gives a container a namespace of its own on the container bridge, and host ports.
+    ///
+    /// Asked again for the same, it answers the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PortInUse`], [`Error::NoPorts`], [`Error::TooManyPorts`], [`Error::NoAddress`];
+    /// [`Error::Attached`] if the id has other mappings.
+    pub fn attach_bridge(&self, id: &Id, mappings: &[PortMapping]) -> Result<Attached, Error> {
+        let same = |it: &Record| {
+            matches!(it.attached.connection, Connection::Bridge { .. }) && it.mappings == mappings
+        };
+        if let Some(attached) = self.known(id, same)? {
+            return Ok(attached);
+        }
+        let bindings = if mappings.is_empty() {
+            Vec::new()
+        } else {
+            let busy = |port| is_busy(port, &self.addresses);
+            let claim = || lock(&self.book).ports.claim(id, mappings, busy);
+            self.namespace.enter(claim).doing(|| "look for free ports".into())??
+        };
+        let attach = || {
+            let slot = self.pool.take(Kind::Bridge)?;
+            let address = slot.address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+            let record = Record {
+                attached: Attached {
+                    id: id.clone(),
+                    netns: self.folder.netns(id),
+                    connection: Connection::Bridge { address },
+                    bindings,
+                },
+                mac: Some(crate::address::Mac::of(address)),
+                link: slot.link.clone(),
+                mappings: mappings.to_vec(),
+            };
+            self.hand_out(slot, record)
+        };
+        attach().inspect_err(|_| lock(&self.book).ports.release(id))
+    }
+
+    /// Gives a task a namespace of its own with an interface in the VPC.
+    ///
+    /// Asked again for the same, it answers the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoVpc`], [`Error::AddressInUse`]; [`Error::Attached`] if the id has another
+    /// interface.
+    pub fn attach_vpc(&self, id: &Id, interface: Interface) -> Result<Attached, Error> {
+        let connection = Connection::Vpc(interface);
+        if let Some(attached) = self.known(id, |it| it.attached.connection == connection)? {
+            return Ok(attached);
+        }
+        let address = interface.address;
+        let taken = |it: &Record| it.attached.address() == Some(address);
+        let own = self.workshop.vpc.is_some_and(|it| it.address == address);
+        if own || lock(&self.book).records.values().any(taken) {
+            return Err(Error::AddressInUse(address));
+        }
+        let mut slot = self.pool.take(Kind::Vpc)?;
+        let record = Record {
+            attached: Attached {
+                id: id.clone(),
+                netns: self.folder.netns(id),
+                connection,
+                bindings: Vec::new(),
+            },
+            mac: Some(interface.mac),
+            link: slot.link.clone(),
+            mappings: Vec::new(),
+        };
+        if let Err(error) = self.workshop.address(&mut slot, &interface) {
+            self.undo(&record);
+            return Err(error);
+        }
+        self.hand_out(slot, record)
+    }
+
+    /// Gives a task a namespace of its own with nothing but the loopback interface.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Attached`] if the id is connected in another way.
+    pub fn attach_isolated(&self, id: &Id) -> Result<Attached, Error> {
+        let connection = Connection::Isolated;
+        if let Some(attached) = self.known(id, |it| it.attached.connection == connection)? {
+            return Ok(attached);
+        }
+        let slot = self.pool.take(Kind::Isolated)?;
+        let netns = self.folder.netns(id);
+        let attached = Attached { id: id.clone(), netns, connection, bindings: Vec::new() };
+        self.hand_out(slot, Record { attached, mac: None, link: None, mappings: Vec::new() })
+    }
+
+    /// Takes an attachment away: host ports first, then the interface, then the name of the
+    /// namespace. Fine if there is none. After an error it can be asked again.
+    pub fn detach(&self, id: &Id) -> Result<(), Error> {
+        let Some(record) = lock(&self.book).records.get(id).cloned() else { return Ok(()) };
+        dispose(&self.workshop, &self.folder, &record).doing(|| format!("detach {id}"))?;
+        let mut book = lock(&self.book);
+        book.records.remove(id);
+        book.ports.release(id);
+        if let Connection::Bridge { address } = record.attached.connection {
+            lock(&self.workshop.addresses).release(address);
+        }
+        Ok(())
+    }
+
+    /// What the id has, if it is what is asked for.
+    fn known(&self, id: &Id, same: impl Fn(&Record) -> bool) -> Result<Option<Attached>, Error> {
+        match lock(&self.book).records.get(id) {
+            Some(record) if same(record) => Ok(Some(record.attached.clone())),
+            Some(_) => Err(Error::Attached(id.clone())),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes down whose the slot is now, names its namespace and opens its host ports, in this
+    /// order: what was written down can be undone by the next process.
+    fn hand_out(&self, slot: Slot, record: Record) -> Result<Attached, Error> {
+        let steps = || {
+            self.folder.write(&record)?;
+            slot.namespace.persist(&record.attached.netns)?;
+            lock(&self.workshop.elements).put(HOST_PORTS, &host_ports(&record))
+        };
+        if let Err(error) = steps() {
+            self.undo(&record);
+            return Err(error).doing(|| format!("attach {}", record.attached.id));
+        }
+        let attached = record.attached.clone();
+        lock(&self.book).records.insert(attached.id.clone(), record);
+        Ok(attached)
+    }
+
+    /// Clears away what a failed attachment has left. What cannot be cleared now, the next
+    /// [`Host::ensure`] will find; the caller learns of the failure that came first.
+    fn undo(&self, record: &Record) {
+        if dispose(&self.workshop, &self.folder, record).is_ok()
+            && let Connection::Bridge { address } = record.attached.connection
+        {
+            lock(&self.workshop.addresses).release(address);
+        }
+    }
+}
+
+/// Undoes an attachment in the kernel and on disk. Every step is fine if it was done before.
+fn dispose(workshop: &Workshop, folder: &Folder, record: &Record) -> io::Result<()> {
+    lock(&workshop.elements).take(HOST_PORTS, &host_ports(record))?;
+    let udp = record.attached.bindings.iter().any(|it| it.protocol == Protocol::Udp);
+    if let Some(address) = record.attached.address().filter(|_| udp) {
+        lock(&workshop.flows).forget_udp(address)?;
+    }
+    if let Some(link) = &record.link {
+        lock(&workshop.links).remove(link)?;
+    }
+    lock(&workshop.elements).take(SPEAKERS, &speakers(record))?;
+    namespace::remove(&record.attached.netns)?;
+    folder.remove(&record.attached.id)
+}
+
+/// The elements that lead from host ports to the container.
+fn host_ports(record: &Record) -> Vec<Element> {
+    let Some(address) = record.attached.address() else { return Vec::new() };
+    let pairs = |it: &crate::attachment::Binding| {
+        let protocol = it.protocol;
+        it.host.ports().zip(it.container.ports()).map(move |(number, container)| {
+            Element::host_port(Port { protocol, number }, address, container)
+        })
+    };
+    record.attached.bindings.iter().flat_map(pairs).collect()
+}
+
+/// The element that lets the attachment speak.
+fn speakers(record: &Record) -> Vec<Element> {
+    match (&record.link, record.mac, record.attached.address()) {
+        (Some(link), Some(mac), Some(address)) => vec![Element::speaker(link, mac, address)],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a process of the calling thread's namespace holds the port on one of the addresses.
+fn is_busy(port: Port, addresses: &[Ipv4Addr]) -> bool {
+    let taken = |address: &Ipv4Addr| {
+        let kind = match port.protocol {
+            Protocol::Tcp => SocketType::STREAM,
+            Protocol::Udp => SocketType::DGRAM,
+        };
+        let try_bind = || {
+            let flags = SocketFlags::CLOEXEC;
+            let socket = rustix::net::socket_with(AddressFamily::INET, kind, flags, None)?;
+            // Connections that are closing do not matter, listeners do.
+            sockopt::set_socket_reuseaddr(&socket, port.protocol == Protocol::Tcp)?;
+            rustix::net::bind(&socket, &SocketAddrV4::new(*address, port.number))
+        };
+        try_bind() == Err(rustix::io::Errno::ADDRINUSE)
+    };
+    addresses.iter().any(taken)
+}

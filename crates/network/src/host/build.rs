@@ -1,0 +1,267 @@
+//! Makes a host's network, piece by piece, each only if it is missing; and takes it down.
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
+
+use super::{Host, Place, Setup, adopt};
+use crate::address::{Ipv4Range, Mac, first_free};
+use crate::attachment::PortSpan;
+use crate::element::Elements;
+use crate::error::{Doing, Error};
+use crate::flow::Flows;
+use crate::link::{Links, Pair, Peer, exists};
+use crate::namespace::{self, Namespace};
+use crate::pool::Pool;
+use crate::ports::{DYNAMIC_FALLBACK, Ports};
+use crate::record::Folder;
+use crate::region::{Uplink, is_specific, mtu_of_the_way_out};
+use crate::ruleset::{self, CONTAINER_BRIDGE, HostRules, PORT_PREFIX, TASK_ENDPOINT};
+use crate::slot::{Addresses, VpcSide, Workshop, addresses_gateway};
+use crate::{nft, sysctl};
+
+/// The bridge into the VPC of a host with a namespace of its own.
+const VPC_BRIDGE: &str = "vpc0";
+/// The host's link to its region, a port of the VPC's bridge.
+const UPLINK: &str = "uplink";
+const ANYWHERE: Ipv4Range = Ipv4Range::around(Ipv4Addr::UNSPECIFIED, 0);
+
+/// Ranges for containers in bridge mode, in order of preference. Every host may use the same: the
+/// addresses never leave it.
+const CONTAINER_CANDIDATES: [Ipv4Range; 4] = [
+    Ipv4Range::around(Ipv4Addr::new(10, 201, 0, 0), 16),
+    Ipv4Range::around(Ipv4Addr::new(10, 202, 0, 0), 16),
+    Ipv4Range::around(Ipv4Addr::new(172, 27, 0, 0), 16),
+    Ipv4Range::around(Ipv4Addr::new(192, 168, 240, 0), 20),
+];
+
+pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
+    let folder = Folder::open(tasks_folder(setup)).doing(|| "make the host's folder".into())?;
+    let (namespace, netns) = host_namespace(setup)?;
+    let (mut links, elements, flows) = namespace
+        .enter(|| io::Result::Ok((Links::open()?, Elements::open()?, Flows::open()?)))
+        .and_then(|it| it)
+        .doing(|| "enter the host's namespace".into())?;
+
+    let (vpc, mtu) = match &setup.place {
+        Place::Region(uplink) => {
+            let vpc = connect(&namespace, &mut links, uplink)
+                .doing(|| format!("connect the host to {}", uplink.bridge))?;
+            (Some(vpc), uplink.mtu)
+        }
+        Place::Machine { vpc } => {
+            let find = |links: &mut Links| {
+                let Some(vpc) = vpc else { return Ok(None) };
+                Ok(Some(VpcSide { bridge: links.index(&vpc.name)?, address: vpc.address }))
+            };
+            let vpc = find(&mut links).doing(|| "find the bridge into the VPC".into())?;
+            (vpc, mtu_of_the_way_out(&mut links).doing(|| "read the routes".into())?)
+        }
+    };
+    let containers = container_range(&mut links, setup.containers)?;
+    let container_bridge = container_bridge(&mut links, containers, mtu)
+        .doing(|| format!("set up {CONTAINER_BRIDGE}"))?;
+    namespace.enter(|| settings(setup, &mut links)).doing(|| "enter the namespace".into())??;
+    let rules = ruleset::host(&HostRules { containers, vpc_bridge: vpc_bridge(setup) });
+    namespace.enter(|| nft::apply(&rules)).doing(|| "enter the namespace".into())??;
+
+    let range = setup
+        .dynamic_ports
+        .map_or_else(|| namespace.enter(local_ports).doing(|| "enter the namespace".into()), Ok)?;
+    let addresses = own_addresses(&mut links).doing(|| "read the host's addresses".into())?;
+    let workshop = Arc::new(Workshop {
+        links: Mutex::new(links),
+        elements: Mutex::new(elements),
+        flows: Mutex::new(flows),
+        addresses: Mutex::new(Addresses::new(containers)),
+        container_bridge,
+        vpc,
+        mtu,
+        link_number: AtomicU32::new(0),
+    });
+    let book = adopt::adopt(&workshop, &folder, Ports::new(range))
+        .doing(|| "adopt what is attached".into())?;
+    let pool = Pool::start(Arc::clone(&workshop), setup.ready)?;
+    Ok(Host { namespace, netns, folder, addresses, workshop, pool, book: Mutex::new(book) })
+}
+
+pub(super) fn destroy(setup: &Setup) -> Result<(), Error> {
+    let tasks = tasks_folder(setup);
+    let taken = || -> io::Result<()> {
+        if tasks.exists() {
+            for file in Folder::open(tasks.clone())?.files()? {
+                namespace::remove(&file)?;
+            }
+        }
+        let mut links = Links::open()?;
+        match &setup.place {
+            Place::Region(uplink) => {
+                links.remove(&uplink.link)?;
+                namespace::remove(&netns_file(setup))?;
+            }
+            Place::Machine { .. } => clear_machine(&mut links)?,
+        }
+        for folder in [&tasks, &setup.folder] {
+            match fs::remove_dir(folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    };
+    taken().doing(|| "remove the host's network".into())?;
+    if matches!(setup.place, Place::Machine { .. }) {
+        nft::apply(&ruleset::without("ip", ruleset::HOST_TABLE))?;
+        nft::apply(&ruleset::without("bridge", ruleset::HOST_TABLE))?;
+    }
+    Ok(())
+}
+
+fn clear_machine(links: &mut Links) -> io::Result<()> {
+    let was_marked = sysctl::is_marked(links)?;
+    for link in links.list()?.iter().filter(|it| it.name.starts_with(PORT_PREFIX)) {
+        links.remove(&link.name)?;
+    }
+    links.remove(CONTAINER_BRIDGE)?;
+    sysctl::stop_forwarding(links, was_marked)
+}
+
+fn tasks_folder(setup: &Setup) -> PathBuf {
+    setup.folder.join("tasks")
+}
+
+fn netns_file(setup: &Setup) -> PathBuf {
+    setup.folder.join("netns")
+}
+
+fn vpc_bridge(setup: &Setup) -> Option<&str> {
+    match &setup.place {
+        Place::Region(_) => Some(VPC_BRIDGE),
+        Place::Machine { vpc } => vpc.as_ref().map(|it| it.name.as_str()),
+    }
+}
+
+fn host_namespace(setup: &Setup) -> Result<(Namespace, Option<PathBuf>), Error> {
+    let open = || -> io::Result<(Namespace, Option<PathBuf>)> {
+        if matches!(setup.place, Place::Machine { .. }) {
+            return Ok((Namespace::current()?, None));
+        }
+        let path = netns_file(setup);
+        if namespace::names_one(&path) {
+            return Ok((Namespace::open(&path)?, Some(path)));
+        }
+        let (namespace, furnished) = Namespace::create(|| -> io::Result<()> {
+            sysctl::write("net/ipv6/conf/default/disable_ipv6", "1")?;
+            Links::open()?.set_up("lo")
+        })?;
+        furnished?;
+        namespace.persist(&path)?;
+        Ok((namespace, Some(path)))
+    };
+    open().doing(|| "make the host's namespace".into())
+}
+
+/// Lays the uplink, makes it a port of the VPC's bridge, and gives the bridge the host's address.
+fn connect(namespace: &Namespace, links: &mut Links, uplink: &Uplink) -> io::Result<VpcSide> {
+    let mut machine = Links::open()?;
+    let laid = machine.find(&uplink.link)?.is_some() && links.find(UPLINK)?.is_some();
+    if !laid {
+        // One end alone is from an earlier life of the host.
+        machine.remove(&uplink.link)?;
+        let bridge = machine.index(&uplink.bridge)?;
+        let peer = Peer { name: UPLINK, netns: namespace.as_fd(), mac: None };
+        let pair = Pair { name: &uplink.link, bridge, mtu: uplink.mtu, peer };
+        machine.add_pair(&pair)?;
+    }
+    let bridge = bridge(links, VPC_BRIDGE, Mac::of(uplink.address), uplink.mtu)?;
+    links.set_up(UPLINK)?;
+    links.set_bridge(UPLINK, bridge)?;
+    links.add_address(bridge, uplink.address, uplink.vpc.range().prefix())?;
+    links.add_route(ANYWHERE, uplink.vpc.gateway(), bridge)?;
+    Ok(VpcSide { bridge, address: uplink.address })
+}
+
+fn container_range(links: &mut Links, wish: Option<Ipv4Range>) -> Result<Ipv4Range, Error> {
+    let facts = |links: &mut Links| {
+        let own = links.find(CONTAINER_BRIDGE)?.map(|it| it.index);
+        Ok((own, links.addresses()?, links.routes()?))
+    };
+    let (own, addresses, routes) = facts(links).doing(|| "read the routes".into())?;
+    let present = addresses.iter().find(|it| Some(it.index) == own && it.prefix < 32);
+    if let Some(present) = present {
+        return Ok(Ipv4Range::around(present.address, present.prefix));
+    }
+    let taken: Vec<_> =
+        routes.iter().map(|it| it.destination).filter(|it| is_specific(*it)).collect();
+    match wish {
+        Some(wish) if !(16..=24).contains(&wish.prefix()) => {
+            let wanted = "a range for containers with a prefix of 16 to 24 bits";
+            Err(Error::Invalid { text: wish.to_string(), wanted })
+        }
+        Some(wish) => match taken.into_iter().find(|it| it.overlaps(wish)) {
+            Some(taken) => Err(Error::RangeTaken { wanted: wish, taken }),
+            None => Ok(wish),
+        },
+        None => first_free(&CONTAINER_CANDIDATES, &taken).ok_or_else(|| {
+            Error::NoRange(CONTAINER_CANDIDATES.map(|it| it.to_string()).join(", "))
+        }),
+    }
+}
+
+fn container_bridge(links: &mut Links, range: Ipv4Range, mtu: u32) -> io::Result<u32> {
+    let gateway = addresses_gateway(range);
+    let index = bridge(links, CONTAINER_BRIDGE, Mac::of(gateway), mtu)?;
+    links.add_address(index, gateway, range.prefix())?;
+    links.add_address(index, TASK_ENDPOINT, 32)?;
+    Ok(index)
+}
+
+/// Index of the bridge, which is made if it is missing.
+fn bridge(links: &mut Links, name: &str, mac: Mac, mtu: u32) -> io::Result<u32> {
+    match links.add_bridge(name, mac, mtu) {
+        Err(error) if !exists(&error) => return Err(error),
+        _ => {}
+    }
+    links.index(name)
+}
+
+/// Kernel settings of the host's namespace, which the calling thread is in.
+fn settings(setup: &Setup, links: &mut Links) -> Result<(), Error> {
+    let mut set = || {
+        // For 127.0.0.1:HOSTPORT; the rules drop what else it would let in.
+        sysctl::write(&format!("net/ipv4/conf/{CONTAINER_BRIDGE}/route_localnet"), "1")?;
+        match setup.place {
+            Place::Region(_) => {
+                // Frames between tasks of one bridge need not pass the IP rules.
+                for kind in ["arptables", "iptables", "ip6tables"] {
+                    sysctl::write(&format!("net/bridge/bridge-nf-call-{kind}"), "0")?;
+                }
+                sysctl::write("net/ipv4/ip_forward", "1")
+            }
+            Place::Machine { .. } => sysctl::start_forwarding(links, CONTAINER_BRIDGE),
+        }
+    };
+    set().doing(|| "write kernel settings".into())
+}
+
+/// The kernel's range of local ports, in the namespace of the calling thread.
+fn local_ports() -> PortSpan {
+    let read = || {
+        let text = sysctl::read("net/ipv4/ip_local_port_range").ok()?;
+        let (first, last) = text.split_once(char::is_whitespace)?;
+        PortSpan::new(first.trim().parse().ok()?, last.trim().parse().ok()?).ok()
+    };
+    let (first, last) = DYNAMIC_FALLBACK;
+    read().unwrap_or_else(|| PortSpan::new(first, last).expect("a constant in order"))
+}
+
+/// Addresses on which a listener of the host would lose its port to a mapping. Link-local ones are
+/// left out: mappings spare them.
+fn own_addresses(links: &mut Links) -> io::Result<Vec<Ipv4Addr>> {
+    let all = links.addresses()?.into_iter().map(|it| it.address);
+    Ok(all.filter(|it| !it.is_link_local()).collect())
+}

@@ -1,0 +1,37 @@
+//! Gives rulesets to the `nft` command: a text, taken whole or not at all.
+//!
+//! Rules are written rarely, by hand, and read by operators, so they are text. What changes with
+//! every container are elements of sets, which go to the kernel directly ([`crate::element`]).
+
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
+
+use crate::error::Error;
+
+/// Applies a ruleset in the network namespace of the calling thread.
+///
+/// # Errors
+///
+/// [`Error::NftMissing`] without the command, [`Error::Nft`] if it refuses.
+pub(crate) fn apply(ruleset: &str) -> Result<(), Error> {
+    let failed = |source| Error::Kernel { action: "run nft".into(), source };
+    let mut child = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => Error::NftMissing,
+            _ => failed(source),
+        })?;
+    // Dropped at the end of the statement, so that nft sees the end of its input.
+    let written = child.stdin.take().map(|mut input| input.write_all(ruleset.as_bytes()));
+    let output = child.wait_with_output().map_err(failed)?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Error::Nft { text });
+    }
+    written.transpose().map_err(failed)?;
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! The network of a region on one machine: one bridge that carries the default VPC.
+//!
+//! Everything about it can be read back from the kernel, so it has no files: the bridge's name is
+//! made of the region's tag, its address tells the VPC.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use crate::address::{Ipv4Range, Mac, Vpc, first_free};
+use crate::error::{Doing, Error};
+use crate::link::{Link, Links, exists};
+use crate::ruleset;
+use crate::{nft, sysctl};
+
+/// Ranges for a VPC, in order of preference. The first is the one of AWS's default VPCs.
+const VPC_CANDIDATES: [Ipv4Range; 8] = [
+    Ipv4Range::around(Ipv4Addr::new(172, 31, 0, 0), 16),
+    Ipv4Range::around(Ipv4Addr::new(172, 30, 0, 0), 16),
+    Ipv4Range::around(Ipv4Addr::new(172, 29, 0, 0), 16),
+    Ipv4Range::around(Ipv4Addr::new(172, 28, 0, 0), 16),
+    Ipv4Range::around(Ipv4Addr::new(10, 131, 0, 0), 16),
+    Ipv4Range::around(Ipv4Addr::new(10, 132, 0, 0), 16),
+    Ipv4Range::around(Ipv4Addr::new(10, 133, 0, 0), 16),
+    Ipv4Range::around(Ipv4Addr::new(10, 134, 0, 0), 16),
+];
+
+/// The smallest packet size every IPv4 path must carry in practice; nothing smaller is taken over
+/// from the machine.
+const MTU_MIN: u32 = 1_280;
+/// Ethernet's, where the machine has no way out to take over from.
+const MTU_DEFAULT: u32 = 1_500;
+
+/// Tells regions on one machine apart: 1 to 7 lower-case letters and digits, so that it fits into
+/// the names of links.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag(String);
+
+impl Tag {
+    /// Reads a tag; [`Error::Invalid`] if it breaks the rule.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if (1..=7).contains(&text.len()) && text.bytes().all(valid) {
+            return Ok(Self(text.to_owned()));
+        }
+        let wanted = "a tag of 1 to 7 lower-case letters and digits";
+        Err(Error::Invalid { text: text.to_owned(), wanted })
+    }
+
+    fn bridge(&self) -> String {
+        format!("lf-{}", self.0)
+    }
+
+    fn table(&self) -> String {
+        format!("landfall_{}", self.0)
+    }
+
+    fn uplink_prefix(&self) -> String {
+        format!("lf-{}-", self.0)
+    }
+}
+
+/// The network of one region on this machine. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct Region {
+    tag: Tag,
+    vpc: Vpc,
+    mtu: u32,
+}
+
+/// How an instance hangs on its region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uplink {
+    /// The region's bridge.
+    pub(crate) bridge: String,
+    /// The instance's link on that bridge.
+    pub(crate) link: String,
+    /// The instance's address in the VPC.
+    pub(crate) address: Ipv4Addr,
+    /// The VPC.
+    pub(crate) vpc: Vpc,
+    /// Largest packet in bytes.
+    pub(crate) mtu: u32,
+}
+
+impl Region {
+    /// Makes what is missing of the region's network and adopts what is there.
+    ///
+    /// Without a wish for `vpc`, an existing network keeps its range and a new one takes the first
+    /// usual range that this machine does not route yet. Turns forwarding on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RangeTaken`] or [`Error::NoRange`] if the machine uses the range; [`Error::NftMissing`].
+    pub fn ensure(tag: &Tag, vpc: Option<Vpc>) -> Result<Self, Error> {
+        let mut links = Links::open().doing(|| "talk to the kernel about links".into())?;
+        let bridge = tag.bridge();
+        let vpc = choose(&mut links, &bridge, vpc)?;
+        let mtu = mtu_of_the_way_out(&mut links).doing(|| "read the routes".into())?;
+
+        let mac = Mac::of(vpc.gateway());
+        match links.add_bridge(&bridge, mac, mtu) {
+            Err(error) if !exists(&error) => return Err(error).doing(|| format!("add {bridge}")),
+            _ => {}
+        }
+        build(&mut links, &bridge, vpc).doing(|| format!("set up {bridge}"))?;
+        nft::apply(&ruleset::region(&tag.table(), &bridge, vpc))?;
+        Ok(Self { tag: tag.clone(), vpc, mtu })
+    }
+
+    /// Removes the region's network, also what a killed process left of it.
+    ///
+    /// Instances are disconnected, not removed; destroy them first.
+    pub fn destroy(tag: &Tag) -> Result<(), Error> {
+        let mut links = Links::open().doing(|| "talk to the kernel about links".into())?;
+        take_down(&mut links, tag).doing(|| format!("remove {}", tag.bridge()))?;
+        nft::apply(&ruleset::without("ip", &tag.table()))
+    }
+
+    /// Its VPC.
+    pub fn vpc(&self) -> Vpc {
+        self.vpc
+    }
+
+    /// How an instance of this address hangs on the region.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the address is not one for hosts in the VPC.
+    pub fn uplink(&self, address: Ipv4Addr) -> Result<Uplink, Error> {
+        let range = self.vpc.range();
+        let special = [range.base(), range.last(), self.vpc.gateway()];
+        if !range.contains(address) || special.contains(&address) {
+            let wanted = "an address for an instance in this VPC";
+            return Err(Error::Invalid { text: address.to_string(), wanted });
+        }
+        Ok(Uplink {
+            bridge: self.tag.bridge(),
+            link: format!("{}{:04x}", self.tag.uplink_prefix(), range.offset(address)),
+            address,
+            vpc: self.vpc,
+            mtu: self.mtu,
+        })
+    }
+}
+
+fn choose(links: &mut Links, bridge: &str, wish: Option<Vpc>) -> Result<Vpc, Error> {
+    let facts = |links: &mut Links| {
+        let own = links.find(bridge)?.map(|it| it.index);
+        Ok((own, links.addresses()?, links.routes()?))
+    };
+    let (own, addresses, routes) = facts(links).doing(|| "read the routes".into())?;
+
+    let present = addresses.iter().find(|it| Some(it.index) == own);
+    let present = present.and_then(|it| Vpc::new(Ipv4Range::around(it.address, it.prefix)));
+    match (present, wish) {
+        (Some(present), Some(wish)) if present != wish => {
+            let (wanted, taken) = (wish.range(), present.range());
+            return Err(Error::RangeTaken { wanted, taken });
+        }
+        (Some(present), _) => return Ok(present),
+        (None, _) => {}
+    }
+
+    let taken: Vec<_> = routes
+        .iter()
+        .filter(|it| own.is_none() || it.index != own)
+        .map(|it| it.destination)
+        .filter(|it| is_specific(*it))
+        .collect();
+    match wish {
+        Some(wish) => match taken.into_iter().find(|it| it.overlaps(wish.range())) {
+            Some(taken) => Err(Error::RangeTaken { wanted: wish.range(), taken }),
+            None => Ok(wish),
+        },
+        None => first_free(&VPC_CANDIDATES, &taken)
+            .and_then(Vpc::new)
+            .ok_or_else(|| Error::NoRange(VPC_CANDIDATES.map(|it| it.to_string()).join(", "))),
+    }
+}
+
+/// Whether a route says that the range is in use: a default route does not, and neither do the two
+/// halves of the world by which VPN clients replace it.
+pub(crate) fn is_specific(range: Ipv4Range) -> bool {
+    range.prefix() > 1
+}
+
+/// Packets larger than the machine's way out takes would be lost on networks that do not say so.
+pub(crate) fn mtu_of_the_way_out(links: &mut Links) -> io::Result<u32> {
+    let routes = links.routes()?;
+    let default = routes.iter().find(|it| it.destination.prefix() == 0).and_then(|it| it.index);
+    let link: Option<Link> = links.list()?.into_iter().find(|it| Some(it.index) == default);
+    Ok(link.map_or(MTU_DEFAULT, |it| it.mtu.clamp(MTU_MIN, MTU_DEFAULT)))
+}
+
+fn build(links: &mut Links, bridge: &str, vpc: Vpc) -> io::Result<()> {
+    links.set_up(bridge)?;
+    let index = links.index(bridge)?;
+    links.add_address(index, vpc.gateway(), vpc.range().prefix())?;
+    sysctl::start_forwarding(links, bridge)
+}
+
+fn take_down(links: &mut Links, tag: &Tag) -> io::Result<()> {
+    let was_marked = sysctl::is_marked(links)?;
+    let prefix = tag.uplink_prefix();
+    for link in links.list()?.iter().filter(|it| it.name.starts_with(&prefix)) {
+        links.remove(&link.name)?;
+    }
+    links.remove(&tag.bridge())?;
+    sysctl::stop_forwarding(links, was_marked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_made_of_a_tag_fit_into_a_link_name() {
+        let tag = Tag::parse("abcdefg").expect("a tag");
+        let vpc = Vpc::new(VPC_CANDIDATES[0]).expect("a VPC");
+        let region = Region { tag, vpc, mtu: MTU_DEFAULT };
+        let uplink = region.uplink(Ipv4Addr::new(172, 31, 255, 254)).expect("in the VPC");
+        assert_eq!(uplink.link, "lf-abcdefg-fffe");
+        assert!(uplink.link.len() <= 15);
+        for bad in ["", "abcdefgh", "A", "a-b", "é"] {
+            assert!(Tag::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_instance_lives_inside_the_vpc_beside_the_gateway() {
+        let vpc = Vpc::new(VPC_CANDIDATES[0]).expect("a VPC");
+        let region = Region { tag: Tag::parse("t").expect("a tag"), vpc, mtu: MTU_DEFAULT };
+        for bad in ["172.31.0.0", "172.31.0.1", "172.31.255.255", "172.30.0.9"] {
+            assert!(region.uplink(bad.parse().expect("an address")).is_err(), "{bad}");
+        }
+    }
+}

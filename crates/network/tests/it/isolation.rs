@@ -1,0 +1,147 @@
+//! Who cannot be reached, and who cannot pretend to be somebody else.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use network::{Namespace, Region, TASK_ENDPOINT};
+use rustix::net::{AddressFamily, SocketType};
+
+use crate::lab::{
+    address, ask, ask_from, at, id, instance, interface, lab, neighbour, open, region, run, run_in,
+    serve, serve_at, tag,
+};
+
+/// Connects from a chosen local address; whether the handshake was completed within a second.
+fn connects_as(task: &Namespace, source: Ipv4Addr, target: SocketAddrV4) -> bool {
+    let connect = || {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        let wait = Some(std::time::Duration::from_millis(700));
+        // Linux bounds connect(2) by the timeout for sending.
+        rustix::net::sockopt::set_socket_timeout(
+            &socket,
+            rustix::net::sockopt::Timeout::Send,
+            wait,
+        )?;
+        rustix::net::bind(&socket, &SocketAddrV4::new(source, 0))?;
+        rustix::net::connect(&socket, &target)
+    };
+    task.enter(connect).expect("enters").is_ok()
+}
+
+#[test]
+fn a_task_cannot_speak_for_an_address_that_is_not_its_own() {
+    lab(|lab| {
+        let region = region("t");
+        let (_, host) = lab.host(&region, 0, 1);
+        serve_at(host.namespace(), at(TASK_ENDPOINT, 80), "agent");
+        let victim = host.attach_vpc(&id("victim"), interface(&region, 0, 1)).expect("attaches");
+        let thief = host.attach_vpc(&id("thief"), interface(&region, 0, 2)).expect("attaches");
+        let victim_b = host.attach_bridge(&id("victim-b"), &[]).expect("attaches");
+        let thief_b = host.attach_bridge(&id("thief-b"), &[]).expect("attaches");
+        let endpoint = SocketAddrV4::new(TASK_ENDPOINT, 80);
+        for (victim, thief) in [(&victim, &thief), (&victim_b, &thief_b), (&victim, &thief_b)] {
+            let task = open(thief);
+            assert!(connects_as(&task, address(thief), endpoint), "as itself");
+            run_in(&task, &format!("ip addr add {}/32 dev eth0", address(victim)));
+            assert!(!connects_as(&task, address(victim), endpoint), "as {victim:?}");
+            assert!(connects_as(&task, address(thief), endpoint), "still as itself");
+            run_in(&task, &format!("ip addr del {}/32 dev eth0", address(victim)));
+        }
+    });
+}
+
+#[test]
+fn a_task_cannot_take_over_an_address_by_arp() {
+    lab(|lab| {
+        let region = region("t");
+        let (_, first) = lab.host(&region, 0, 1);
+        let victim = interface(&region, 1, 1);
+        let thief = interface(&region, 0, 2);
+        let task = open(&first.attach_vpc(&id("thief"), thief).expect("attaches"));
+        serve(&task, 80, "thief");
+        run_in(&task, &format!("ip addr add {}/16 dev eth0", victim.address));
+        // The claim: questions that carry the victim's address as the sender's.
+        let gateway = SocketAddrV4::new(region.vpc().gateway(), 80);
+        connects_as(&task, victim.address, gateway);
+        // And the answer to a question for it.
+        ask(at(victim.address, 80)).expect_err("nobody has the victim's address");
+        let known = run(&format!("ip neigh show {}", victim.address));
+        assert!(!known.contains(&thief.mac.to_string()), "{known}");
+    });
+}
+
+#[test]
+fn a_task_with_another_mac_is_not_heard() {
+    lab(|lab| {
+        let region = region("t");
+        let (_, host) = lab.host(&region, 0, 1);
+        serve_at(host.namespace(), at(TASK_ENDPOINT, 80), "agent");
+        let own = interface(&region, 0, 1);
+        let task = open(&host.attach_vpc(&id("a"), own).expect("attaches"));
+        ask_from(&task, at(TASK_ENDPOINT, 80)).expect("an answer");
+        run_in(&task, "ip link set eth0 address 06:00:00:00:00:01");
+        ask_from(&task, at(TASK_ENDPOINT, 80)).expect_err("not heard");
+        run_in(&task, &format!("ip link set eth0 address {}", own.mac));
+        ask_from(&task, at(TASK_ENDPOINT, 80)).expect("an answer again");
+    });
+}
+
+#[test]
+fn containers_are_reached_by_their_host_ports_only() {
+    lab(|lab| {
+        let region = region("t");
+        let (_, host) = lab.host(&region, 0, 1);
+        let container = host.attach_bridge(&id("a"), &[]).expect("attaches");
+        serve(&open(&container), 80, "a");
+        run(&format!("ip route add {}/32 via {}", address(&container), instance(&region, 0, 1)));
+        ask(at(address(&container), 80)).expect_err("no way around");
+        ask_from(host.namespace(), at(address(&container), 80)).expect("the instance may");
+    });
+}
+
+#[test]
+fn nobody_outside_the_machine_reaches_into_a_vpc() {
+    lab(|lab| {
+        let outside = neighbour();
+        let region = region("t");
+        let (_, host) = lab.host(&region, 0, 1);
+        serve(host.namespace(), 80, "host");
+        let front = at(instance(&region, 0, 1), 80);
+        run_in(&outside, &format!("ip route add default via {}", crate::lab::MACHINE));
+        ask_from(&outside, front).expect_err("not from outside");
+        ask(front).expect("the machine may");
+    });
+}
+
+#[test]
+fn two_regions_on_one_machine_do_not_meet() {
+    lab(|lab| {
+        let red = Region::ensure(&tag("red"), None).expect("a region");
+        let blue = Region::ensure(&tag("blue"), None).expect("a region");
+        assert!(!red.vpc().range().overlaps(blue.vpc().range()));
+        let (_, first) = lab.host(&red, 0, 1);
+        let (_, second) = lab.host(&blue, 1, 1);
+        for (host, name) in [(&first, "first"), (&second, "second")] {
+            serve(host.namespace(), 80, name);
+        }
+        let (one, two) = (at(instance(&red, 0, 1), 80), at(instance(&blue, 1, 1), 80));
+        assert!(ask(one).expect("an answer").starts_with("first"));
+        assert!(ask(two).expect("an answer").starts_with("second"));
+        ask_from(first.namespace(), two).expect_err("apart");
+        ask_from(second.namespace(), one).expect_err("apart");
+    });
+}
+
+#[test]
+fn an_isolated_task_has_itself_and_nobody_else() {
+    lab(|lab| {
+        let region = region("t");
+        let (_, host) = lab.host(&region, 0, 1);
+        let attached = host.attach_isolated(&id("a")).expect("attaches");
+        assert_eq!(attached.address(), None);
+        let task = open(&attached);
+        serve(&task, 80, "a");
+        ask_from(&task, at(Ipv4Addr::LOCALHOST, 80)).expect("itself");
+        ask_from(&task, at(region.vpc().gateway(), 80)).expect_err("nobody else");
+        assert_eq!(run_in(&task, "ip -o link").lines().count(), 1);
+    });
+}

@@ -1,0 +1,86 @@
+//! A machine that is itself the container instance.
+
+use std::net::Ipv4Addr;
+
+use network::{Error, Host, HostPorts, Interface, Mac, Place, TASK_ENDPOINT, VpcBridge};
+
+use crate::lab::{
+    MACHINE, NEIGHBOUR, address, ask, ask_from, at, id, lab, neighbour, open, run, run_in, serve,
+    serve_at, tcp,
+};
+
+#[test]
+fn host_ports_work_without_a_region() {
+    lab(|lab| {
+        let outside = neighbour();
+        serve(&outside, 443, "world");
+        let before = run("ip -o link");
+        let setup = lab.setup("host", Place::Machine { vpc: None });
+        let host = Host::ensure(&setup).expect("a host");
+        assert_eq!(host.netns(), None);
+        let wish = [tcp(80, HostPorts::Static(8080))];
+        let attached = host.attach_bridge(&id("web"), &wish).expect("attaches");
+        let web = open(&attached);
+        serve(&web, 80, "web");
+        let seen = ask_from(&outside, at(MACHINE, 8080)).expect("from outside");
+        assert_eq!(seen, format!("web {NEIGHBOUR}"));
+        ask(at(MACHINE, 8080)).expect("from the machine by its address");
+        ask(at(Ipv4Addr::LOCALHOST, 8080)).expect("by 127.0.0.1");
+        ask_from(&web, at(MACHINE, 8080)).expect("from the container itself");
+        ask_from(&web, at(NEIGHBOUR, 443)).expect("the world");
+
+        serve_at(host.namespace(), at(TASK_ENDPOINT, 80), "agent");
+        let answer = ask_from(&web, at(TASK_ENDPOINT, 80)).expect("the endpoint");
+        assert_eq!(answer, format!("agent {}", address(&attached)));
+        run_in(&outside, &format!("ip route add default via {MACHINE}"));
+        ask_from(&outside, at(TASK_ENDPOINT, 80)).expect_err("not from outside");
+        ask_from(&outside, at(address(&attached), 80)).expect_err("nor around host ports");
+
+        let interface = Interface {
+            mac: Mac::of(NEIGHBOUR),
+            address: Ipv4Addr::new(192, 0, 2, 9),
+            prefix: 24,
+            gateway: NEIGHBOUR,
+        };
+        assert!(matches!(host.attach_vpc(&id("task"), interface), Err(Error::NoVpc)));
+        drop(host);
+        Host::destroy(&setup).expect("destroys");
+        assert_eq!(run("ip -o link"), before);
+        assert_eq!(run("nft list ruleset"), "");
+    });
+}
+
+#[test]
+fn tasks_get_interfaces_on_a_bridge_of_the_operator() {
+    lab(|lab| {
+        let outside = neighbour();
+        serve(&outside, 443, "world");
+        run("ip link add br0 type bridge");
+        run("ip link set br0 up");
+        run("ip addr del 192.0.2.1/24 dev wan");
+        run("ip link set wan master br0");
+        run("ip addr add 192.0.2.1/24 dev br0");
+        run("ip route replace default via 192.0.2.2");
+        let vpc = Some(VpcBridge { name: "br0".into(), address: MACHINE });
+        let setup = lab.setup("host", Place::Machine { vpc });
+        let host = Host::ensure(&setup).expect("a host");
+        let address = Ipv4Addr::new(192, 0, 2, 9);
+        let interface =
+            Interface { mac: Mac::of(address), address, prefix: 24, gateway: NEIGHBOUR };
+        let task = open(&host.attach_vpc(&id("task"), interface).expect("attaches"));
+        serve(&task, 80, "task");
+        let answer = ask_from(&outside, at(address, 80)).expect("from outside");
+        assert_eq!(answer, format!("task {NEIGHBOUR}"));
+        assert_eq!(
+            ask_from(&task, at(NEIGHBOUR, 443)).expect("the world"),
+            format!("world {address}")
+        );
+        serve_at(host.namespace(), at(TASK_ENDPOINT, 80), "agent");
+        let answer = ask_from(&task, at(TASK_ENDPOINT, 80)).expect("the endpoint");
+        assert_eq!(answer, format!("agent {address}"));
+        run_in(&outside, &format!("ip route add {TASK_ENDPOINT}/32 via {MACHINE}"));
+        ask_from(&outside, at(TASK_ENDPOINT, 80)).expect_err("not from outside");
+        drop(host);
+        Host::destroy(&setup).expect("destroys");
+    });
+}
