@@ -1,7 +1,9 @@
 //! A region for tests: no server, no clock, no network.
 
-use state::{Caller, Context, Dice, Draft, State};
-use types::{AccountId, Home, Region, Timestamp, Zone};
+use std::collections::BTreeMap;
+
+use state::{Caller, ContainerInstance, Context, Dice, Draft, InstanceStatus, Resources, State};
+use types::{AccountId, ClusterName, Cpu, Home, InstanceId, MemoryMib, Region, Timestamp, Zone};
 
 use crate::region::{RegionPlan, first_start};
 use crate::registry::{ReadFn, WriteFn};
@@ -72,6 +74,36 @@ impl Fixture {
         answer
     }
 
+    /// Puts an instance of 1,024 CPU units and 2,048 MiB into the cluster `default`.
+    pub(crate) fn instance(&mut self, bits: u128) -> InstanceId {
+        let now = self.now;
+        let instance = ContainerInstance {
+            id: InstanceId::new(bits),
+            cluster: ClusterName::parse("default").expect("valid"),
+            status: InstanceStatus::Active,
+            ec2_instance_id: format!("i-{bits:017x}"),
+            zone: Zone::parse("us-east-1a").expect("valid"),
+            attributes: BTreeMap::new(),
+            resources: Resources { cpu: Cpu(1024), memory: MemoryMib(2048), ..Default::default() },
+            connected: true,
+            connected_at: now,
+            given_up_at: None,
+            registered_at: now,
+            version: 1,
+            assignment: 0,
+            agent_version: "1.0.0".into(),
+            agent_hash: String::new(),
+            docker_version: String::new(),
+            tags: Vec::new(),
+            owner: String::new(),
+            token: None,
+            incarnation: 1,
+            status_reason: None,
+        };
+        self.state.apply(instance.into());
+        InstanceId::new(bits)
+    }
+
     /// A read.
     pub(crate) fn read<I, O, E>(&self, operation: ReadFn<I, O, E>, ask: I) -> Result<O, E> {
         let mut dice = self.dice.clone();
@@ -86,5 +118,6 @@ fn root() -> Caller {
         access_key: "AKIAEXAMPLE".into(),
         source_ip: "127.0.0.1".into(),
         user_agent: "test".into(),
+        endpoint: "http://127.0.0.1:4566".into(),
     }
 }

@@ -12,7 +12,7 @@ use types::ClusterName;
 
 use super::page::{HUNDRED, Page};
 use super::view::{self, ClusterPart};
-use super::{Error, find, tags};
+use super::{Error, account_settings, find, tags};
 
 /// How many clusters a region holds, deleted ones included. Source: ECS service quotas.
 const CLUSTERS_MAX: usize = 10_000;
@@ -253,9 +253,10 @@ fn new_name(text: Option<&str>) -> Result<ClusterName, Error> {
     })
 }
 
-/// Settings that a new cluster has without being asked: what the account says.
-fn usual_settings(_: &State, _: &str) -> Vec<shape::ClusterSetting> {
-    vec![shape::ClusterSetting { name: Some(INSIGHTS.into()), value: Some("disabled".into()) }]
+/// Settings that a new cluster has without being asked: what holds for its maker.
+fn usual_settings(state: &State, principal: &str) -> Vec<shape::ClusterSetting> {
+    let value = account_settings::effective(state, principal, INSIGHTS).map(str::to_owned);
+    vec![shape::ClusterSetting { name: Some(INSIGHTS.into()), value }]
 }
 
 fn check_settings(settings: &[shape::ClusterSetting]) -> Result<(), Error> {

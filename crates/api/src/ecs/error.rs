@@ -64,6 +64,11 @@ impl Error {
         Self::InvalidParameter(message.into())
     }
 
+    /// A `ClientException`.
+    pub(crate) fn client(message: impl Into<String>) -> Self {
+        Self::Client(message.into())
+    }
+
     /// An `UnsupportedFeatureException` about something with a name in the plural.
     pub(crate) fn unsupported(what: &str) -> Self {
         Self::UnsupportedFeature(format!("{what} are not supported by this region yet."))

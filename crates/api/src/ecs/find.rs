@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
-use state::{Cluster, ClusterStatus, State};
-use types::{Arn, ClusterName};
+use state::{
+    Cluster, ClusterStatus, ContainerInstance, DefinitionStatus, InstanceStatus, Revision, State,
+    Task, TaskDefinition,
+};
+use types::{Arn, ClusterName, Family, InstanceId, TaskId};
 
 use super::Error;
 
@@ -55,5 +58,104 @@ pub(crate) fn cluster<'a>(state: &'a State, text: Option<&str>) -> Result<&'a Ar
     match cluster.status {
         ClusterStatus::Active => Ok(cluster),
         ClusterStatus::Inactive => Err(Error::ClusterNotFound),
+    }
+}
+
+/// A task definition by `family` (its latest ACTIVE revision), `family:revision` or ARN, in any
+/// status; `None` if there is no such thing.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] for ARNs of something or somebody else, [`Error::Client`] for a
+/// revision that is no number.
+pub(crate) fn definition<'a>(
+    state: &'a State,
+    text: &str,
+) -> Result<Option<&'a Arc<TaskDefinition>>, Error> {
+    let tail = tail(state, text, "task-definition")?;
+    let (family, number) = match tail.split_once(':') {
+        None => (tail, None),
+        Some((family, number)) => (family, Some(revision_number(number)?)),
+    };
+    let Ok(family) = Family::parse(family) else { return Ok(None) };
+    let latest = || {
+        let active = state.indexes().revisions(DefinitionStatus::Active, &family)?;
+        active.last().copied()
+    };
+    let number = number.or_else(latest);
+    Ok(number.and_then(|number| state.task_definition(&Revision { family, number })))
+}
+
+fn revision_number(text: &str) -> Result<u32, Error> {
+    let number = text.parse().ok().filter(|it| *it > 0);
+    number.ok_or_else(|| Error::client(format!("Invalid revision number. Number: {text}")))
+}
+
+/// The id of a task of that cluster, if the text has the form of one.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] for ARNs of something else or of another cluster.
+pub(crate) fn task_id(
+    state: &State,
+    cluster: &ClusterName,
+    text: &str,
+) -> Result<Option<TaskId>, Error> {
+    Ok(TaskId::parse(within(cluster, tail(state, text, "task")?)?).ok())
+}
+
+/// A task of that cluster by id or ARN.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] if there is none.
+pub(crate) fn task<'a>(
+    state: &'a State,
+    cluster: &ClusterName,
+    text: &str,
+) -> Result<&'a Arc<Task>, Error> {
+    task_id(state, cluster, text)?
+        .and_then(|id| state.task(id))
+        .filter(|it| it.cluster == *cluster)
+        .ok_or_else(|| Error::invalid("The referenced task was not found."))
+}
+
+/// The id of a container instance of that cluster, if the text has the form of one.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] for ARNs of something else or of another cluster.
+pub(crate) fn instance_id(
+    state: &State,
+    cluster: &ClusterName,
+    text: &str,
+) -> Result<Option<InstanceId>, Error> {
+    Ok(InstanceId::parse(within(cluster, tail(state, text, "container-instance")?)?).ok())
+}
+
+/// A container instance of that cluster by id or ARN that has not been deregistered.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] if there is none.
+pub(crate) fn instance<'a>(
+    state: &'a State,
+    cluster: &ClusterName,
+    text: &str,
+) -> Result<&'a Arc<ContainerInstance>, Error> {
+    instance_id(state, cluster, text)?
+        .and_then(|id| state.container_instance(id))
+        .filter(|it| it.cluster == *cluster && it.status != InstanceStatus::Inactive)
+        .ok_or_else(|| Error::invalid("The specified container instance was not found."))
+}
+
+/// The id in a long tail (`CLUSTER/ID`), checked against the cluster, or in a short one.
+fn within<'a>(cluster: &ClusterName, tail: &'a str) -> Result<&'a str, Error> {
+    match tail.split_once('/') {
+        None => Ok(tail),
+        Some((of, id)) if of == cluster.as_str() => Ok(id),
+        Some((of, _)) => Err(Error::invalid(format!(
+            "Invalid identifier: it belongs to cluster {of}, not to {cluster}."
+        ))),
     }
 }

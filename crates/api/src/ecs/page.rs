@@ -14,6 +14,9 @@ pub(crate) struct Sizes {
 /// Most lists of ECS. Source: handbook 2.1.
 pub(crate) const HUNDRED: Sizes = Sizes { default: 100, max: 100 };
 
+/// ListServices and ListAccountSettings. Source: handbook 2.1.
+pub(crate) const TEN: Sizes = Sizes { default: 10, max: 100 };
+
 /// Which part of a list a request asks for.
 ///
 /// A token holds the last key of the page before, so that it stays good while the list changes,

@@ -35,6 +35,22 @@ pub(crate) fn parse(tags: Option<Vec<shape::Tag>>) -> Result<Vec<Tag>, Error> {
     }
 }
 
+/// What a resource has after these tags were put on it.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] if that is more than a resource may have.
+pub(crate) fn merge(before: &[Tag], put: Vec<Tag>) -> Result<Vec<Tag>, Error> {
+    let mut after = before.to_vec();
+    for tag in put {
+        match after.iter_mut().find(|it| it.key == tag.key) {
+            Some(same) => same.value = tag.value,
+            None => after.push(tag),
+        }
+    }
+    if after.len() > TAGS_MAX { Err(too_many()) } else { Ok(after) }
+}
+
 /// Tags as the API shows them.
 pub(crate) fn view(tags: &[Tag]) -> Vec<shape::Tag> {
     let one = |it: &Tag| shape::Tag { key: Some(it.key.clone()), value: Some(it.value.clone()) };

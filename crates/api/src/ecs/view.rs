@@ -2,8 +2,14 @@
 
 use shapes::ecs as shape;
 use state::{Cluster, ClusterStatus, State};
+use types::Timestamp;
 
 use super::tags;
+
+/// A point in time as the wire carries it.
+pub(crate) fn time(at: Timestamp) -> shapes::Timestamp {
+    shapes::Timestamp(at.0)
+}
 
 /// A count as the wire carries it.
 pub(crate) fn count(number: u32) -> i32 {
