@@ -1,0 +1,212 @@
+//! The end of the log: the open segment, to which records are appended and synced.
+
+use std::io;
+use std::sync::Arc;
+
+use super::catalog::{Catalog, Closed, RESERVE, remove_if_there, segment_name, unfinished};
+use super::record::{self, Kind, Stamp};
+use super::segment::{self, HEADER_BYTES, Position};
+use crate::journal::disk::{Disk, DiskFile};
+use crate::journal::error::Attempt;
+use crate::journal::{Batch, Epoch, JournalError, Lsn, Room};
+
+/// The segment to which records are appended.
+pub(super) struct OpenSegment {
+    pub(super) start: Lsn,
+    pub(super) schema: u32,
+    pub(super) file: Box<dyn DiskFile>,
+    pub(super) size: u64,
+}
+
+/// The sizes of a log, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) segment: u64,
+    pub(super) reserve: u64,
+}
+
+/// The log as its writer sees it.
+pub(super) struct Log {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) sizes: Sizes,
+    /// The version of the rows that are appended.
+    pub(super) schema: u32,
+    pub(super) catalog: Catalog,
+    pub(super) open: OpenSegment,
+    /// The end of the log; everything before it is durable.
+    pub(super) position: Position,
+    pub(super) room: Room,
+    /// Records of one write; kept so that its memory is used again.
+    buffer: Vec<u8>,
+}
+
+/// Makes and publishes a new segment that begins at a point of the log.
+pub(super) fn create_segment(
+    disk: &dyn Disk,
+    schema: u32,
+    start: Position,
+    bytes: u64,
+) -> Result<OpenSegment, JournalError> {
+    let name = segment_name(start.lsn);
+    let temporary = unfinished(&name);
+    remove_if_there(disk, &temporary)?;
+    let header = segment::Header { schema, start }.encode();
+    let mut file = prepare(disk, &temporary, &header, bytes).map_err(|source| {
+        if is_full(&source) {
+            JournalError::Full { attempted: format!("a new segment {name}"), source }
+        } else {
+            JournalError::Failed { attempted: format!("creating {temporary}"), source }
+        }
+    })?;
+    file.sync().attempt("syncing", &temporary)?;
+    disk.rename(&temporary, &name).attempt("renaming to", &name)?;
+    disk.sync_folder().attempt("syncing the folder for", &name)?;
+    Ok(OpenSegment { start: start.lsn, schema, file, size: header.len() as u64 })
+}
+
+fn prepare(
+    disk: &dyn Disk,
+    name: &str,
+    header: &[u8],
+    bytes: u64,
+) -> io::Result<Box<dyn DiskFile>> {
+    let mut file = disk.create(name)?;
+    file.preallocate(bytes)?;
+    file.write_at(0, header)?;
+    Ok(file)
+}
+
+/// Whether the system said that no space is left.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+impl Log {
+    /// A log that ends in this segment. Sets space aside for it.
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        sizes: Sizes,
+        schema: u32,
+        catalog: Catalog,
+        open: OpenSegment,
+        position: Position,
+    ) -> Result<Self, JournalError> {
+        let room = Room::Ample;
+        let buffer = Vec::new();
+        let mut log = Self { disk, sizes, schema, catalog, open, position, room, buffer };
+        if log.open.schema == log.schema {
+            log.preallocate_open()?;
+        }
+        log.refill_reserve()?;
+        Ok(log)
+    }
+
+    /// Appends batches and makes them durable: one write, one sync.
+    pub(super) fn append(&mut self, epoch: Epoch, batches: &[Batch]) -> Result<(), JournalError> {
+        if self.room == Room::ReserveOnly {
+            self.refill_reserve()?;
+        }
+        self.buffer.clear();
+        let settled = self.position.lsn;
+        let mut end = self.position;
+        for batch in batches {
+            let stamp = Stamp { lsn: Lsn(end.lsn.0 + 1), epoch, settled, previous: end.chain };
+            let chain = record::write_batch(&mut self.buffer, stamp, batch);
+            end = Position { lsn: stamp.lsn, epoch, chain, operation: Some(batch.id) };
+        }
+        self.write(end)
+    }
+
+    /// Appends a record that says something about the owner.
+    pub(super) fn mark(&mut self, epoch: Epoch, kind: Kind) -> Result<(), JournalError> {
+        self.buffer.clear();
+        let settled = self.position.lsn;
+        let lsn = Lsn(settled.0 + 1);
+        let stamp = Stamp { lsn, epoch, settled, previous: self.position.chain };
+        let chain = record::write_mark(&mut self.buffer, stamp, kind);
+        self.write(Position { lsn, epoch, chain, ..self.position })
+    }
+
+    /// Writes what is in the buffer, after which the log ends at `end`.
+    fn write(&mut self, end: Position) -> Result<(), JournalError> {
+        let bytes = self.buffer.len() as u64;
+        let has_records = self.open.start < self.position.lsn;
+        if has_records && self.open.size + bytes > self.sizes.segment {
+            self.begin_segment(bytes)?;
+        }
+        let name = segment_name(self.open.start);
+        self.open.file.write_at(self.open.size, &self.buffer).attempt("writing to", &name)?;
+        self.open.file.sync().attempt("syncing", &name)?;
+        self.open.size += bytes;
+        self.position = end;
+        Ok(())
+    }
+
+    /// Closes the open segment and begins the next one, with room for at least so many bytes of
+    /// records. An open segment without records is replaced.
+    pub(super) fn begin_segment(&mut self, bytes: u64) -> Result<(), JournalError> {
+        let bytes = self.sizes.segment.max(HEADER_BYTES as u64 + bytes);
+        let next = self.create_segment_somehow(bytes)?;
+        let mut closed = core::mem::replace(&mut self.open, next);
+        if closed.start < self.open.start {
+            // Gives back what was set aside beyond its end.
+            let name = segment_name(closed.start);
+            closed.file.truncate(closed.size).attempt("trimming", &name)?;
+            self.catalog.segments.push(Closed { start: closed.start, bytes: closed.size });
+        }
+        Ok(())
+    }
+
+    /// Makes a new segment; where there is no space, in the place of the reserve.
+    fn create_segment_somehow(&mut self, bytes: u64) -> Result<OpenSegment, JournalError> {
+        let disk = Arc::clone(&self.disk);
+        let create = || create_segment(&*disk, self.schema, self.position, bytes);
+        match create() {
+            Err(JournalError::Full { .. }) => {
+                self.release_reserve()?;
+                create_segment(&*disk, self.schema, self.position, bytes)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Sets space aside for the rest of the open segment.
+    fn preallocate_open(&mut self) -> Result<(), JournalError> {
+        let name = segment_name(self.open.start);
+        match self.open.file.preallocate(self.sizes.segment) {
+            Err(error) if is_full(&error) => {
+                self.release_reserve()?;
+                match self.open.file.preallocate(self.sizes.segment) {
+                    Err(error) if is_full(&error) => Ok(()),
+                    answer => answer.attempt("setting space aside for", &name),
+                }
+            }
+            answer => answer.attempt("setting space aside for", &name),
+        }
+    }
+
+    /// Sets the reserve aside if it is not, or not whole. If there is no space for it, says so in
+    /// `room`.
+    pub(super) fn refill_reserve(&mut self) -> Result<(), JournalError> {
+        let file = match self.disk.open_to_write(RESERVE) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.disk.create(RESERVE),
+            answer => answer,
+        };
+        match file.and_then(|mut it| it.preallocate(self.sizes.reserve)) {
+            Ok(()) => self.room = Room::Ample,
+            Err(error) if is_full(&error) => {
+                self.room = Room::ReserveOnly;
+                remove_if_there(&*self.disk, RESERVE)?;
+            }
+            Err(error) => return Err(error).attempt("setting space aside in", RESERVE),
+        }
+        Ok(())
+    }
+
+    /// Gives the reserve back to the file system. The sync makes it really free.
+    fn release_reserve(&mut self) -> Result<(), JournalError> {
+        self.room = Room::ReserveOnly;
+        remove_if_there(&*self.disk, RESERVE)?;
+        self.disk.sync_folder().attempt("syncing the folder without", RESERVE)
+    }
+}

@@ -1,0 +1,39 @@
+//! The crash checker must be able to fail: on disks no journal can be safe on, it does.
+
+use store::journal::disk::{Loss, SimDisk, Step};
+
+use crate::crash::{crash, reaches, steps_of_a_life};
+
+/// Crashes everywhere on a disk that ignores a kind of step; answers with what went wrong first.
+fn first_wrong(ignored: Step, loss: Loss) -> Option<String> {
+    let steps = steps_of_a_life(1);
+    steps.iter().enumerate().find_map(|(number, step)| {
+        reaches(*step).into_iter().find_map(|done| {
+            let disk = SimDisk::new();
+            disk.ignore(ignored);
+            crash(&disk, 1, number, done, loss)
+        })
+    })
+}
+
+/// What a checker that works says.
+fn check_found(wrong: Option<String>) {
+    let wrong = wrong.expect("a broken promise is noticed");
+    let broken = ["acknowledged", "Damaged", "the rows are not", "epoch"];
+    assert!(broken.iter().any(|it| wrong.contains(it)), "{wrong}");
+}
+
+#[test]
+fn a_disk_that_lies_about_syncs_is_found_out() {
+    check_found(first_wrong(Step::Sync, Loss::Bytes));
+}
+
+#[test]
+fn a_folder_that_lies_about_syncs_is_found_out() {
+    check_found(first_wrong(Step::SyncFolder, Loss::Names));
+}
+
+#[test]
+fn a_torn_end_that_is_not_cut_off_is_found_out() {
+    check_found(first_wrong(Step::Truncate, Loss::Torn { bytes: 45 }));
+}
