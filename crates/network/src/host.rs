@@ -182,7 +182,7 @@ impl Host {
         }
         let address = interface.address;
         let taken = |it: &Record| it.attached.address() == Some(address);
-        let own = self.workshop.vpc.is_some_and(|it| it.address == address);
+        let own = self.workshop.vpc.as_ref().is_some_and(|it| it.address == address);
         if own || lock(&self.book).records.values().any(taken) {
             return Err(Error::AddressInUse(address));
         }
@@ -280,7 +280,7 @@ fn dispose(workshop: &Workshop, folder: &Folder, record: &Record) -> io::Result<
         lock(&workshop.flows).forget_udp(address)?;
     }
     if let Some(link) = &record.link {
-        lock(&workshop.links).remove(link)?;
+        lock(&workshop.removals).remove(link)?;
     }
     lock(&workshop.elements).take(SPEAKERS, &speakers(record))?;
     namespace::remove(&record.attached.netns)?;

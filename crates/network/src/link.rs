@@ -5,6 +5,10 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
 
 use crate::address::{Ipv4Range, Mac};
 use crate::netlink::{
@@ -23,6 +27,7 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
+const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_NET_NS_FD: u16 = 28;
@@ -33,6 +38,7 @@ const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BRPORT_MODE: u16 = 4;
 const VETH_INFO_PEER: u16 = 1;
 const IFF_UP: u32 = 1;
+const IF_OPER_UP: u8 = 6;
 
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -52,6 +58,10 @@ const SCOPE_LINK: u8 = 253;
 
 const AF_INET: u8 = 2;
 
+/// The kernel looks at carriers at least once a second.
+const CARRIER_LIMIT: Duration = Duration::from_secs(5);
+const CARRIER_LOOK: Duration = Duration::from_millis(2);
+
 /// A link as the kernel lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Link {
@@ -60,6 +70,15 @@ pub(crate) struct Link {
     pub(crate) alias: Option<String>,
     /// Largest packet in bytes.
     pub(crate) mtu: u32,
+    /// Whether packets can leave by it.
+    pub(crate) carries: bool,
+}
+
+/// A bridge, as it is named and as the kernel counts it.
+#[derive(Debug, Clone)]
+pub(crate) struct Bridge {
+    pub(crate) name: String,
+    pub(crate) index: u32,
 }
 
 /// An address on a link.
@@ -190,9 +209,7 @@ impl Links {
     pub(crate) fn remove(&mut self, name: &str) -> io::Result<()> {
         let message = Message::new(RTM_DELLINK, ACK, &link_head(0, 0)).text(IFLA_IFNAME, name);
         match self.0.request(message) {
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => {
-                Ok(())
-            }
+            Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(()),
             other => other,
         }
     }
@@ -208,7 +225,33 @@ impl Links {
 
     /// The link of that name.
     pub(crate) fn find(&mut self, name: &str) -> io::Result<Option<Link>> {
-        Ok(self.list()?.into_iter().find(|it| it.name == name))
+        let message = Message::new(RTM_GETLINK, ACK, &link_head(0, 0)).text(IFLA_IFNAME, name);
+        let mut link = None;
+        match self.0.dump(message, |body| link = read_link(body)) {
+            Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(None),
+            Err(error) => Err(error),
+            Ok(()) => Ok(link),
+        }
+    }
+
+    /// Waits until a link that has just got its other end, or a bridge its first port, carries
+    /// packets. The kernel notices by and by, up to a second later, and drops packets until then;
+    /// a recent one notices when it is asked.
+    pub(crate) fn await_carrier(&mut self, name: &str) -> io::Result<()> {
+        let begin = Instant::now();
+        loop {
+            match self.find(name)? {
+                Some(link) if link.carries => return Ok(()),
+                Some(_) if begin.elapsed() < CARRIER_LIMIT => thread::sleep(CARRIER_LOOK),
+                Some(_) => return Err(io::ErrorKind::TimedOut.into()),
+                None => return Err(io::ErrorKind::NotFound.into()),
+            }
+        }
+    }
+
+    /// The bridge of that name.
+    pub(crate) fn bridge(&mut self, name: &str) -> io::Result<Bridge> {
+        Ok(Bridge { name: name.to_owned(), index: self.index(name)? })
     }
 
     /// Index of the link of that name.
@@ -314,6 +357,7 @@ fn read_link(body: &[u8]) -> Option<Link> {
         name: read_text(Attributes(attributes).find(IFLA_IFNAME)?),
         alias: Attributes(attributes).find(IFLA_IFALIAS).map(read_text),
         mtu: read_u32(Attributes(attributes).find(IFLA_MTU)?, 0)?,
+        carries: Attributes(attributes).find(IFLA_OPERSTATE) == Some(&[IF_OPER_UP]),
     })
 }
 

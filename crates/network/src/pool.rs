@@ -34,7 +34,7 @@ struct Stock {
 impl Pool {
     /// Starts to fill the shelf up to `level` of each kind.
     pub(crate) fn start(workshop: Arc<Workshop>, level: usize) -> Result<Self, Error> {
-        let vpc = workshop.vpc.map(|_| Kind::Vpc);
+        let vpc = workshop.vpc.as_ref().map(|_| Kind::Vpc);
         let kinds = [Some(Kind::Bridge), vpc, Some(Kind::Isolated)];
         let piles = kinds.into_iter().flatten().map(|it| (it, VecDeque::new())).collect();
         let stock = Mutex::new(Stock { piles, stalled: false, closing: false });

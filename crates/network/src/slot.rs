@@ -15,7 +15,7 @@ use crate::attachment::Interface;
 use crate::element::{Element, Elements};
 use crate::error::{Doing, Error};
 use crate::flow::Flows;
-use crate::link::{Links, Pair, Peer, exists};
+use crate::link::{Bridge, Links, Pair, Peer, exists};
 use crate::namespace::Namespace;
 use crate::ruleset::{LINK_LOCAL, PORT_PREFIX, SPEAKERS, TASK_ENDPOINT};
 use crate::sysctl;
@@ -52,23 +52,24 @@ pub(crate) struct Slot {
 /// Everything needed to make slots on one host.
 #[derive(Debug)]
 pub(crate) struct Workshop {
-    /// The host's own namespace, seen from inside.
+    /// The host's own namespace, seen from inside: to make links.
     pub(crate) links: Mutex<Links>,
+    /// The same, to remove links: that takes tens of milliseconds, and who makes some need not
+    /// wait for it.
+    pub(crate) removals: Mutex<Links>,
     pub(crate) elements: Mutex<Elements>,
     pub(crate) flows: Mutex<Flows>,
     pub(crate) addresses: Mutex<Addresses>,
-    /// Index of the container bridge.
-    pub(crate) container_bridge: u32,
+    pub(crate) container_bridge: Bridge,
     pub(crate) vpc: Option<VpcSide>,
     pub(crate) mtu: u32,
     pub(crate) link_number: AtomicU32,
 }
 
 /// The host's side of the VPC.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct VpcSide {
-    /// Index of the bridge.
-    pub(crate) bridge: u32,
+    pub(crate) bridge: Bridge,
     /// The host's own address on it, by which tasks reach the task endpoint.
     pub(crate) address: Ipv4Addr,
 }
@@ -80,9 +81,9 @@ impl Workshop {
             Kind::Isolated => bare(),
             Kind::Bridge => self.bridged(),
             Kind::Vpc => {
-                let vpc = self.vpc.ok_or(Error::NoVpc)?;
+                let vpc = self.vpc.as_ref().ok_or(Error::NoVpc)?;
                 let mut slot = bare()?;
-                self.connect(&mut slot, vpc.bridge, None)
+                self.connect(&mut slot, &vpc.bridge, None)
                     .doing(|| "connect a namespace to the VPC".into())?;
                 Ok(slot)
             }
@@ -97,7 +98,7 @@ impl Workshop {
         };
         let build = |slot: &mut Slot| {
             let mac = Mac::of(address);
-            let link = self.connect(slot, self.container_bridge, Some(mac))?;
+            let link = self.connect(slot, &self.container_bridge, Some(mac))?;
             lock(&self.elements).put(SPEAKERS, &[Element::speaker(&link, mac, address)])?;
             let gateway = addresses_gateway(range);
             let index = slot.links.index(INTERFACE)?;
@@ -116,7 +117,7 @@ impl Workshop {
 
     /// Gives a VPC slot its addresses. From here on it speaks.
     pub(crate) fn address(&self, slot: &mut Slot, interface: &Interface) -> Result<(), Error> {
-        let vpc = self.vpc.ok_or(Error::NoVpc)?;
+        let vpc = self.vpc.as_ref().ok_or(Error::NoVpc)?;
         let Interface { mac, address, prefix, gateway } = *interface;
         let build = |slot: &mut Slot| {
             let link = slot.link.clone().unwrap_or_default();
@@ -134,23 +135,26 @@ impl Workshop {
     }
 
     /// Lays a pair of links between a bridge and the namespace; the outer end's name.
-    fn connect(&self, slot: &mut Slot, bridge: u32, mac: Option<Mac>) -> io::Result<String> {
-        let mut links = lock(&self.links);
+    fn connect(&self, slot: &mut Slot, bridge: &Bridge, mac: Option<Mac>) -> io::Result<String> {
         loop {
             let number = self.link_number.fetch_add(1, Ordering::Relaxed);
             let name = format!("{PORT_PREFIX}{number:x}");
             let peer = Peer { name: INTERFACE, netns: slot.namespace.as_fd(), mac };
-            match links.add_pair(&Pair { name: &name, bridge, mtu: self.mtu, peer }) {
+            let pair = Pair { name: &name, bridge: bridge.index, mtu: self.mtu, peer };
+            let made = lock(&self.links).add_pair(&pair);
+            match made {
                 // Left from before; names are many.
-                Err(error) if exists(&error) => {}
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    links.set_hairpin(&name)?;
-                    slot.links.set_up(INTERFACE)?;
-                    slot.link = Some(name.clone());
-                    return Ok(name);
-                }
+                Err(error) if exists(&error) => continue,
+                other => other?,
             }
+            slot.link = Some(name.clone());
+            slot.links.set_up(INTERFACE)?;
+            slot.links.await_carrier(INTERFACE)?;
+            let mut links = lock(&self.links);
+            links.set_hairpin(&name)?;
+            links.await_carrier(&name)?;
+            links.await_carrier(&bridge.name)?;
+            return Ok(name);
         }
     }
 }

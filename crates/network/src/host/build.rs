@@ -14,7 +14,7 @@ use crate::attachment::PortSpan;
 use crate::element::Elements;
 use crate::error::{Doing, Error};
 use crate::flow::Flows;
-use crate::link::{Links, Pair, Peer, exists};
+use crate::link::{Bridge, Links, Pair, Peer, exists};
 use crate::namespace::{self, Namespace};
 use crate::pool::Pool;
 use crate::ports::{DYNAMIC_FALLBACK, Ports};
@@ -42,8 +42,10 @@ const CONTAINER_CANDIDATES: [Ipv4Range; 4] = [
 pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
     let folder = Folder::open(tasks_folder(setup)).doing(|| "make the host's folder".into())?;
     let (namespace, netns) = host_namespace(setup)?;
-    let (mut links, elements, flows) = namespace
-        .enter(|| io::Result::Ok((Links::open()?, Elements::open()?, Flows::open()?)))
+    let (mut links, removals, elements, flows) = namespace
+        .enter(|| {
+            io::Result::Ok((Links::open()?, Links::open()?, Elements::open()?, Flows::open()?))
+        })
         .and_then(|it| it)
         .doing(|| "enter the host's namespace".into())?;
 
@@ -56,7 +58,7 @@ pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
         Place::Machine { vpc } => {
             let find = |links: &mut Links| {
                 let Some(vpc) = vpc else { return Ok(None) };
-                Ok(Some(VpcSide { bridge: links.index(&vpc.name)?, address: vpc.address }))
+                Ok(Some(VpcSide { bridge: links.bridge(&vpc.name)?, address: vpc.address }))
             };
             let vpc = find(&mut links).doing(|| "find the bridge into the VPC".into())?;
             (vpc, mtu_of_the_way_out(&mut links).doing(|| "read the routes".into())?)
@@ -75,6 +77,7 @@ pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
     let addresses = own_addresses(&mut links).doing(|| "read the host's addresses".into())?;
     let workshop = Arc::new(Workshop {
         links: Mutex::new(links),
+        removals: Mutex::new(removals),
         elements: Mutex::new(elements),
         flows: Mutex::new(flows),
         addresses: Mutex::new(Addresses::new(containers)),
@@ -179,9 +182,13 @@ fn connect(namespace: &Namespace, links: &mut Links, uplink: &Uplink) -> io::Res
     }
     let bridge = bridge(links, VPC_BRIDGE, Mac::of(uplink.address), uplink.mtu)?;
     links.set_up(UPLINK)?;
-    links.set_bridge(UPLINK, bridge)?;
-    links.add_address(bridge, uplink.address, uplink.vpc.range().prefix())?;
-    links.add_route(ANYWHERE, uplink.vpc.gateway(), bridge)?;
+    links.set_bridge(UPLINK, bridge.index)?;
+    links.add_address(bridge.index, uplink.address, uplink.vpc.range().prefix())?;
+    links.add_route(ANYWHERE, uplink.vpc.gateway(), bridge.index)?;
+    links.await_carrier(UPLINK)?;
+    links.await_carrier(VPC_BRIDGE)?;
+    machine.await_carrier(&uplink.link)?;
+    machine.await_carrier(&uplink.bridge)?;
     Ok(VpcSide { bridge, address: uplink.address })
 }
 
@@ -212,21 +219,21 @@ fn container_range(links: &mut Links, wish: Option<Ipv4Range>) -> Result<Ipv4Ran
     }
 }
 
-fn container_bridge(links: &mut Links, range: Ipv4Range, mtu: u32) -> io::Result<u32> {
+fn container_bridge(links: &mut Links, range: Ipv4Range, mtu: u32) -> io::Result<Bridge> {
     let gateway = addresses_gateway(range);
-    let index = bridge(links, CONTAINER_BRIDGE, Mac::of(gateway), mtu)?;
-    links.add_address(index, gateway, range.prefix())?;
-    links.add_address(index, TASK_ENDPOINT, 32)?;
-    Ok(index)
+    let bridge = bridge(links, CONTAINER_BRIDGE, Mac::of(gateway), mtu)?;
+    links.add_address(bridge.index, gateway, range.prefix())?;
+    links.add_address(bridge.index, TASK_ENDPOINT, 32)?;
+    Ok(bridge)
 }
 
-/// Index of the bridge, which is made if it is missing.
-fn bridge(links: &mut Links, name: &str, mac: Mac, mtu: u32) -> io::Result<u32> {
+/// The bridge, which is made if it is missing.
+fn bridge(links: &mut Links, name: &str, mac: Mac, mtu: u32) -> io::Result<Bridge> {
     match links.add_bridge(name, mac, mtu) {
         Err(error) if !exists(&error) => return Err(error),
         _ => {}
     }
-    links.index(name)
+    links.bridge(name)
 }
 
 /// Kernel settings of the host's namespace, which the calling thread is in.
