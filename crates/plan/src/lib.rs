@@ -1,7 +1,11 @@
 //! Every decision of the house, as pure functions from values to values with their reasons.
 
+pub mod agent;
 pub mod assignments;
+pub mod credentials;
 pub mod idempotency;
+pub mod lifecycle;
+pub mod instances;
 pub mod liveness;
 pub mod payload;
 pub mod placement;
