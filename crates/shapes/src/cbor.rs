@@ -12,11 +12,21 @@ use crate::{
     Timestamp,
 };
 
-/// Writes a shape. The texts of `leading` come first; they name what is not in the schema, as
-/// `__type` of a fault.
-pub fn encode(shape: &dyn Shape, leading: &[(&str, &str)]) -> Vec<u8> {
+/// Writes a shape.
+pub fn encode(shape: &dyn Shape) -> Vec<u8> {
     let mut writer = Writer { out: minicbor::Encoder::new(Vec::with_capacity(256)) };
-    writer.members(shape, leading);
+    writer.structure(shape);
+    writer.out.into_writer()
+}
+
+/// Writes a map that no schema describes, as a fault.
+pub fn encode_entries(entries: &[(&str, &Document)]) -> Vec<u8> {
+    let mut writer = Writer { out: minicbor::Encoder::new(Vec::with_capacity(256)) };
+    sure(writer.out.map(length(entries.len())));
+    for (name, value) in entries {
+        writer.string(name);
+        writer.document(value);
+    }
     writer.out.into_writer()
 }
 
@@ -44,24 +54,6 @@ fn sure<T>(written: Result<T, minicbor::encode::Error<Infallible>>) {
 
 fn length(items: usize) -> u64 {
     u64::try_from(items).unwrap_or(u64::MAX)
-}
-
-impl Writer {
-    fn members(&mut self, shape: &dyn Shape, leading: &[(&str, &str)]) {
-        let members = shape.schema().members();
-        let given = (0..members.len()).filter(|index| shape.member(*index).is_some()).count();
-        sure(self.out.map(length(given + leading.len())));
-        for (name, text) in leading {
-            sure(self.out.str(name));
-            sure(self.out.str(text));
-        }
-        for (index, member) in members.iter().enumerate() {
-            if let Some(value) = shape.member(index) {
-                sure(self.out.str(member.name));
-                value.write(self);
-            }
-        }
-    }
 }
 
 impl Encoder for Writer {
@@ -130,7 +122,15 @@ impl Encoder for Writer {
     }
 
     fn structure(&mut self, shape: &dyn Shape) {
-        self.members(shape, &[]);
+        let members = shape.schema().members();
+        let given = (0..members.len()).filter(|index| shape.member(*index).is_some()).count();
+        sure(self.out.map(length(given)));
+        for (index, member) in members.iter().enumerate() {
+            if let Some(value) = shape.member(index) {
+                sure(self.out.str(member.name));
+                value.write(self);
+            }
+        }
     }
 }
 

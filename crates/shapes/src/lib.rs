@@ -7,11 +7,13 @@
 pub mod cbor;
 mod document;
 mod error;
+pub mod json;
 mod open_enum;
 mod operation;
 mod schema;
 mod services;
 pub mod stored;
+pub mod text;
 mod timestamp;
 mod validate;
 mod value;

@@ -7,7 +7,7 @@ use crate::{DecodeError, Shape, cbor};
 
 /// A shape as bytes. Equal shapes give equal bytes.
 pub fn to_vec(shape: &dyn Shape) -> Vec<u8> {
-    cbor::encode(shape, &[])
+    cbor::encode(shape)
 }
 
 /// A shape from its bytes.
