@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use types::{ClusterName, Family, InstanceId, TaskId, Timestamp};
 
+use crate::Capacity;
 use crate::record::{
     AccessKey, ContainerInstance, DefinitionStatus, Desired, InstanceStatus, Purpose, Revision,
     Status, Task, TaskDefinition, Token, TokenKey,
@@ -43,9 +44,15 @@ pub struct Indexes {
     addresses: BTreeMap<u32, TaskId>,
     cluster_counts: BTreeMap<ClusterName, Counts>,
     instance_counts: BTreeMap<InstanceId, Counts>,
+    pub(crate) capacity: Capacity,
 }
 
 impl Indexes {
+    /// What is left where: what placement looks at.
+    pub fn capacity(&self) -> &Capacity {
+        &self.capacity
+    }
+
     /// Tasks of a cluster with that desired status.
     pub fn tasks(&self, cluster: &ClusterName, desired: Desired) -> &TaskSet {
         self.tasks.get(&(cluster.clone(), desired)).unwrap_or(&NONE)
@@ -150,6 +157,7 @@ impl Indexes {
         if let Some(task) = after {
             self.note_task(task);
         }
+        self.capacity.task(before, after);
     }
 
     fn note_task(&mut self, task: &Task) {

@@ -5,7 +5,7 @@
 //! before, in `plan` and `api`. A [`Draft`] is the state under one input, undone when the input is
 //! refused.
 
-mod capacity;
+pub mod capacity;
 mod change;
 mod context;
 mod draft;
@@ -14,7 +14,7 @@ mod record;
 mod stored;
 mod tables;
 
-pub use capacity::ports_held;
+pub use capacity::{Capacity, is_living, ports_held};
 pub use change::Change;
 pub use context::{Caller, Context, Dice};
 pub use draft::Draft;

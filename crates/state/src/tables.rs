@@ -9,7 +9,7 @@ use crate::record::{
     AccessKey, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow, Revision,
     Setting, SettingKey, Task, TaskDefinition, Token, TokenKey,
 };
-use crate::{Change, Indexes};
+use crate::{Capacity, Change, Indexes};
 
 /// A record that is kept in a table.
 pub trait Table {
@@ -98,6 +98,11 @@ impl State {
         &self.indexes
     }
 
+    /// What is left where: what placement looks at.
+    pub fn capacity(&self) -> &Capacity {
+        self.indexes.capacity()
+    }
+
     /// The indexes as one computes them from the tables: what [`State::indexes`] must equal.
     pub fn recomputed_indexes(&self) -> Indexes {
         let mut fresh = Self::new(self.home.clone());
@@ -149,6 +154,7 @@ impl State {
             Change::ContainerInstance(key, after) => {
                 let before = swap(&mut self.container_instances, key, after.clone());
                 self.indexes.container_instance(before.as_deref(), after.as_deref());
+                self.indexes.capacity.container_instance(before.as_ref(), after.as_ref());
                 Change::ContainerInstance(key, before)
             }
             Change::Task(key, after) => {

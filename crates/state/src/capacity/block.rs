@@ -1,0 +1,262 @@
+//! The instances of a zone in the order of their identifiers, 64 to a block.
+#![expect(clippy::indexing_slicing, reason = "seats and positions come from the block itself")]
+#![expect(clippy::needless_bitwise_bool, reason = "without a branch it is one vector operation")]
+
+use types::InstanceId;
+
+use super::bits::Seat;
+
+/// How many instances a block holds.
+pub(super) const SEATS: usize = 64;
+
+/// Distance of labels when blocks are appended in order; leaves room to split between them.
+const GAP: u32 = 1 << 14;
+
+/// Up to 64 instances whose identifiers follow each other.
+#[derive(Debug, Clone)]
+pub struct Block {
+    label: u32,
+    used: u64,
+    /// Bits in the order of the identifiers.
+    order: Vec<u8>,
+    ids: [InstanceId; SEATS],
+    hosts: [u32; SEATS],
+    cpu: [u32; SEATS],
+    memory: [u32; SEATS],
+}
+
+impl Block {
+    fn new(label: u32) -> Self {
+        Self {
+            label,
+            used: 0,
+            order: Vec::with_capacity(SEATS),
+            ids: [InstanceId::new(0); SEATS],
+            hosts: [0; SEATS],
+            cpu: [0; SEATS],
+            memory: [0; SEATS],
+        }
+    }
+
+    /// Its label: rises from block to block within a zone.
+    pub fn label(&self) -> u32 {
+        self.label
+    }
+
+    /// The seats that are taken.
+    pub fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Who sits there.
+    pub fn id(&self, bit: u8) -> InstanceId {
+        self.ids[usize::from(bit)]
+    }
+
+    /// The host that sits there.
+    pub fn host(&self, bit: u8) -> u32 {
+        self.hosts[usize::from(bit)]
+    }
+
+    /// What is left there: CPU units and mebibytes.
+    pub fn left(&self, bit: u8) -> (u32, u32) {
+        (self.cpu[usize::from(bit)], self.memory[usize::from(bit)])
+    }
+
+    /// Those of the seats with at least that much left.
+    pub fn fitting(&self, seats: u64, cpu: u32, memory: u32) -> u64 {
+        if seats.count_ones() <= 8 {
+            return self.fitting_few(seats, cpu, memory);
+        }
+        let mut fits = [0_u8; SEATS];
+        for (at, fit) in fits.iter_mut().enumerate() {
+            *fit = u8::from((self.cpu[at] >= cpu) & (self.memory[at] >= memory));
+        }
+        let mut word = 0;
+        for (at, eight) in fits.chunks_exact(8).enumerate() {
+            let eight: [u8; 8] = eight.try_into().expect("chunks of eight");
+            // Gathers the lowest bit of each byte.
+            let packed = u64::from_le_bytes(eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+            word |= packed << (8 * at);
+        }
+        word & seats
+    }
+
+    fn fitting_few(&self, mut seats: u64, cpu: u32, memory: u32) -> u64 {
+        let mut word = 0;
+        while seats != 0 {
+            let at = seats.trailing_zeros() as usize;
+            word |= u64::from((self.cpu[at] >= cpu) & (self.memory[at] >= memory)) << at;
+            seats &= seats - 1;
+        }
+        word
+    }
+
+    /// The first of these seats in the order of identifiers.
+    pub fn first(&self, seats: u64) -> Option<u8> {
+        self.order.iter().copied().find(|bit| seats >> bit & 1 == 1)
+    }
+
+    /// These seats in the order of identifiers.
+    pub fn ordered(&self, seats: u64) -> impl Iterator<Item = u8> + '_ {
+        self.order.iter().copied().filter(move |bit| seats >> bit & 1 == 1)
+    }
+
+    fn put(&mut self, id: InstanceId, host: u32) -> Seat {
+        let bit = u8::try_from(self.used.trailing_ones()).unwrap_or(63);
+        let position = self.order.partition_point(|it| self.ids[usize::from(*it)] < id);
+        self.order.insert(position, bit);
+        self.used |= 1 << bit;
+        self.ids[usize::from(bit)] = id;
+        self.hosts[usize::from(bit)] = host;
+        Seat { label: self.label, bit }
+    }
+
+    fn take(&mut self, bit: u8) {
+        self.order.retain(|it| *it != bit);
+        self.used &= !(1 << bit);
+        self.cpu[usize::from(bit)] = 0;
+        self.memory[usize::from(bit)] = 0;
+    }
+}
+
+/// The blocks of a zone in order, each with the most that any of its instances has left.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    #[expect(clippy::vec_box, reason = "a block is 1.8 KiB and moves when one is added before it")]
+    blocks: Vec<Box<Block>>,
+    labels: Vec<u32>,
+    firsts: Vec<InstanceId>,
+    cpu_most: Vec<u32>,
+    memory_most: Vec<u32>,
+}
+
+/// Where a new instance goes.
+pub(super) enum Room {
+    /// There is a seat in this block.
+    Block(usize),
+    /// These hosts must leave their seats first: the block is split in two.
+    Split(usize, Vec<u32>),
+    /// There is no label left between two blocks: everybody must leave.
+    Relabel,
+}
+
+impl Rows {
+    /// The blocks, in order.
+    pub fn blocks(&self) -> &[Box<Block>] {
+        &self.blocks
+    }
+
+    /// The labels of the blocks, in order.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// The block of a label.
+    pub fn block(&self, label: u32) -> Option<&Block> {
+        self.labels.binary_search(&label).ok().map(|at| self.blocks[at].as_ref())
+    }
+
+    /// Whether some instance of the block at this position may have that much left.
+    pub fn may_fit(&self, at: usize, cpu: u32, memory: u32) -> bool {
+        self.cpu_most[at] >= cpu && self.memory_most[at] >= memory
+    }
+
+    /// Position of the first block from one on that may fit.
+    pub fn next_fit(&self, from: usize, cpu: u32, memory: u32) -> Option<usize> {
+        let most = self.cpu_most.get(from..)?.iter().zip(self.memory_most.get(from..)?);
+        let step = most.enumerate().find(|(_, (c, m))| **c >= cpu && **m >= memory)?;
+        Some(from + step.0)
+    }
+
+    pub(super) fn room(&self, id: InstanceId) -> Room {
+        if self.blocks.is_empty() {
+            return Room::Split(0, Vec::new());
+        }
+        let at = self.firsts.partition_point(|it| *it <= id).saturating_sub(1);
+        let block = &self.blocks[at];
+        if block.order.len() < SEATS {
+            return Room::Block(at);
+        }
+        if self.label_after(at).is_none() {
+            return Room::Relabel;
+        }
+        let is_last = at + 1 == self.blocks.len();
+        let appends = is_last && block.order.last().is_some_and(|bit| block.id(*bit) < id);
+        let moved = if appends { &[] } else { &block.order[SEATS / 2..] };
+        Room::Split(at, moved.iter().map(|bit| block.host(*bit)).collect())
+    }
+
+    fn label_after(&self, at: usize) -> Option<u32> {
+        let label = self.labels[at];
+        match self.labels.get(at + 1) {
+            None => label.checked_add(GAP),
+            Some(next) => Some(label + (next - label) / 2).filter(|it| *it > label),
+        }
+    }
+
+    /// Adds an empty block after the one at this position, beginning at `first`.
+    pub(super) fn split(&mut self, at: usize, first: InstanceId) -> usize {
+        let (position, label) = if self.blocks.is_empty() {
+            (0, 0)
+        } else {
+            (at + 1, self.label_after(at).expect("room said that there is a label"))
+        };
+        self.blocks.insert(position, Box::new(Block::new(label)));
+        self.labels.insert(position, label);
+        self.firsts.insert(position, first);
+        self.cpu_most.insert(position, 0);
+        self.memory_most.insert(position, 0);
+        position
+    }
+
+    pub(super) fn put(&mut self, at: usize, id: InstanceId, host: u32) -> Seat {
+        if id < self.firsts[at] {
+            self.firsts[at] = id;
+        }
+        self.blocks[at].put(id, host)
+    }
+
+    /// Leaves an empty block where it is, unless `tidy`.
+    pub(super) fn take(&mut self, seat: Seat) {
+        let Ok(at) = self.labels.binary_search(&seat.label) else { return };
+        self.blocks[at].take(seat.bit);
+        self.weigh(at);
+    }
+
+    /// Drops a block that nobody sits in.
+    pub(super) fn tidy(&mut self, label: u32) {
+        let Ok(at) = self.labels.binary_search(&label) else { return };
+        if self.blocks[at].used == 0 {
+            self.blocks.remove(at);
+            self.labels.remove(at);
+            self.firsts.remove(at);
+            self.cpu_most.remove(at);
+            self.memory_most.remove(at);
+        }
+    }
+
+    pub(super) fn set(&mut self, seat: Seat, cpu: u32, memory: u32) {
+        let Ok(at) = self.labels.binary_search(&seat.label) else { return };
+        let block = &mut self.blocks[at];
+        let bit = usize::from(seat.bit);
+        let (cpu_before, memory_before) = (block.cpu[bit], block.memory[bit]);
+        block.cpu[bit] = cpu;
+        block.memory[bit] = memory;
+        let falls = |before, after, most| before == most && after < before;
+        if falls(cpu_before, cpu, self.cpu_most[at])
+            || falls(memory_before, memory, self.memory_most[at])
+        {
+            self.weigh(at);
+        } else {
+            self.cpu_most[at] = self.cpu_most[at].max(cpu);
+            self.memory_most[at] = self.memory_most[at].max(memory);
+        }
+    }
+
+    fn weigh(&mut self, at: usize) {
+        let block = &self.blocks[at];
+        self.cpu_most[at] = block.cpu.iter().copied().fold(0, u32::max);
+        self.memory_most[at] = block.memory.iter().copied().fold(0, u32::max);
+    }
+}
