@@ -74,7 +74,7 @@ impl Platform {
     }
 
     /// Whether an image made for `offered` runs here.
-    fn takes(&self, offered: &Self) -> bool {
+    pub(crate) fn takes(&self, offered: &Self) -> bool {
         // ARM's v8 is what every arm64 is; a stranger variant may need more than we have.
         let plain = offered.variant.as_deref().is_none_or(|it| it.is_empty() || it == "v8");
         offered.os == self.os && offered.architecture == self.architecture && plain

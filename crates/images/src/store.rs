@@ -23,6 +23,7 @@ mod error;
 mod holds;
 mod layers;
 mod refs;
+mod scratch;
 
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -34,7 +35,6 @@ use types::Timestamp;
 pub(crate) use self::blobs::{Blobs, Loose};
 pub(crate) use self::claim::Claim;
 pub use self::collect::{Collected, Policy};
-pub(crate) use self::durable::fresh_directory;
 pub use self::error::StoreError;
 pub(crate) use self::error::failed;
 pub(crate) use self::holds::Pin;
@@ -42,6 +42,7 @@ use self::holds::{Held, Holds};
 pub(crate) use self::layers::{Layer, Layers};
 pub use self::refs::Origin;
 use self::refs::{Entry, Table};
+pub(crate) use self::scratch::Scratch;
 use crate::config::{CONFIG_BYTES_MAX, ConfigDocument, ImageConfig};
 use crate::digest::chain;
 use crate::manifest::{Document, MANIFEST_BYTES_MAX, Manifest, ManifestError, Platform};
@@ -302,14 +303,26 @@ impl Store {
         &self.0.platform
     }
 
-    pub(crate) fn work(&self) -> PathBuf {
+    /// Where half-done things lie.
+    fn work(&self) -> PathBuf {
         self.0.root.join("work")
+    }
+
+    /// A directory to make something in.
+    pub(crate) fn scratch(&self, purpose: &str) -> Result<Scratch, StoreError> {
+        Scratch::new(&self.work(), purpose)
     }
 
     /// Keeps content of these digests, and what they name, from being collected.
     pub(crate) fn pin(&self, digests: &[Digest]) -> Result<Pin, StoreError> {
         let _lock = self.lock()?;
         self.0.holds.pin(digests)
+    }
+
+    /// Waits for a sweep that began before the documents that are on disk now: what these name
+    /// is looked for only afterwards, lest it is there and then thrown away.
+    pub(crate) fn settle(&self) -> Result<(), StoreError> {
+        self.lock().map(drop)
     }
 
     /// Writes a name for content that is complete.

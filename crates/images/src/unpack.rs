@@ -18,6 +18,7 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 pub use child::unpack_main;
+pub(crate) use stream::Compression;
 
 use crate::Digest;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::claim::{Afterwards, Claim};
 use super::durable;
 use super::error::{StoreError, failed};
+use super::scratch::Scratch;
 use crate::Digest;
 use crate::digest::Hashing;
 
@@ -23,6 +24,13 @@ pub(crate) struct Loose {
     pub(crate) digest: Digest,
     pub(crate) size: u64,
     path: PathBuf,
+}
+
+impl Loose {
+    /// Opens it, wherever it lies.
+    pub(crate) fn open(&self) -> Result<File, StoreError> {
+        File::open(&self.path).map_err(failed("open", &self.path))
+    }
 }
 
 impl Drop for Loose {
@@ -84,15 +92,14 @@ impl Blobs {
         Ok(digest)
     }
 
-    /// Writes a stream to a file without a name; [`Blobs::name`] gives it one.
-    pub(crate) fn stage(&self, from: &mut dyn Read) -> Result<Loose, StoreError> {
+    /// Writes a stream to a file in `scratch`; [`Blobs::name`] makes it a blob.
+    pub(crate) fn stage(from: &mut dyn Read, scratch: &Scratch) -> Result<Loose, StoreError> {
+        let within = scratch.path();
         let (path, file) =
-            durable::fresh_file(&self.work, "loose").map_err(failed("write in", &self.work))?;
+            durable::fresh_file(within, "loose").map_err(failed("write in", within))?;
         // From here on the file goes with the value.
         let mut loose = Loose { digest: Digest::of(b""), size: 0, path };
         let copy = |from: &mut dyn Read| -> io::Result<Hashing<BufWriter<File>>> {
-            // The lock tells the collector that somebody writes here.
-            file.lock_shared()?;
             let mut to = Hashing::new(BufWriter::with_capacity(256 << 10, file));
             io::copy(from, &mut to)?;
             to.flush()?;

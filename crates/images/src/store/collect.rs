@@ -32,12 +32,12 @@ pub struct Policy {
 
 impl Policy {
     /// `ECS_IMAGE_CLEANUP_INTERVAL`: how often [`Store::collect`] wants to be called.
-    pub const INTERVAL: Duration = Duration::from_secs(30 * 60);
+    pub const INTERVAL: Duration = Duration::from_mins(30);
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { min_age: Duration::from_secs(60 * 60), max_per_cycle: 5 }
+        Self { min_age: Duration::from_hours(1), max_per_cycle: 5 }
     }
 }
 

@@ -1,13 +1,11 @@
 //! Unpacked layers: `layers/<chain>/`, each whole or not there at all.
 
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::blobs::Blobs;
 use super::claim::{Afterwards, Claim};
-use super::durable;
 use super::error::{StoreError, failed};
+use super::scratch::Scratch;
 use crate::Digest;
 use crate::unpack::{Helper, Limits, UnpackError};
 
@@ -98,43 +96,15 @@ impl Layers {
             return Ok(());
         }
         let blob = blobs.open(&layer.blob)?;
-        let tree = Tree::new(&self.work)?;
-        let unpacked = self.helper.unpack(blob, &tree.path, &self.limits)?;
+        let tree = Scratch::new(&self.work, "tree")?;
+        let unpacked = self.helper.unpack(blob, tree.path(), &self.limits)?;
         if unpacked.diff_id != layer.diff_id {
             let wrong =
                 UnpackError::WrongContent { expected: layer.diff_id, found: unpacked.diff_id };
             return Err(wrong.into());
         }
-        rustix::fs::syncfs(&tree.directory).map_err(|it| failed("sync", &tree.path)(it.into()))?;
-        let to = self.path(&layer.chain);
-        durable::rename(&tree.path, &to).map_err(failed("keep", &to))?;
+        tree.keep(&self.path(&layer.chain))?;
         drop(claim);
         Ok(())
-    }
-}
-
-/// A directory that is being filled; removed unless it was renamed.
-struct Tree {
-    path: PathBuf,
-    /// Locked, so that the collector leaves it alone.
-    directory: File,
-}
-
-impl Tree {
-    fn new(work: &Path) -> Result<Self, StoreError> {
-        let path = durable::fresh_directory(work, "tree").map_err(failed("write in", work))?;
-        // A root directory that the archive does not describe is open to all users of the image.
-        let open = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(&path, open).map_err(failed("make", &path))?;
-        let directory = File::open(&path).map_err(failed("open", &path))?;
-        directory.lock_shared().map_err(failed("lock", &path))?;
-        Ok(Self { path, directory })
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        // After the rename there is nothing here; after a failure the collector tries again.
-        let _ = fs::remove_dir_all(&self.path);
     }
 }

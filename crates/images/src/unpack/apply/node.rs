@@ -50,7 +50,7 @@ pub(super) struct Attributes {
 pub(super) fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> Result<Attributes, Problem> {
     let xattrs = xattrs(entry)?;
     let header = entry.header();
-    let unreadable = |_| Problem::said("has a header that cannot be read");
+    let old = header.as_old();
     let id = |it: u64| {
         u32::try_from(it)
             .ok()
@@ -60,12 +60,20 @@ pub(super) fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> Result<Attributes
     };
     Ok(Attributes {
         kind: header.entry_type(),
-        owner: Uid::from_raw(id(header.uid().map_err(unreadable)?)?),
-        group: Gid::from_raw(id(header.gid().map_err(unreadable)?)?),
-        mode: Mode::from_raw_mode(header.mode().map_err(unreadable)? & 0o7777),
-        mtime: header.mtime().map_err(unreadable)?,
+        owner: Uid::from_raw(id(number(&old.uid, header.uid())?)?),
+        group: Gid::from_raw(id(number(&old.gid, header.gid())?)?),
+        mode: Mode::from_raw_mode(number(&old.mode, header.mode())? & 0o7777),
+        mtime: number(&old.mtime, header.mtime())?,
         xattrs,
     })
+}
+
+/// A number of a header; a field that was left empty is zero, as other tools read it.
+fn number<T: Default>(field: &[u8], parsed: std::io::Result<T>) -> Result<T, Problem> {
+    if field.iter().all(|it| matches!(it, 0 | b' ')) {
+        return Ok(T::default());
+    }
+    parsed.map_err(|_| Problem::said("has a header that cannot be read"))
 }
 
 /// The extended attributes that an image may set: capabilities of programs, and users' own.
