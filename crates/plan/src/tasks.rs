@@ -8,7 +8,7 @@ use core::time::Duration;
 use state::{
     Change, ContainerInstance, Desired, Draft, Status, Stop, StopCode, Task, Token, TokenKey,
 };
-use types::{InstanceId, Timestamp};
+use types::{InstanceId, TaskId, Timestamp};
 
 /// How long a token outlives the last of its tasks. Source: ECS Developer Guide, idempotency.
 const TOKEN_AFTER_STOP: Duration = Duration::from_hours(1);
@@ -40,6 +40,7 @@ pub fn give_up(draft: &mut Draft<'_>, task: &Task, stop: Stop, now: Timestamp) {
     let mut after = task.clone();
     close(&mut after, stop, now);
     draft.change(Change::from(after));
+    drop_keys(draft, task.id);
     settle_token(draft, task, now);
     raise_assignment(draft, task.instance);
 }
@@ -62,6 +63,14 @@ pub fn close(task: &mut Task, stop: Stop, now: Timestamp) {
 pub fn release(draft: &mut Draft<'_>, task: &Task) {
     if task.is_over() && !task.released {
         draft.change(Change::from(Task { released: true, ..task.clone() }));
+    }
+}
+
+/// Takes away the credentials of a task: they die with it.
+pub fn drop_keys(draft: &mut Draft<'_>, task: TaskId) {
+    let keys: Vec<_> = draft.state().indexes().keys_of(task).cloned().collect();
+    for key in keys {
+        draft.change(Change::AccessKey(key, None));
     }
 }
 

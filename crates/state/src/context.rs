@@ -17,6 +17,8 @@ pub struct Caller {
     pub source_ip: Arc<str>,
     /// What the client calls itself.
     pub user_agent: Arc<str>,
+    /// URL under which the client reached us, such as `http://127.0.0.1:4566`: what it can reach.
+    pub endpoint: Arc<str>,
 }
 
 impl Caller {
@@ -27,6 +29,7 @@ impl Caller {
             access_key: "".into(),
             source_ip: "".into(),
             user_agent: "landfall".into(),
+            endpoint: "".into(),
         }
     }
 }

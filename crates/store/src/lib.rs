@@ -8,4 +8,4 @@ pub mod journal;
 mod writer;
 
 pub use self::core::{Core, Transaction};
-pub use writer::{Desk, Job, Overloaded, Release, Surroundings, Threads, Writer};
+pub use writer::{Desk, Hearer, Job, Overloaded, Release, Surroundings, Threads, Writer};

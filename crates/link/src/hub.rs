@@ -1,0 +1,218 @@
+//! The control plane's end of all agent sessions.
+
+use core::pin::Pin;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use plan::assignments::Assignments;
+use plan::liveness::{Liveness, SILENCE_MAX};
+use plan::payload::Surroundings;
+use plan::session::{Session, ToAgent};
+use state::{Change, InstanceStatus, RegionRow};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use types::{Home, InstanceId, TaskId, Timestamp};
+
+use crate::{frames, telemetry};
+
+/// How often silence is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A future of a trait's method.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What an instance should hold, and what its tasks' words need. All of it durable.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// What it should hold.
+    pub assignments: Assignments,
+    /// For the gateways of interfaces.
+    pub region: Option<Arc<RegionRow>>,
+}
+
+/// What sessions need of the region: its clock, and the state through its writer.
+pub trait Region: Send + Sync + 'static {
+    /// Whose region.
+    fn home(&self) -> &Home;
+    /// The clock.
+    fn now(&self) -> Timestamp;
+    /// Fresh randomness.
+    fn random(&self) -> u128;
+    /// What an instance should hold; `None` if there is no such instance.
+    fn told(&self, instance: InstanceId) -> Later<'_, Option<Told>>;
+    /// An agent's session stands. Returns once that is durable.
+    fn connected(&self, instance: InstanceId) -> Later<'_, ()>;
+    /// An agent has been silent for too long.
+    fn lost(&self, instance: InstanceId) -> Later<'_, ()>;
+    /// What health checks say.
+    fn health(&self, task: TaskId, checked: Vec<(String, state::Health)>) -> Later<'_, ()>;
+}
+
+/// All sessions of a region.
+pub struct Hub {
+    region: Arc<dyn Region>,
+    sessions: Mutex<BTreeMap<InstanceId, Arc<Line>>>,
+    liveness: Mutex<Liveness>,
+    silence: Duration,
+}
+
+/// What the rest of the house can do with one session.
+#[derive(Debug, Default)]
+struct Line {
+    changed: Notify,
+    hang_up: Notify,
+}
+
+impl Hub {
+    /// A hub that nobody has called yet. Instances that the state believes connected have until the
+    /// silence is over to call.
+    pub fn new(
+        region: Arc<dyn Region>,
+        connected: impl IntoIterator<Item = InstanceId>,
+        silence: Option<Duration>,
+    ) -> Arc<Self> {
+        let mut liveness = Liveness::default();
+        let now = region.now();
+        for instance in connected {
+            liveness.hear(instance, now);
+        }
+        Arc::new(Self {
+            region,
+            sessions: Mutex::default(),
+            liveness: Mutex::new(liveness),
+            silence: silence.unwrap_or(SILENCE_MAX),
+        })
+    }
+
+    /// What an instance should hold; `None` if there is no such instance.
+    pub async fn told(&self, instance: InstanceId) -> Option<Told> {
+        self.region.told(instance).await
+    }
+
+    /// Looks for the silent, for ever.
+    pub async fn watch(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = self.region.now();
+            for instance in lock(&self.liveness).lost(now, self.silence) {
+                tracing::warn!(%instance, "the agent has not been heard of: disconnected");
+                if let Some(line) = lock(&self.sessions).remove(&instance) {
+                    line.hang_up.notify_one();
+                }
+                self.region.lost(instance).await;
+            }
+        }
+    }
+
+    /// Tells the sessions whose instances should hold something else now.
+    pub fn changed(&self, changes: &[Change]) {
+        let sessions = lock(&self.sessions);
+        for change in changes {
+            if let Change::ContainerInstance(id, _) = change
+                && let Some(line) = sessions.get(id)
+            {
+                line.changed.notify_one();
+            }
+        }
+    }
+
+    /// Holds one conversation until either end hangs up. A second agent with the same identity ends
+    /// the first one's.
+    pub async fn serve<S>(&self, socket: WebSocketStream<S>, instance: InstanceId)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        self.region.connected(instance).await;
+        self.heard(instance);
+        let line = Arc::new(Line::default());
+        if let Some(older) = lock(&self.sessions).insert(instance, line.clone()) {
+            tracing::warn!(%instance, "a second session of this instance: the first one is closed");
+            older.hang_up.notify_one();
+        }
+        tracing::info!(%instance, "the agent's session stands");
+        let why = self.converse(socket, instance, &line).await;
+        tracing::info!(%instance, why, "the agent's session has ended");
+        let mut sessions = lock(&self.sessions);
+        if sessions.get(&instance).is_some_and(|it| Arc::ptr_eq(it, &line)) {
+            sessions.remove(&instance);
+        }
+    }
+
+    async fn converse<S>(
+        &self,
+        mut socket: WebSocketStream<S>,
+        instance: InstanceId,
+        line: &Line,
+    ) -> &'static str
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let mut session = Session::open(instance, self.region.random(), self.region.now());
+        line.changed.notify_one();
+        loop {
+            let wait = session.due().since(self.region.now());
+            let heard = tokio::select! {
+                frame = socket.next() => match frame {
+                    Some(Ok(Message::Text(text))) => Some(text),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return "closed by the agent",
+                    Some(Ok(_)) => continue,
+                },
+                () = line.changed.notified() => None,
+                () = tokio::time::sleep(wait) => None,
+                () = line.hang_up.notified() => return "closed by the region",
+            };
+            let Some(told) = self.region.told(instance).await else { return "instance is gone" };
+            if told.assignments.instance.status == InstanceStatus::Inactive {
+                return "instance was deregistered";
+            }
+            let said = self.turn(&mut session, &told, heard.as_deref());
+            for message in &said {
+                let frame = Message::text(frames::to_agent(message));
+                if socket.feed(frame).await.is_err() {
+                    return "closed by the agent";
+                }
+            }
+            if socket.flush().await.is_err() {
+                return "closed by the agent";
+            }
+        }
+    }
+
+    fn turn(&self, session: &mut Session, told: &Told, heard: Option<&str>) -> Vec<ToAgent> {
+        let around = Surroundings { home: self.region.home(), region: told.region.as_deref() };
+        let now = self.region.now();
+        let all = &told.assignments;
+        let mut said = Vec::new();
+        if let Some(text) = heard {
+            self.heard(session.instance());
+            match frames::from_agent(text) {
+                Ok(message) => said.extend(session.hear(&message, around, all, now)),
+                Err(error) => tracing::warn!(%error, "an agent sent what is no message"),
+            }
+        }
+        said.extend(session.tick(around, all, now));
+        said
+    }
+
+    /// Holds one telemetry conversation until either end hangs up.
+    pub async fn serve_telemetry<S>(&self, socket: WebSocketStream<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        telemetry::converse(self.region.as_ref(), socket).await;
+    }
+
+    fn heard(&self, instance: InstanceId) {
+        lock(&self.liveness).hear(instance, self.region.now());
+    }
+}
+
+/// A panic while a lock was held is impossible to say anything about here; what is guarded is whole
+/// after every statement.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,10 @@
+//! Control plane ⇄ machines: the two websockets of the ECS agent protocol.
+//!
+//! What is said is decided in [`plan::session`] and [`plan::agent`]; here it becomes frames, and
+//! frames travel. [`Hub`] is the control plane's end, [`frames`] speaks for both.
+
+pub mod frames;
+mod hub;
+mod telemetry;
+
+pub use hub::{Hub, Later, Region, Told};

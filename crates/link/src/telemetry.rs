@@ -1,0 +1,94 @@
+//! The telemetry conversation (TCS): metrics and health from agents.
+//!
+//! Each frame of an agent begins with HTTP-like headers and a blank line, then the message. The
+//! connection was authenticated when it was made, so the signature in those headers adds nothing.
+
+use core::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use shapes::tcs;
+use state::Health;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use types::{TaskId, short_name};
+
+use crate::frames::{self, FrameError};
+use crate::hub::Region;
+
+/// Agents hang up after one to two minutes of silence.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
+
+pub(crate) async fn converse<S>(region: &dyn Region, mut socket: WebSocketStream<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
+    heartbeat.tick().await;
+    loop {
+        let answer = tokio::select! {
+            frame = socket.next() => match frame {
+                Some(Ok(Message::Text(text))) => hear(region, &text).await,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => continue,
+            },
+            _ = heartbeat.tick() => {
+                Some(frames::encode("HeartbeatMessage", &tcs::HeartbeatMessage { healthy: Some(true) }))
+            }
+        };
+        if let Some(answer) = answer
+            && socket.send(Message::text(answer)).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Takes in one frame; gives out the acknowledgement that its sender waits for.
+async fn hear(region: &dyn Region, text: &str) -> Option<String> {
+    let body = text.split_once("\r\n\r\n").map_or(text, |(_, body)| body);
+    match acknowledge(region, body).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::warn!(%error, "an agent sent telemetry that is no message");
+            None
+        }
+    }
+}
+
+async fn acknowledge(region: &dyn Region, body: &str) -> Result<Option<String>, FrameError> {
+    let (kind, message) = frames::take_apart(body)?;
+    Ok(match kind.as_str() {
+        "PublishMetricsRequest" => {
+            Some(frames::encode("AckPublishMetric", &tcs::AckPublishMetric::default()))
+        }
+        "PublishHealthRequest" => {
+            let mut request = tcs::PublishHealthRequest::default();
+            shapes::json::decode(message.as_bytes(), &mut request)
+                .map_err(|source| FrameError::Message { kind, source })?;
+            publish_health(region, &request).await;
+            Some(frames::encode("AckPublishHealth", &tcs::AckPublishHealth::default()))
+        }
+        "PublishInstanceStatusRequest" => Some(frames::encode(
+            "AckPublishInstanceStatus",
+            &tcs::AckPublishInstanceStatus::default(),
+        )),
+        _ => None,
+    })
+}
+
+async fn publish_health(region: &dyn Region, request: &tcs::PublishHealthRequest) {
+    for task in request.tasks.iter().flatten() {
+        let arn = task.task_arn.as_deref().and_then(|it| short_name(it, "task"));
+        let Some(id) = arn.and_then(|it| TaskId::parse(it).ok()) else { continue };
+        let checked = task.containers.iter().flatten().filter_map(|it| {
+            let health = match it.health_status.as_ref()?.as_str() {
+                "HEALTHY" => Health::Healthy,
+                "UNHEALTHY" => Health::Unhealthy,
+                _ => Health::Unknown,
+            };
+            Some((it.container_name.clone()?, health))
+        });
+        region.health(id, checked.collect()).await;
+    }
+}
