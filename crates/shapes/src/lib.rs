@@ -20,7 +20,7 @@ mod value;
 
 pub use document::Document;
 pub use error::DecodeError;
-pub use operation::{Empty, Operation, OperationSchema, Protocol, Service};
+pub use operation::{Compiled, Empty, Operation, OperationSchema, Protocol, Service};
 pub use schema::{Bounds, ErrorTrait, Kind, Location, Member, Schema, Structure, TimestampFormat};
 pub use services::SERVICES;
 pub use timestamp::Timestamp;

@@ -69,8 +69,24 @@ pub struct OperationSchema {
     pub input_element: Option<&'static str>,
     /// Whether callers need no signature.
     pub anonymous: bool,
-    /// Whether the operation's shapes are compiled.
-    pub compiled: bool,
+    /// The shapes as types; `None` if they are not compiled.
+    pub compiled: Option<Compiled>,
+}
+
+/// The shapes of an operation for those who know it only by name.
+#[derive(Debug, Clone, Copy)]
+pub struct Compiled {
+    /// An empty request.
+    pub input: fn() -> Box<dyn Shape>,
+    /// An empty answer.
+    pub output: fn() -> Box<dyn Shape>,
+}
+
+impl Compiled {
+    /// The shapes of this operation.
+    pub const fn of<O: Operation>() -> Self {
+        Self { input: || Box::new(O::Input::default()), output: || Box::new(O::Output::default()) }
+    }
 }
 
 /// An operation as a type, so that an answer cannot be given to another question.
@@ -82,9 +98,9 @@ pub trait Operation {
     /// What the model says about it.
     const SCHEMA: &'static OperationSchema;
     /// The shape of a request.
-    type Input: Shape + Default;
+    type Input: Shape + Default + 'static;
     /// The shape of an answer.
-    type Output: Shape + Default;
+    type Output: Shape + Default + 'static;
 }
 
 impl Service {
@@ -109,7 +125,7 @@ impl OperationSchema {
             result_wrapper: None,
             input_element: None,
             anonymous: false,
-            compiled: false,
+            compiled: None,
         }
     }
 
@@ -131,10 +147,10 @@ impl OperationSchema {
         self
     }
 
-    /// Sets the errors, and marks the operation as compiled.
-    pub const fn compiled(mut self, errors: &'static [&'static Schema]) -> Self {
+    /// Sets the types of its shapes, and the errors.
+    pub const fn compiled<O: Operation>(mut self, errors: &'static [&'static Schema]) -> Self {
         self.errors = errors;
-        self.compiled = true;
+        self.compiled = Some(Compiled::of::<O>());
         self
     }
 

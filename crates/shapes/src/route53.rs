@@ -13,7 +13,7 @@ pub static SERVICE: crate::Service = crate::Service {
     api_version: "2013-04-01",
     target_prefix: None,
     json_version: None,
-    xml_namespace: None,
+    xml_namespace: Some("https://route53.amazonaws.com/doc/2013-04-01/"),
     query_compatible: false,
     protocols: &[crate::Protocol::RestXml],
     operations: operations::OPERATIONS,

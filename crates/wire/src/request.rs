@@ -204,18 +204,22 @@ impl Route {
     /// Reads the input of the operation. The shape must be the operation's own.
     pub fn decode<T: Shape + Default>(&self, request: &Incoming<'_>) -> Result<T, Fault> {
         let mut shape = T::default();
-        self.decode_into(request, &mut shape)?;
-        Ok(shape)
+        let read = self.decode_into(request, &mut shape);
+        read.map(|()| shape).map_err(|error| Fault::unreadable(self.protocol, &error))
     }
 
-    /// Reads the input of the operation into a shape.
-    pub fn decode_into(&self, request: &Incoming<'_>, into: &mut dyn Shape) -> Result<(), Fault> {
+    /// Reads the input of the operation into a shape. [`Fault::unreadable`] tells what failed.
+    pub fn decode_into(
+        &self,
+        request: &Incoming<'_>,
+        into: &mut dyn Shape,
+    ) -> Result<(), DecodeError> {
         let rest = |form, into: &mut dyn Shape| {
             let labels = rest::matches(self.operation.uri, request.path).unwrap_or_default();
             let Incoming { query, headers, body, .. } = *request;
             rest::decode(&Bound { labels, query, headers, body }, form, into)
         };
-        let read = match self.protocol {
+        match self.protocol {
             Protocol::Json => json::decode(request.body, into),
             Protocol::Cbor => cbor::decode(request.body, into),
             Protocol::RestJson => rest(BodyForm::Json, into),
@@ -226,8 +230,7 @@ impl Route {
             Protocol::Ec2 => {
                 request.form().and_then(|form| query::decode(&form, Dialect::Ec2, into))
             }
-        };
-        read.map_err(|error| Fault::unreadable(self.protocol, &error))
+        }
     }
 
     /// The refusal of an operation that is not built.

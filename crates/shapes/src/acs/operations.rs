@@ -26,7 +26,7 @@ pub static ATTACH_INSTANCE_NETWORK_INTERFACES: OperationSchema =
     OperationSchema::new("AttachInstanceNetworkInterfaces", "POST", "/")
         .input(&super::schemas::ATTACH_INSTANCE_NETWORK_INTERFACES_MESSAGE)
         .output(&super::schemas::ACK_REQUEST)
-        .compiled(&[]);
+        .compiled::<AttachInstanceNetworkInterfaces>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct AttachInstanceNetworkInterfaces;
@@ -43,7 +43,7 @@ pub static ATTACH_TASK_NETWORK_INTERFACES: OperationSchema =
     OperationSchema::new("AttachTaskNetworkInterfaces", "POST", "/")
         .input(&super::schemas::ATTACH_TASK_NETWORK_INTERFACES_MESSAGE)
         .output(&super::schemas::ACK_REQUEST)
-        .compiled(&[]);
+        .compiled::<AttachTaskNetworkInterfaces>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct AttachTaskNetworkInterfaces;
@@ -60,7 +60,7 @@ pub static CONFIRM_ATTACHMENT: OperationSchema =
     OperationSchema::new("ConfirmAttachment", "POST", "/")
         .input(&super::schemas::CONFIRM_ATTACHMENT_MESSAGE)
         .output(&super::schemas::ACK_REQUEST)
-        .compiled(&[]);
+        .compiled::<ConfirmAttachment>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct ConfirmAttachment;
@@ -73,8 +73,9 @@ impl crate::Operation for ConfirmAttachment {
     type Output = super::AckRequest;
 }
 
-pub static ERROR: OperationSchema =
-    OperationSchema::new("Error", "POST", "/").input(&super::schemas::ERROR_MESSAGE).compiled(&[]);
+pub static ERROR: OperationSchema = OperationSchema::new("Error", "POST", "/")
+    .input(&super::schemas::ERROR_MESSAGE)
+    .compiled::<Error>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Error;
@@ -90,7 +91,7 @@ impl crate::Operation for Error {
 pub static HEARTBEAT: OperationSchema = OperationSchema::new("Heartbeat", "POST", "/")
     .input(&super::schemas::HEARTBEAT_MESSAGE)
     .output(&super::schemas::HEARTBEAT_ACK_REQUEST)
-    .compiled(&[]);
+    .compiled::<Heartbeat>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Heartbeat;
@@ -106,7 +107,7 @@ impl crate::Operation for Heartbeat {
 pub static PAYLOAD: OperationSchema = OperationSchema::new("Payload", "POST", "/")
     .input(&super::schemas::PAYLOAD_MESSAGE)
     .output(&super::schemas::ACK_REQUEST)
-    .compiled(&[]);
+    .compiled::<Payload>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Payload;
@@ -122,7 +123,7 @@ impl crate::Operation for Payload {
 pub static PERFORM_UPDATE: OperationSchema = OperationSchema::new("PerformUpdate", "POST", "/")
     .input(&super::schemas::PERFORM_UPDATE_MESSAGE)
     .output(&super::schemas::ACK_REQUEST)
-    .compiled(&[]);
+    .compiled::<PerformUpdate>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct PerformUpdate;
@@ -138,7 +139,7 @@ impl crate::Operation for PerformUpdate {
 pub static POLL: OperationSchema = OperationSchema::new("Poll", "POST", "/")
     .input(&super::schemas::POLL_REQUEST)
     .output(&super::schemas::CLOSE_MESSAGE)
-    .compiled(&[
+    .compiled::<Poll>(&[
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::BAD_REQUEST_EXCEPTION,
         &super::schemas::INVALID_CLUSTER_EXCEPTION,
@@ -162,7 +163,7 @@ pub static REFRESH_TASK_IAM_ROLE_CREDENTIALS: OperationSchema =
     OperationSchema::new("RefreshTaskIAMRoleCredentials", "POST", "/")
         .input(&super::schemas::IAM_ROLE_CREDENTIALS_MESSAGE)
         .output(&super::schemas::IAM_ROLE_CREDENTIALS_ACK_REQUEST)
-        .compiled(&[]);
+        .compiled::<RefreshTaskIAMRoleCredentials>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct RefreshTaskIAMRoleCredentials;
@@ -178,7 +179,7 @@ impl crate::Operation for RefreshTaskIAMRoleCredentials {
 pub static STAGE_UPDATE: OperationSchema = OperationSchema::new("StageUpdate", "POST", "/")
     .input(&super::schemas::STAGE_UPDATE_MESSAGE)
     .output(&super::schemas::ACK_REQUEST)
-    .compiled(&[]);
+    .compiled::<StageUpdate>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct StageUpdate;
@@ -194,7 +195,7 @@ impl crate::Operation for StageUpdate {
 pub static TASK_MANIFEST: OperationSchema = OperationSchema::new("TaskManifest", "POST", "/")
     .input(&super::schemas::TASK_MANIFEST_MESSAGE)
     .output(&super::schemas::ACK_REQUEST)
-    .compiled(&[]);
+    .compiled::<TaskManifest>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct TaskManifest;
@@ -211,7 +212,7 @@ pub static TASK_STOP_VERIFICATION: OperationSchema =
     OperationSchema::new("TaskStopVerification", "POST", "/")
         .input(&super::schemas::TASK_STOP_VERIFICATION_MESSAGE)
         .output(&super::schemas::TASK_STOP_VERIFICATION_ACK)
-        .compiled(&[]);
+        .compiled::<TaskStopVerification>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct TaskStopVerification;
@@ -226,7 +227,7 @@ impl crate::Operation for TaskStopVerification {
 
 pub static UPDATE_FAILURE: OperationSchema = OperationSchema::new("UpdateFailure", "POST", "/")
     .input(&super::schemas::NACK_REQUEST)
-    .compiled(&[]);
+    .compiled::<UpdateFailure>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct UpdateFailure;

@@ -179,7 +179,7 @@ pub static DESCRIBE_ACCOUNT_ATTRIBUTES: OperationSchema =
     OperationSchema::new("DescribeAccountAttributes", "POST", "/")
         .input(&super::schemas::DESCRIBE_ACCOUNT_ATTRIBUTES_REQUEST)
         .output(&super::schemas::DESCRIBE_ACCOUNT_ATTRIBUTES_RESULT)
-        .compiled(&[]);
+        .compiled::<DescribeAccountAttributes>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct DescribeAccountAttributes;
@@ -199,7 +199,7 @@ pub static DESCRIBE_AVAILABILITY_ZONES: OperationSchema =
     OperationSchema::new("DescribeAvailabilityZones", "POST", "/")
         .input(&super::schemas::DESCRIBE_AVAILABILITY_ZONES_REQUEST)
         .output(&super::schemas::DESCRIBE_AVAILABILITY_ZONES_RESULT)
-        .compiled(&[]);
+        .compiled::<DescribeAvailabilityZones>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct DescribeAvailabilityZones;
@@ -262,7 +262,7 @@ pub static DESCRIBE_PREFIX_LISTS: OperationSchema =
 pub static DESCRIBE_REGIONS: OperationSchema = OperationSchema::new("DescribeRegions", "POST", "/")
     .input(&super::schemas::DESCRIBE_REGIONS_REQUEST)
     .output(&super::schemas::DESCRIBE_REGIONS_RESULT)
-    .compiled(&[]);
+    .compiled::<DescribeRegions>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct DescribeRegions;
@@ -285,7 +285,7 @@ pub static DESCRIBE_SECURITY_GROUPS: OperationSchema =
     OperationSchema::new("DescribeSecurityGroups", "POST", "/")
         .input(&super::schemas::DESCRIBE_SECURITY_GROUPS_REQUEST)
         .output(&super::schemas::DESCRIBE_SECURITY_GROUPS_RESULT)
-        .compiled(&[]);
+        .compiled::<DescribeSecurityGroups>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct DescribeSecurityGroups;
@@ -307,7 +307,7 @@ pub static DESCRIBE_SPOT_PRICE_HISTORY: OperationSchema =
 pub static DESCRIBE_SUBNETS: OperationSchema = OperationSchema::new("DescribeSubnets", "POST", "/")
     .input(&super::schemas::DESCRIBE_SUBNETS_REQUEST)
     .output(&super::schemas::DESCRIBE_SUBNETS_RESULT)
-    .compiled(&[]);
+    .compiled::<DescribeSubnets>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct DescribeSubnets;
@@ -328,7 +328,7 @@ pub static DESCRIBE_VPC_ATTRIBUTE: OperationSchema =
     OperationSchema::new("DescribeVpcAttribute", "POST", "/")
         .input(&super::schemas::DESCRIBE_VPC_ATTRIBUTE_REQUEST)
         .output(&super::schemas::DESCRIBE_VPC_ATTRIBUTE_RESULT)
-        .compiled(&[]);
+        .compiled::<DescribeVpcAttribute>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct DescribeVpcAttribute;
@@ -344,7 +344,7 @@ impl crate::Operation for DescribeVpcAttribute {
 pub static DESCRIBE_VPCS: OperationSchema = OperationSchema::new("DescribeVpcs", "POST", "/")
     .input(&super::schemas::DESCRIBE_VPCS_REQUEST)
     .output(&super::schemas::DESCRIBE_VPCS_RESULT)
-    .compiled(&[]);
+    .compiled::<DescribeVpcs>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct DescribeVpcs;

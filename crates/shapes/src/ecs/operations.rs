@@ -101,7 +101,7 @@ pub static ASSOCIATE_GATEWAY_WITH_CLUSTER: OperationSchema =
     OperationSchema::new("AssociateGatewayWithCluster", "POST", "/")
         .input(&super::schemas::ASSOCIATE_GATEWAY_WITH_CLUSTER_REQUEST)
         .output(&super::schemas::ASSOCIATE_GATEWAY_WITH_CLUSTER_RESPONSE)
-        .compiled(&[
+        .compiled::<AssociateGatewayWithCluster>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -126,7 +126,7 @@ pub static CONTINUE_SERVICE_DEPLOYMENT: OperationSchema =
     OperationSchema::new("ContinueServiceDeployment", "POST", "/")
         .input(&super::schemas::CONTINUE_SERVICE_DEPLOYMENT_REQUEST)
         .output(&super::schemas::CONTINUE_SERVICE_DEPLOYMENT_RESPONSE)
-        .compiled(&[
+        .compiled::<ContinueServiceDeployment>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -150,7 +150,7 @@ pub static CREATE_CAPACITY_PROVIDER: OperationSchema =
     OperationSchema::new("CreateCapacityProvider", "POST", "/")
         .input(&super::schemas::CREATE_CAPACITY_PROVIDER_REQUEST)
         .output(&super::schemas::CREATE_CAPACITY_PROVIDER_RESPONSE)
-        .compiled(&[
+        .compiled::<CreateCapacityProvider>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::LIMIT_EXCEEDED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -175,7 +175,7 @@ impl crate::Operation for CreateCapacityProvider {
 pub static CREATE_CLUSTER: OperationSchema = OperationSchema::new("CreateCluster", "POST", "/")
     .input(&super::schemas::CREATE_CLUSTER_REQUEST)
     .output(&super::schemas::CREATE_CLUSTER_RESPONSE)
-    .compiled(&[
+    .compiled::<CreateCluster>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::NAMESPACE_NOT_FOUND_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
@@ -197,7 +197,7 @@ impl crate::Operation for CreateCluster {
 pub static CREATE_DAEMON: OperationSchema = OperationSchema::new("CreateDaemon", "POST", "/")
     .input(&super::schemas::CREATE_DAEMON_REQUEST)
     .output(&super::schemas::CREATE_DAEMON_RESPONSE)
-    .compiled(&[
+    .compiled::<CreateDaemon>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::PLATFORM_UNKNOWN_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
@@ -222,7 +222,7 @@ pub static CREATE_EXPRESS_GATEWAY_SERVICE: OperationSchema =
     OperationSchema::new("CreateExpressGatewayService", "POST", "/")
         .input(&super::schemas::CREATE_EXPRESS_GATEWAY_SERVICE_REQUEST)
         .output(&super::schemas::CREATE_EXPRESS_GATEWAY_SERVICE_RESPONSE)
-        .compiled(&[
+        .compiled::<CreateExpressGatewayService>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::PLATFORM_UNKNOWN_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -247,7 +247,7 @@ impl crate::Operation for CreateExpressGatewayService {
 pub static CREATE_GATEWAY: OperationSchema = OperationSchema::new("CreateGateway", "POST", "/")
     .input(&super::schemas::CREATE_GATEWAY_REQUEST)
     .output(&super::schemas::CREATE_GATEWAY_RESPONSE)
-    .compiled(&[
+    .compiled::<CreateGateway>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -269,7 +269,7 @@ impl crate::Operation for CreateGateway {
 pub static CREATE_SERVICE: OperationSchema = OperationSchema::new("CreateService", "POST", "/")
     .input(&super::schemas::CREATE_SERVICE_REQUEST)
     .output(&super::schemas::CREATE_SERVICE_RESPONSE)
-    .compiled(&[
+    .compiled::<CreateService>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::PLATFORM_UNKNOWN_EXCEPTION,
         &super::schemas::NAMESPACE_NOT_FOUND_EXCEPTION,
@@ -295,7 +295,7 @@ impl crate::Operation for CreateService {
 pub static CREATE_TASK_SET: OperationSchema = OperationSchema::new("CreateTaskSet", "POST", "/")
     .input(&super::schemas::CREATE_TASK_SET_REQUEST)
     .output(&super::schemas::CREATE_TASK_SET_RESPONSE)
-    .compiled(&[
+    .compiled::<CreateTaskSet>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::LIMIT_EXCEEDED_EXCEPTION,
         &super::schemas::PLATFORM_UNKNOWN_EXCEPTION,
@@ -325,7 +325,7 @@ pub static DELETE_ACCOUNT_SETTING: OperationSchema =
     OperationSchema::new("DeleteAccountSetting", "POST", "/")
         .input(&super::schemas::DELETE_ACCOUNT_SETTING_REQUEST)
         .output(&super::schemas::DELETE_ACCOUNT_SETTING_RESPONSE)
-        .compiled(&[
+        .compiled::<DeleteAccountSetting>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -347,7 +347,7 @@ pub static DELETE_ATTRIBUTES: OperationSchema =
     OperationSchema::new("DeleteAttributes", "POST", "/")
         .input(&super::schemas::DELETE_ATTRIBUTES_REQUEST)
         .output(&super::schemas::DELETE_ATTRIBUTES_RESPONSE)
-        .compiled(&[
+        .compiled::<DeleteAttributes>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::TARGET_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -371,7 +371,7 @@ pub static DELETE_CAPACITY_PROVIDER: OperationSchema =
     OperationSchema::new("DeleteCapacityProvider", "POST", "/")
         .input(&super::schemas::DELETE_CAPACITY_PROVIDER_REQUEST)
         .output(&super::schemas::DELETE_CAPACITY_PROVIDER_RESPONSE)
-        .compiled(&[
+        .compiled::<DeleteCapacityProvider>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::UPDATE_IN_PROGRESS_EXCEPTION,
@@ -395,7 +395,7 @@ impl crate::Operation for DeleteCapacityProvider {
 pub static DELETE_CLUSTER: OperationSchema = OperationSchema::new("DeleteCluster", "POST", "/")
     .input(&super::schemas::DELETE_CLUSTER_REQUEST)
     .output(&super::schemas::DELETE_CLUSTER_RESPONSE)
-    .compiled(&[
+    .compiled::<DeleteCluster>(&[
         &super::schemas::CLUSTER_CONTAINS_CONTAINER_INSTANCES_EXCEPTION,
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::CLUSTER_CONTAINS_SERVICES_EXCEPTION,
@@ -422,7 +422,7 @@ impl crate::Operation for DeleteCluster {
 pub static DELETE_DAEMON: OperationSchema = OperationSchema::new("DeleteDaemon", "POST", "/")
     .input(&super::schemas::DELETE_DAEMON_REQUEST)
     .output(&super::schemas::DELETE_DAEMON_RESPONSE)
-    .compiled(&[
+    .compiled::<DeleteDaemon>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::DAEMON_NOT_FOUND_EXCEPTION,
         &super::schemas::DAEMON_NOT_ACTIVE_EXCEPTION,
@@ -448,7 +448,7 @@ pub static DELETE_DAEMON_TASK_DEFINITION: OperationSchema =
     OperationSchema::new("DeleteDaemonTaskDefinition", "POST", "/")
         .input(&super::schemas::DELETE_DAEMON_TASK_DEFINITION_REQUEST)
         .output(&super::schemas::DELETE_DAEMON_TASK_DEFINITION_RESPONSE)
-        .compiled(&[
+        .compiled::<DeleteDaemonTaskDefinition>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -470,7 +470,7 @@ pub static DELETE_EXPRESS_GATEWAY_SERVICE: OperationSchema =
     OperationSchema::new("DeleteExpressGatewayService", "POST", "/")
         .input(&super::schemas::DELETE_EXPRESS_GATEWAY_SERVICE_REQUEST)
         .output(&super::schemas::DELETE_EXPRESS_GATEWAY_SERVICE_RESPONSE)
-        .compiled(&[
+        .compiled::<DeleteExpressGatewayService>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVICE_NOT_ACTIVE_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -495,7 +495,7 @@ impl crate::Operation for DeleteExpressGatewayService {
 pub static DELETE_GATEWAY: OperationSchema = OperationSchema::new("DeleteGateway", "POST", "/")
     .input(&super::schemas::DELETE_GATEWAY_REQUEST)
     .output(&super::schemas::DELETE_GATEWAY_RESPONSE)
-    .compiled(&[
+    .compiled::<DeleteGateway>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -518,7 +518,7 @@ impl crate::Operation for DeleteGateway {
 pub static DELETE_SERVICE: OperationSchema = OperationSchema::new("DeleteService", "POST", "/")
     .input(&super::schemas::DELETE_SERVICE_REQUEST)
     .output(&super::schemas::DELETE_SERVICE_RESPONSE)
-    .compiled(&[
+    .compiled::<DeleteService>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -542,7 +542,7 @@ pub static DELETE_TASK_DEFINITIONS: OperationSchema =
     OperationSchema::new("DeleteTaskDefinitions", "POST", "/")
         .input(&super::schemas::DELETE_TASK_DEFINITIONS_REQUEST)
         .output(&super::schemas::DELETE_TASK_DEFINITIONS_RESPONSE)
-        .compiled(&[
+        .compiled::<DeleteTaskDefinitions>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -563,7 +563,7 @@ impl crate::Operation for DeleteTaskDefinitions {
 pub static DELETE_TASK_SET: OperationSchema = OperationSchema::new("DeleteTaskSet", "POST", "/")
     .input(&super::schemas::DELETE_TASK_SET_REQUEST)
     .output(&super::schemas::DELETE_TASK_SET_RESPONSE)
-    .compiled(&[
+    .compiled::<DeleteTaskSet>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::LIMIT_EXCEEDED_EXCEPTION,
         &super::schemas::SERVICE_NOT_ACTIVE_EXCEPTION,
@@ -591,7 +591,7 @@ pub static DEREGISTER_CONTAINER_INSTANCE: OperationSchema =
     OperationSchema::new("DeregisterContainerInstance", "POST", "/")
         .input(&super::schemas::DEREGISTER_CONTAINER_INSTANCE_REQUEST)
         .output(&super::schemas::DEREGISTER_CONTAINER_INSTANCE_RESPONSE)
-        .compiled(&[
+        .compiled::<DeregisterContainerInstance>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -614,7 +614,7 @@ pub static DEREGISTER_TASK_DEFINITION: OperationSchema =
     OperationSchema::new("DeregisterTaskDefinition", "POST", "/")
         .input(&super::schemas::DEREGISTER_TASK_DEFINITION_REQUEST)
         .output(&super::schemas::DEREGISTER_TASK_DEFINITION_RESPONSE)
-        .compiled(&[
+        .compiled::<DeregisterTaskDefinition>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -636,7 +636,7 @@ pub static DESCRIBE_CAPACITY_PROVIDERS: OperationSchema =
     OperationSchema::new("DescribeCapacityProviders", "POST", "/")
         .input(&super::schemas::DESCRIBE_CAPACITY_PROVIDERS_REQUEST)
         .output(&super::schemas::DESCRIBE_CAPACITY_PROVIDERS_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeCapacityProviders>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -660,7 +660,7 @@ pub static DESCRIBE_CLUSTERS: OperationSchema =
     OperationSchema::new("DescribeClusters", "POST", "/")
         .input(&super::schemas::DESCRIBE_CLUSTERS_REQUEST)
         .output(&super::schemas::DESCRIBE_CLUSTERS_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeClusters>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -682,7 +682,7 @@ pub static DESCRIBE_CONTAINER_INSTANCES: OperationSchema =
     OperationSchema::new("DescribeContainerInstances", "POST", "/")
         .input(&super::schemas::DESCRIBE_CONTAINER_INSTANCES_REQUEST)
         .output(&super::schemas::DESCRIBE_CONTAINER_INSTANCES_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeContainerInstances>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -704,7 +704,7 @@ impl crate::Operation for DescribeContainerInstances {
 pub static DESCRIBE_DAEMON: OperationSchema = OperationSchema::new("DescribeDaemon", "POST", "/")
     .input(&super::schemas::DESCRIBE_DAEMON_REQUEST)
     .output(&super::schemas::DESCRIBE_DAEMON_RESPONSE)
-    .compiled(&[
+    .compiled::<DescribeDaemon>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::DAEMON_NOT_FOUND_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
@@ -729,7 +729,7 @@ pub static DESCRIBE_DAEMON_DEPLOYMENTS: OperationSchema =
     OperationSchema::new("DescribeDaemonDeployments", "POST", "/")
         .input(&super::schemas::DESCRIBE_DAEMON_DEPLOYMENTS_REQUEST)
         .output(&super::schemas::DESCRIBE_DAEMON_DEPLOYMENTS_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeDaemonDeployments>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -753,7 +753,7 @@ pub static DESCRIBE_DAEMON_REVISIONS: OperationSchema =
     OperationSchema::new("DescribeDaemonRevisions", "POST", "/")
         .input(&super::schemas::DESCRIBE_DAEMON_REVISIONS_REQUEST)
         .output(&super::schemas::DESCRIBE_DAEMON_REVISIONS_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeDaemonRevisions>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -777,7 +777,7 @@ pub static DESCRIBE_DAEMON_TASK_DEFINITION: OperationSchema =
     OperationSchema::new("DescribeDaemonTaskDefinition", "POST", "/")
         .input(&super::schemas::DESCRIBE_DAEMON_TASK_DEFINITION_REQUEST)
         .output(&super::schemas::DESCRIBE_DAEMON_TASK_DEFINITION_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeDaemonTaskDefinition>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -799,7 +799,7 @@ pub static DESCRIBE_EXPRESS_GATEWAY_SERVICE: OperationSchema =
     OperationSchema::new("DescribeExpressGatewayService", "POST", "/")
         .input(&super::schemas::DESCRIBE_EXPRESS_GATEWAY_SERVICE_REQUEST)
         .output(&super::schemas::DESCRIBE_EXPRESS_GATEWAY_SERVICE_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeExpressGatewayService>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -823,7 +823,7 @@ impl crate::Operation for DescribeExpressGatewayService {
 pub static DESCRIBE_GATEWAY: OperationSchema = OperationSchema::new("DescribeGateway", "POST", "/")
     .input(&super::schemas::DESCRIBE_GATEWAY_REQUEST)
     .output(&super::schemas::DESCRIBE_GATEWAY_RESPONSE)
-    .compiled(&[
+    .compiled::<DescribeGateway>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -847,7 +847,7 @@ pub static DESCRIBE_GATEWAY_RESOURCES: OperationSchema =
     OperationSchema::new("DescribeGatewayResources", "POST", "/")
         .input(&super::schemas::DESCRIBE_GATEWAY_RESOURCES_REQUEST)
         .output(&super::schemas::DESCRIBE_GATEWAY_RESOURCES_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeGatewayResources>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -871,7 +871,7 @@ pub static DESCRIBE_GATEWAY_ROUTE: OperationSchema =
     OperationSchema::new("DescribeGatewayRoute", "POST", "/")
         .input(&super::schemas::DESCRIBE_GATEWAY_ROUTE_REQUEST)
         .output(&super::schemas::DESCRIBE_GATEWAY_ROUTE_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeGatewayRoute>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -895,7 +895,7 @@ pub static DESCRIBE_SERVICE_DEPLOYMENTS: OperationSchema =
     OperationSchema::new("DescribeServiceDeployments", "POST", "/")
         .input(&super::schemas::DESCRIBE_SERVICE_DEPLOYMENTS_REQUEST)
         .output(&super::schemas::DESCRIBE_SERVICE_DEPLOYMENTS_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeServiceDeployments>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -920,7 +920,7 @@ pub static DESCRIBE_SERVICE_REVISIONS: OperationSchema =
     OperationSchema::new("DescribeServiceRevisions", "POST", "/")
         .input(&super::schemas::DESCRIBE_SERVICE_REVISIONS_REQUEST)
         .output(&super::schemas::DESCRIBE_SERVICE_REVISIONS_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeServiceRevisions>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -945,7 +945,7 @@ pub static DESCRIBE_SERVICES: OperationSchema =
     OperationSchema::new("DescribeServices", "POST", "/")
         .input(&super::schemas::DESCRIBE_SERVICES_REQUEST)
         .output(&super::schemas::DESCRIBE_SERVICES_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeServices>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -968,7 +968,7 @@ pub static DESCRIBE_TASK_DEFINITION: OperationSchema =
     OperationSchema::new("DescribeTaskDefinition", "POST", "/")
         .input(&super::schemas::DESCRIBE_TASK_DEFINITION_REQUEST)
         .output(&super::schemas::DESCRIBE_TASK_DEFINITION_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeTaskDefinition>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -990,7 +990,7 @@ pub static DESCRIBE_TASK_SETS: OperationSchema =
     OperationSchema::new("DescribeTaskSets", "POST", "/")
         .input(&super::schemas::DESCRIBE_TASK_SETS_REQUEST)
         .output(&super::schemas::DESCRIBE_TASK_SETS_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeTaskSets>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVICE_NOT_ACTIVE_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -1015,7 +1015,7 @@ impl crate::Operation for DescribeTaskSets {
 pub static DESCRIBE_TASKS: OperationSchema = OperationSchema::new("DescribeTasks", "POST", "/")
     .input(&super::schemas::DESCRIBE_TASKS_REQUEST)
     .output(&super::schemas::DESCRIBE_TASKS_RESPONSE)
-    .compiled(&[
+    .compiled::<DescribeTasks>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1038,7 +1038,7 @@ pub static DISASSOCIATE_GATEWAY_FROM_CLUSTER: OperationSchema =
     OperationSchema::new("DisassociateGatewayFromCluster", "POST", "/")
         .input(&super::schemas::DISASSOCIATE_GATEWAY_FROM_CLUSTER_REQUEST)
         .output(&super::schemas::DISASSOCIATE_GATEWAY_FROM_CLUSTER_RESPONSE)
-        .compiled(&[
+        .compiled::<DisassociateGatewayFromCluster>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -1064,7 +1064,7 @@ pub static DISCOVER_POLL_ENDPOINT: OperationSchema =
     OperationSchema::new("DiscoverPollEndpoint", "POST", "/")
         .input(&super::schemas::DISCOVER_POLL_ENDPOINT_REQUEST)
         .output(&super::schemas::DISCOVER_POLL_ENDPOINT_RESPONSE)
-        .compiled(&[
+        .compiled::<DiscoverPollEndpoint>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1085,7 +1085,7 @@ impl crate::Operation for DiscoverPollEndpoint {
 pub static EXECUTE_COMMAND: OperationSchema = OperationSchema::new("ExecuteCommand", "POST", "/")
     .input(&super::schemas::EXECUTE_COMMAND_REQUEST)
     .output(&super::schemas::EXECUTE_COMMAND_RESPONSE)
-    .compiled(&[
+    .compiled::<ExecuteCommand>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1109,7 +1109,7 @@ pub static GET_TASK_PROTECTION: OperationSchema =
     OperationSchema::new("GetTaskProtection", "POST", "/")
         .input(&super::schemas::GET_TASK_PROTECTION_REQUEST)
         .output(&super::schemas::GET_TASK_PROTECTION_RESPONSE)
-        .compiled(&[
+        .compiled::<GetTaskProtection>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -1134,7 +1134,7 @@ pub static LIST_ACCOUNT_SETTINGS: OperationSchema =
     OperationSchema::new("ListAccountSettings", "POST", "/")
         .input(&super::schemas::LIST_ACCOUNT_SETTINGS_REQUEST)
         .output(&super::schemas::LIST_ACCOUNT_SETTINGS_RESPONSE)
-        .compiled(&[
+        .compiled::<ListAccountSettings>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1155,7 +1155,7 @@ impl crate::Operation for ListAccountSettings {
 pub static LIST_ATTRIBUTES: OperationSchema = OperationSchema::new("ListAttributes", "POST", "/")
     .input(&super::schemas::LIST_ATTRIBUTES_REQUEST)
     .output(&super::schemas::LIST_ATTRIBUTES_RESPONSE)
-    .compiled(&[
+    .compiled::<ListAttributes>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1177,7 +1177,7 @@ impl crate::Operation for ListAttributes {
 pub static LIST_CLUSTERS: OperationSchema = OperationSchema::new("ListClusters", "POST", "/")
     .input(&super::schemas::LIST_CLUSTERS_REQUEST)
     .output(&super::schemas::LIST_CLUSTERS_RESPONSE)
-    .compiled(&[
+    .compiled::<ListClusters>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1199,7 +1199,7 @@ pub static LIST_CONTAINER_INSTANCES: OperationSchema =
     OperationSchema::new("ListContainerInstances", "POST", "/")
         .input(&super::schemas::LIST_CONTAINER_INSTANCES_REQUEST)
         .output(&super::schemas::LIST_CONTAINER_INSTANCES_RESPONSE)
-        .compiled(&[
+        .compiled::<ListContainerInstances>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1222,7 +1222,7 @@ pub static LIST_DAEMON_DEPLOYMENTS: OperationSchema =
     OperationSchema::new("ListDaemonDeployments", "POST", "/")
         .input(&super::schemas::LIST_DAEMON_DEPLOYMENTS_REQUEST)
         .output(&super::schemas::LIST_DAEMON_DEPLOYMENTS_RESPONSE)
-        .compiled(&[
+        .compiled::<ListDaemonDeployments>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1246,7 +1246,7 @@ pub static LIST_DAEMON_TASK_DEFINITIONS: OperationSchema =
     OperationSchema::new("ListDaemonTaskDefinitions", "POST", "/")
         .input(&super::schemas::LIST_DAEMON_TASK_DEFINITIONS_REQUEST)
         .output(&super::schemas::LIST_DAEMON_TASK_DEFINITIONS_RESPONSE)
-        .compiled(&[
+        .compiled::<ListDaemonTaskDefinitions>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1267,7 +1267,7 @@ impl crate::Operation for ListDaemonTaskDefinitions {
 pub static LIST_DAEMONS: OperationSchema = OperationSchema::new("ListDaemons", "POST", "/")
     .input(&super::schemas::LIST_DAEMONS_REQUEST)
     .output(&super::schemas::LIST_DAEMONS_RESPONSE)
-    .compiled(&[
+    .compiled::<ListDaemons>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1291,7 +1291,7 @@ pub static LIST_GATEWAY_CLUSTER_ASSOCIATIONS: OperationSchema =
     OperationSchema::new("ListGatewayClusterAssociations", "POST", "/")
         .input(&super::schemas::LIST_GATEWAY_CLUSTER_ASSOCIATIONS_REQUEST)
         .output(&super::schemas::LIST_GATEWAY_CLUSTER_ASSOCIATIONS_RESPONSE)
-        .compiled(&[
+        .compiled::<ListGatewayClusterAssociations>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1314,7 +1314,7 @@ pub static LIST_GATEWAY_ROUTES: OperationSchema =
     OperationSchema::new("ListGatewayRoutes", "POST", "/")
         .input(&super::schemas::LIST_GATEWAY_ROUTES_REQUEST)
         .output(&super::schemas::LIST_GATEWAY_ROUTES_RESPONSE)
-        .compiled(&[
+        .compiled::<ListGatewayRoutes>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1337,7 +1337,7 @@ impl crate::Operation for ListGatewayRoutes {
 pub static LIST_GATEWAYS: OperationSchema = OperationSchema::new("ListGateways", "POST", "/")
     .input(&super::schemas::LIST_GATEWAYS_REQUEST)
     .output(&super::schemas::LIST_GATEWAYS_RESPONSE)
-    .compiled(&[
+    .compiled::<ListGateways>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1360,7 +1360,7 @@ pub static LIST_SERVICE_DEPLOYMENTS: OperationSchema =
     OperationSchema::new("ListServiceDeployments", "POST", "/")
         .input(&super::schemas::LIST_SERVICE_DEPLOYMENTS_REQUEST)
         .output(&super::schemas::LIST_SERVICE_DEPLOYMENTS_RESPONSE)
-        .compiled(&[
+        .compiled::<ListServiceDeployments>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1384,7 +1384,7 @@ impl crate::Operation for ListServiceDeployments {
 pub static LIST_SERVICES: OperationSchema = OperationSchema::new("ListServices", "POST", "/")
     .input(&super::schemas::LIST_SERVICES_REQUEST)
     .output(&super::schemas::LIST_SERVICES_RESPONSE)
-    .compiled(&[
+    .compiled::<ListServices>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1407,7 +1407,7 @@ pub static LIST_SERVICES_BY_NAMESPACE: OperationSchema =
     OperationSchema::new("ListServicesByNamespace", "POST", "/")
         .input(&super::schemas::LIST_SERVICES_BY_NAMESPACE_REQUEST)
         .output(&super::schemas::LIST_SERVICES_BY_NAMESPACE_RESPONSE)
-        .compiled(&[
+        .compiled::<ListServicesByNamespace>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::NAMESPACE_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -1430,7 +1430,7 @@ pub static LIST_TAGS_FOR_RESOURCE: OperationSchema =
     OperationSchema::new("ListTagsForResource", "POST", "/")
         .input(&super::schemas::LIST_TAGS_FOR_RESOURCE_REQUEST)
         .output(&super::schemas::LIST_TAGS_FOR_RESOURCE_RESPONSE)
-        .compiled(&[
+        .compiled::<ListTagsForResource>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1453,7 +1453,7 @@ pub static LIST_TASK_DEFINITION_FAMILIES: OperationSchema =
     OperationSchema::new("ListTaskDefinitionFamilies", "POST", "/")
         .input(&super::schemas::LIST_TASK_DEFINITION_FAMILIES_REQUEST)
         .output(&super::schemas::LIST_TASK_DEFINITION_FAMILIES_RESPONSE)
-        .compiled(&[
+        .compiled::<ListTaskDefinitionFamilies>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1475,7 +1475,7 @@ pub static LIST_TASK_DEFINITIONS: OperationSchema =
     OperationSchema::new("ListTaskDefinitions", "POST", "/")
         .input(&super::schemas::LIST_TASK_DEFINITIONS_REQUEST)
         .output(&super::schemas::LIST_TASK_DEFINITIONS_RESPONSE)
-        .compiled(&[
+        .compiled::<ListTaskDefinitions>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1496,7 +1496,7 @@ impl crate::Operation for ListTaskDefinitions {
 pub static LIST_TASKS: OperationSchema = OperationSchema::new("ListTasks", "POST", "/")
     .input(&super::schemas::LIST_TASKS_REQUEST)
     .output(&super::schemas::LIST_TASKS_RESPONSE)
-    .compiled(&[
+    .compiled::<ListTasks>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1520,7 +1520,7 @@ pub static PUT_ACCOUNT_SETTING: OperationSchema =
     OperationSchema::new("PutAccountSetting", "POST", "/")
         .input(&super::schemas::PUT_ACCOUNT_SETTING_REQUEST)
         .output(&super::schemas::PUT_ACCOUNT_SETTING_RESPONSE)
-        .compiled(&[
+        .compiled::<PutAccountSetting>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1542,7 +1542,7 @@ pub static PUT_ACCOUNT_SETTING_DEFAULT: OperationSchema =
     OperationSchema::new("PutAccountSettingDefault", "POST", "/")
         .input(&super::schemas::PUT_ACCOUNT_SETTING_DEFAULT_REQUEST)
         .output(&super::schemas::PUT_ACCOUNT_SETTING_DEFAULT_RESPONSE)
-        .compiled(&[
+        .compiled::<PutAccountSettingDefault>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1563,7 +1563,7 @@ impl crate::Operation for PutAccountSettingDefault {
 pub static PUT_ATTRIBUTES: OperationSchema = OperationSchema::new("PutAttributes", "POST", "/")
     .input(&super::schemas::PUT_ATTRIBUTES_REQUEST)
     .output(&super::schemas::PUT_ATTRIBUTES_RESPONSE)
-    .compiled(&[
+    .compiled::<PutAttributes>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::TARGET_NOT_FOUND_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
@@ -1588,7 +1588,7 @@ pub static PUT_CLUSTER_CAPACITY_PROVIDERS: OperationSchema =
     OperationSchema::new("PutClusterCapacityProviders", "POST", "/")
         .input(&super::schemas::PUT_CLUSTER_CAPACITY_PROVIDERS_REQUEST)
         .output(&super::schemas::PUT_CLUSTER_CAPACITY_PROVIDERS_RESPONSE)
-        .compiled(&[
+        .compiled::<PutClusterCapacityProviders>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::UPDATE_IN_PROGRESS_EXCEPTION,
@@ -1613,7 +1613,7 @@ pub static REGISTER_CONTAINER_INSTANCE: OperationSchema =
     OperationSchema::new("RegisterContainerInstance", "POST", "/")
         .input(&super::schemas::REGISTER_CONTAINER_INSTANCE_REQUEST)
         .output(&super::schemas::REGISTER_CONTAINER_INSTANCE_RESPONSE)
-        .compiled(&[
+        .compiled::<RegisterContainerInstance>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1636,7 +1636,7 @@ pub static REGISTER_DAEMON_TASK_DEFINITION: OperationSchema =
     OperationSchema::new("RegisterDaemonTaskDefinition", "POST", "/")
         .input(&super::schemas::REGISTER_DAEMON_TASK_DEFINITION_REQUEST)
         .output(&super::schemas::REGISTER_DAEMON_TASK_DEFINITION_RESPONSE)
-        .compiled(&[
+        .compiled::<RegisterDaemonTaskDefinition>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::LIMIT_EXCEEDED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -1659,7 +1659,7 @@ pub static REGISTER_TASK_DEFINITION: OperationSchema =
     OperationSchema::new("RegisterTaskDefinition", "POST", "/")
         .input(&super::schemas::REGISTER_TASK_DEFINITION_REQUEST)
         .output(&super::schemas::REGISTER_TASK_DEFINITION_RESPONSE)
-        .compiled(&[
+        .compiled::<RegisterTaskDefinition>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::LIMIT_EXCEEDED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -1681,7 +1681,7 @@ impl crate::Operation for RegisterTaskDefinition {
 pub static RUN_TASK: OperationSchema = OperationSchema::new("RunTask", "POST", "/")
     .input(&super::schemas::RUN_TASK_REQUEST)
     .output(&super::schemas::RUN_TASK_RESPONSE)
-    .compiled(&[
+    .compiled::<RunTask>(&[
         &super::schemas::CONFLICT_EXCEPTION,
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::PLATFORM_UNKNOWN_EXCEPTION,
@@ -1708,7 +1708,7 @@ impl crate::Operation for RunTask {
 pub static START_TASK: OperationSchema = OperationSchema::new("StartTask", "POST", "/")
     .input(&super::schemas::START_TASK_REQUEST)
     .output(&super::schemas::START_TASK_RESPONSE)
-    .compiled(&[
+    .compiled::<StartTask>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::NAMESPACE_NOT_FOUND_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
@@ -1733,7 +1733,7 @@ pub static STOP_SERVICE_DEPLOYMENT: OperationSchema =
     OperationSchema::new("StopServiceDeployment", "POST", "/")
         .input(&super::schemas::STOP_SERVICE_DEPLOYMENT_REQUEST)
         .output(&super::schemas::STOP_SERVICE_DEPLOYMENT_RESPONSE)
-        .compiled(&[
+        .compiled::<StopServiceDeployment>(&[
             &super::schemas::CONFLICT_EXCEPTION,
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -1757,7 +1757,7 @@ impl crate::Operation for StopServiceDeployment {
 pub static STOP_TASK: OperationSchema = OperationSchema::new("StopTask", "POST", "/")
     .input(&super::schemas::STOP_TASK_REQUEST)
     .output(&super::schemas::STOP_TASK_RESPONSE)
-    .compiled(&[
+    .compiled::<StopTask>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1780,7 +1780,7 @@ pub static SUBMIT_ATTACHMENT_STATE_CHANGES: OperationSchema =
     OperationSchema::new("SubmitAttachmentStateChanges", "POST", "/")
         .input(&super::schemas::SUBMIT_ATTACHMENT_STATE_CHANGES_REQUEST)
         .output(&super::schemas::SUBMIT_ATTACHMENT_STATE_CHANGES_RESPONSE)
-        .compiled(&[
+        .compiled::<SubmitAttachmentStateChanges>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1803,7 +1803,7 @@ pub static SUBMIT_CONTAINER_STATE_CHANGE: OperationSchema =
     OperationSchema::new("SubmitContainerStateChange", "POST", "/")
         .input(&super::schemas::SUBMIT_CONTAINER_STATE_CHANGE_REQUEST)
         .output(&super::schemas::SUBMIT_CONTAINER_STATE_CHANGE_RESPONSE)
-        .compiled(&[
+        .compiled::<SubmitContainerStateChange>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1826,7 +1826,7 @@ pub static SUBMIT_TASK_STATE_CHANGE: OperationSchema =
     OperationSchema::new("SubmitTaskStateChange", "POST", "/")
         .input(&super::schemas::SUBMIT_TASK_STATE_CHANGE_REQUEST)
         .output(&super::schemas::SUBMIT_TASK_STATE_CHANGE_RESPONSE)
-        .compiled(&[
+        .compiled::<SubmitTaskStateChange>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1848,7 +1848,7 @@ impl crate::Operation for SubmitTaskStateChange {
 pub static TAG_RESOURCE: OperationSchema = OperationSchema::new("TagResource", "POST", "/")
     .input(&super::schemas::TAG_RESOURCE_REQUEST)
     .output(&super::schemas::TAG_RESOURCE_RESPONSE)
-    .compiled(&[
+    .compiled::<TagResource>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::LIMIT_EXCEEDED_EXCEPTION,
         &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
@@ -1872,7 +1872,7 @@ impl crate::Operation for TagResource {
 pub static UNTAG_RESOURCE: OperationSchema = OperationSchema::new("UntagResource", "POST", "/")
     .input(&super::schemas::UNTAG_RESOURCE_REQUEST)
     .output(&super::schemas::UNTAG_RESOURCE_RESPONSE)
-    .compiled(&[
+    .compiled::<UntagResource>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
@@ -1896,7 +1896,7 @@ pub static UPDATE_CAPACITY_PROVIDER: OperationSchema =
     OperationSchema::new("UpdateCapacityProvider", "POST", "/")
         .input(&super::schemas::UPDATE_CAPACITY_PROVIDER_REQUEST)
         .output(&super::schemas::UPDATE_CAPACITY_PROVIDER_RESPONSE)
-        .compiled(&[
+        .compiled::<UpdateCapacityProvider>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -1919,7 +1919,7 @@ impl crate::Operation for UpdateCapacityProvider {
 pub static UPDATE_CLUSTER: OperationSchema = OperationSchema::new("UpdateCluster", "POST", "/")
     .input(&super::schemas::UPDATE_CLUSTER_REQUEST)
     .output(&super::schemas::UPDATE_CLUSTER_RESPONSE)
-    .compiled(&[
+    .compiled::<UpdateCluster>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::NAMESPACE_NOT_FOUND_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
@@ -1943,7 +1943,7 @@ pub static UPDATE_CLUSTER_SETTINGS: OperationSchema =
     OperationSchema::new("UpdateClusterSettings", "POST", "/")
         .input(&super::schemas::UPDATE_CLUSTER_SETTINGS_REQUEST)
         .output(&super::schemas::UPDATE_CLUSTER_SETTINGS_RESPONSE)
-        .compiled(&[
+        .compiled::<UpdateClusterSettings>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::UPDATE_IN_PROGRESS_EXCEPTION,
@@ -1967,7 +1967,7 @@ pub static UPDATE_CONTAINER_AGENT: OperationSchema =
     OperationSchema::new("UpdateContainerAgent", "POST", "/")
         .input(&super::schemas::UPDATE_CONTAINER_AGENT_REQUEST)
         .output(&super::schemas::UPDATE_CONTAINER_AGENT_RESPONSE)
-        .compiled(&[
+        .compiled::<UpdateContainerAgent>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::NO_UPDATE_AVAILABLE_EXCEPTION,
             &super::schemas::MISSING_VERSION_EXCEPTION,
@@ -1993,7 +1993,7 @@ pub static UPDATE_CONTAINER_INSTANCES_STATE: OperationSchema =
     OperationSchema::new("UpdateContainerInstancesState", "POST", "/")
         .input(&super::schemas::UPDATE_CONTAINER_INSTANCES_STATE_REQUEST)
         .output(&super::schemas::UPDATE_CONTAINER_INSTANCES_STATE_RESPONSE)
-        .compiled(&[
+        .compiled::<UpdateContainerInstancesState>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -2015,7 +2015,7 @@ impl crate::Operation for UpdateContainerInstancesState {
 pub static UPDATE_DAEMON: OperationSchema = OperationSchema::new("UpdateDaemon", "POST", "/")
     .input(&super::schemas::UPDATE_DAEMON_REQUEST)
     .output(&super::schemas::UPDATE_DAEMON_RESPONSE)
-    .compiled(&[
+    .compiled::<UpdateDaemon>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::DAEMON_NOT_FOUND_EXCEPTION,
         &super::schemas::PLATFORM_UNKNOWN_EXCEPTION,
@@ -2042,7 +2042,7 @@ pub static UPDATE_EXPRESS_GATEWAY_SERVICE: OperationSchema =
     OperationSchema::new("UpdateExpressGatewayService", "POST", "/")
         .input(&super::schemas::UPDATE_EXPRESS_GATEWAY_SERVICE_REQUEST)
         .output(&super::schemas::UPDATE_EXPRESS_GATEWAY_SERVICE_RESPONSE)
-        .compiled(&[
+        .compiled::<UpdateExpressGatewayService>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVICE_NOT_ACTIVE_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -2067,7 +2067,7 @@ impl crate::Operation for UpdateExpressGatewayService {
 pub static UPDATE_GATEWAY: OperationSchema = OperationSchema::new("UpdateGateway", "POST", "/")
     .input(&super::schemas::UPDATE_GATEWAY_REQUEST)
     .output(&super::schemas::UPDATE_GATEWAY_RESPONSE)
-    .compiled(&[
+    .compiled::<UpdateGateway>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::SERVER_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -2090,7 +2090,7 @@ impl crate::Operation for UpdateGateway {
 pub static UPDATE_SERVICE: OperationSchema = OperationSchema::new("UpdateService", "POST", "/")
     .input(&super::schemas::UPDATE_SERVICE_REQUEST)
     .output(&super::schemas::UPDATE_SERVICE_RESPONSE)
-    .compiled(&[
+    .compiled::<UpdateService>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::PLATFORM_UNKNOWN_EXCEPTION,
         &super::schemas::NAMESPACE_NOT_FOUND_EXCEPTION,
@@ -2119,7 +2119,7 @@ pub static UPDATE_SERVICE_PRIMARY_TASK_SET: OperationSchema =
     OperationSchema::new("UpdateServicePrimaryTaskSet", "POST", "/")
         .input(&super::schemas::UPDATE_SERVICE_PRIMARY_TASK_SET_REQUEST)
         .output(&super::schemas::UPDATE_SERVICE_PRIMARY_TASK_SET_RESPONSE)
-        .compiled(&[
+        .compiled::<UpdateServicePrimaryTaskSet>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::SERVICE_NOT_ACTIVE_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -2146,7 +2146,7 @@ pub static UPDATE_TASK_PROTECTION: OperationSchema =
     OperationSchema::new("UpdateTaskProtection", "POST", "/")
         .input(&super::schemas::UPDATE_TASK_PROTECTION_REQUEST)
         .output(&super::schemas::UPDATE_TASK_PROTECTION_RESPONSE)
-        .compiled(&[
+        .compiled::<UpdateTaskProtection>(&[
             &super::schemas::ACCESS_DENIED_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,
@@ -2170,7 +2170,7 @@ impl crate::Operation for UpdateTaskProtection {
 pub static UPDATE_TASK_SET: OperationSchema = OperationSchema::new("UpdateTaskSet", "POST", "/")
     .input(&super::schemas::UPDATE_TASK_SET_REQUEST)
     .output(&super::schemas::UPDATE_TASK_SET_RESPONSE)
-    .compiled(&[
+    .compiled::<UpdateTaskSet>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::LIMIT_EXCEEDED_EXCEPTION,
         &super::schemas::SERVICE_NOT_ACTIVE_EXCEPTION,

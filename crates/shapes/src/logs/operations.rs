@@ -29,7 +29,7 @@ pub static OPERATIONS: &[&OperationSchema] = &[
 
 pub static CREATE_LOG_GROUP: OperationSchema = OperationSchema::new("CreateLogGroup", "POST", "/")
     .input(&super::schemas::CREATE_LOG_GROUP_REQUEST)
-    .compiled(&[
+    .compiled::<CreateLogGroup>(&[
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
         &super::schemas::RESOURCE_ALREADY_EXISTS_EXCEPTION,
         &super::schemas::LIMIT_EXCEEDED_EXCEPTION,
@@ -51,7 +51,7 @@ impl crate::Operation for CreateLogGroup {
 pub static CREATE_LOG_STREAM: OperationSchema =
     OperationSchema::new("CreateLogStream", "POST", "/")
         .input(&super::schemas::CREATE_LOG_STREAM_REQUEST)
-        .compiled(&[
+        .compiled::<CreateLogStream>(&[
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
             &super::schemas::RESOURCE_ALREADY_EXISTS_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
@@ -71,7 +71,7 @@ impl crate::Operation for CreateLogStream {
 
 pub static DELETE_LOG_GROUP: OperationSchema = OperationSchema::new("DeleteLogGroup", "POST", "/")
     .input(&super::schemas::DELETE_LOG_GROUP_REQUEST)
-    .compiled(&[
+    .compiled::<DeleteLogGroup>(&[
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
         &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
         &super::schemas::OPERATION_ABORTED_EXCEPTION,
@@ -93,7 +93,7 @@ impl crate::Operation for DeleteLogGroup {
 pub static DELETE_LOG_STREAM: OperationSchema =
     OperationSchema::new("DeleteLogStream", "POST", "/")
         .input(&super::schemas::DELETE_LOG_STREAM_REQUEST)
-        .compiled(&[
+        .compiled::<DeleteLogStream>(&[
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::OPERATION_ABORTED_EXCEPTION,
@@ -115,7 +115,7 @@ impl crate::Operation for DeleteLogStream {
 pub static DELETE_RETENTION_POLICY: OperationSchema =
     OperationSchema::new("DeleteRetentionPolicy", "POST", "/")
         .input(&super::schemas::DELETE_RETENTION_POLICY_REQUEST)
-        .compiled(&[
+        .compiled::<DeleteRetentionPolicy>(&[
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::OPERATION_ABORTED_EXCEPTION,
@@ -137,7 +137,7 @@ pub static DESCRIBE_LOG_GROUPS: OperationSchema =
     OperationSchema::new("DescribeLogGroups", "POST", "/")
         .input(&super::schemas::DESCRIBE_LOG_GROUPS_REQUEST)
         .output(&super::schemas::DESCRIBE_LOG_GROUPS_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeLogGroups>(&[
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
             &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,
         ]);
@@ -157,7 +157,7 @@ pub static DESCRIBE_LOG_STREAMS: OperationSchema =
     OperationSchema::new("DescribeLogStreams", "POST", "/")
         .input(&super::schemas::DESCRIBE_LOG_STREAMS_REQUEST)
         .output(&super::schemas::DESCRIBE_LOG_STREAMS_RESPONSE)
-        .compiled(&[
+        .compiled::<DescribeLogStreams>(&[
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,
@@ -178,7 +178,7 @@ pub static FILTER_LOG_EVENTS: OperationSchema =
     OperationSchema::new("FilterLogEvents", "POST", "/")
         .input(&super::schemas::FILTER_LOG_EVENTS_REQUEST)
         .output(&super::schemas::FILTER_LOG_EVENTS_RESPONSE)
-        .compiled(&[
+        .compiled::<FilterLogEvents>(&[
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,
@@ -198,7 +198,7 @@ impl crate::Operation for FilterLogEvents {
 pub static GET_LOG_EVENTS: OperationSchema = OperationSchema::new("GetLogEvents", "POST", "/")
     .input(&super::schemas::GET_LOG_EVENTS_REQUEST)
     .output(&super::schemas::GET_LOG_EVENTS_RESPONSE)
-    .compiled(&[
+    .compiled::<GetLogEvents>(&[
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
         &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
         &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,
@@ -219,7 +219,7 @@ pub static LIST_TAGS_FOR_RESOURCE: OperationSchema =
     OperationSchema::new("ListTagsForResource", "POST", "/")
         .input(&super::schemas::LIST_TAGS_FOR_RESOURCE_REQUEST)
         .output(&super::schemas::LIST_TAGS_FOR_RESOURCE_RESPONSE)
-        .compiled(&[
+        .compiled::<ListTagsForResource>(&[
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,
@@ -240,7 +240,7 @@ pub static LIST_TAGS_LOG_GROUP: OperationSchema =
     OperationSchema::new("ListTagsLogGroup", "POST", "/")
         .input(&super::schemas::LIST_TAGS_LOG_GROUP_REQUEST)
         .output(&super::schemas::LIST_TAGS_LOG_GROUP_RESPONSE)
-        .compiled(&[
+        .compiled::<ListTagsLogGroup>(&[
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,
         ]);
@@ -259,7 +259,7 @@ impl crate::Operation for ListTagsLogGroup {
 pub static PUT_LOG_EVENTS: OperationSchema = OperationSchema::new("PutLogEvents", "POST", "/")
     .input(&super::schemas::PUT_LOG_EVENTS_REQUEST)
     .output(&super::schemas::PUT_LOG_EVENTS_RESPONSE)
-    .compiled(&[
+    .compiled::<PutLogEvents>(&[
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
         &super::schemas::INVALID_SEQUENCE_TOKEN_EXCEPTION,
         &super::schemas::DATA_ALREADY_ACCEPTED_EXCEPTION,
@@ -282,7 +282,7 @@ impl crate::Operation for PutLogEvents {
 pub static PUT_RETENTION_POLICY: OperationSchema =
     OperationSchema::new("PutRetentionPolicy", "POST", "/")
         .input(&super::schemas::PUT_RETENTION_POLICY_REQUEST)
-        .compiled(&[
+        .compiled::<PutRetentionPolicy>(&[
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
             &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
             &super::schemas::OPERATION_ABORTED_EXCEPTION,
@@ -303,7 +303,7 @@ impl crate::Operation for PutRetentionPolicy {
 pub static START_LIVE_TAIL: OperationSchema = OperationSchema::new("StartLiveTail", "POST", "/")
     .input(&super::schemas::START_LIVE_TAIL_REQUEST)
     .output(&super::schemas::START_LIVE_TAIL_RESPONSE)
-    .compiled(&[
+    .compiled::<StartLiveTail>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
         &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
@@ -324,7 +324,7 @@ impl crate::Operation for StartLiveTail {
 
 pub static TAG_LOG_GROUP: OperationSchema = OperationSchema::new("TagLogGroup", "POST", "/")
     .input(&super::schemas::TAG_LOG_GROUP_REQUEST)
-    .compiled(&[
+    .compiled::<TagLogGroup>(&[
         &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
     ]);
@@ -342,7 +342,7 @@ impl crate::Operation for TagLogGroup {
 
 pub static TAG_RESOURCE: OperationSchema = OperationSchema::new("TagResource", "POST", "/")
     .input(&super::schemas::TAG_RESOURCE_REQUEST)
-    .compiled(&[
+    .compiled::<TagResource>(&[
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
         &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
         &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,
@@ -362,7 +362,7 @@ impl crate::Operation for TagResource {
 
 pub static UNTAG_LOG_GROUP: OperationSchema = OperationSchema::new("UntagLogGroup", "POST", "/")
     .input(&super::schemas::UNTAG_LOG_GROUP_REQUEST)
-    .compiled(&[&super::schemas::RESOURCE_NOT_FOUND_EXCEPTION]);
+    .compiled::<UntagLogGroup>(&[&super::schemas::RESOURCE_NOT_FOUND_EXCEPTION]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct UntagLogGroup;
@@ -377,7 +377,7 @@ impl crate::Operation for UntagLogGroup {
 
 pub static UNTAG_RESOURCE: OperationSchema = OperationSchema::new("UntagResource", "POST", "/")
     .input(&super::schemas::UNTAG_RESOURCE_REQUEST)
-    .compiled(&[
+    .compiled::<UntagResource>(&[
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
         &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
         &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,

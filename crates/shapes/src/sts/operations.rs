@@ -24,7 +24,7 @@ pub static ASSUME_ROLE: OperationSchema = OperationSchema::new("AssumeRole", "PO
     .result_wrapper("AssumeRoleResult")
     .input(&super::schemas::ASSUME_ROLE_REQUEST)
     .output(&super::schemas::ASSUME_ROLE_RESPONSE)
-    .compiled(&[
+    .compiled::<AssumeRole>(&[
         &super::schemas::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
         &super::schemas::PACKED_POLICY_TOO_LARGE_EXCEPTION,
         &super::schemas::REGION_DISABLED_EXCEPTION,
@@ -48,7 +48,7 @@ pub static ASSUME_ROLE_WITH_SAML: OperationSchema =
         .anonymous()
         .input(&super::schemas::ASSUME_ROLE_WITH_SAML_REQUEST)
         .output(&super::schemas::ASSUME_ROLE_WITH_SAML_RESPONSE)
-        .compiled(&[
+        .compiled::<AssumeRoleWithSAML>(&[
             &super::schemas::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
             &super::schemas::PACKED_POLICY_TOO_LARGE_EXCEPTION,
             &super::schemas::IDP_REJECTED_CLAIM_EXCEPTION,
@@ -74,7 +74,7 @@ pub static ASSUME_ROLE_WITH_WEB_IDENTITY: OperationSchema =
         .anonymous()
         .input(&super::schemas::ASSUME_ROLE_WITH_WEB_IDENTITY_REQUEST)
         .output(&super::schemas::ASSUME_ROLE_WITH_WEB_IDENTITY_RESPONSE)
-        .compiled(&[
+        .compiled::<AssumeRoleWithWebIdentity>(&[
             &super::schemas::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
             &super::schemas::PACKED_POLICY_TOO_LARGE_EXCEPTION,
             &super::schemas::IDP_REJECTED_CLAIM_EXCEPTION,
@@ -99,7 +99,7 @@ pub static ASSUME_ROOT: OperationSchema = OperationSchema::new("AssumeRoot", "PO
     .result_wrapper("AssumeRootResult")
     .input(&super::schemas::ASSUME_ROOT_REQUEST)
     .output(&super::schemas::ASSUME_ROOT_RESPONSE)
-    .compiled(&[
+    .compiled::<AssumeRoot>(&[
         &super::schemas::REGION_DISABLED_EXCEPTION,
         &super::schemas::EXPIRED_TOKEN_EXCEPTION,
     ]);
@@ -120,7 +120,9 @@ pub static DECODE_AUTHORIZATION_MESSAGE: OperationSchema =
         .result_wrapper("DecodeAuthorizationMessageResult")
         .input(&super::schemas::DECODE_AUTHORIZATION_MESSAGE_REQUEST)
         .output(&super::schemas::DECODE_AUTHORIZATION_MESSAGE_RESPONSE)
-        .compiled(&[&super::schemas::INVALID_AUTHORIZATION_MESSAGE_EXCEPTION]);
+        .compiled::<DecodeAuthorizationMessage>(&[
+            &super::schemas::INVALID_AUTHORIZATION_MESSAGE_EXCEPTION,
+        ]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct DecodeAuthorizationMessage;
@@ -138,7 +140,7 @@ pub static GET_ACCESS_KEY_INFO: OperationSchema =
         .result_wrapper("GetAccessKeyInfoResult")
         .input(&super::schemas::GET_ACCESS_KEY_INFO_REQUEST)
         .output(&super::schemas::GET_ACCESS_KEY_INFO_RESPONSE)
-        .compiled(&[]);
+        .compiled::<GetAccessKeyInfo>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct GetAccessKeyInfo;
@@ -156,7 +158,7 @@ pub static GET_CALLER_IDENTITY: OperationSchema =
         .result_wrapper("GetCallerIdentityResult")
         .input(&super::schemas::GET_CALLER_IDENTITY_REQUEST)
         .output(&super::schemas::GET_CALLER_IDENTITY_RESPONSE)
-        .compiled(&[]);
+        .compiled::<GetCallerIdentity>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct GetCallerIdentity;
@@ -174,7 +176,7 @@ pub static GET_DELEGATED_ACCESS_TOKEN: OperationSchema =
         .result_wrapper("GetDelegatedAccessTokenResult")
         .input(&super::schemas::GET_DELEGATED_ACCESS_TOKEN_REQUEST)
         .output(&super::schemas::GET_DELEGATED_ACCESS_TOKEN_RESPONSE)
-        .compiled(&[
+        .compiled::<GetDelegatedAccessToken>(&[
             &super::schemas::EXPIRED_TRADE_IN_TOKEN_EXCEPTION,
             &super::schemas::REGION_DISABLED_EXCEPTION,
             &super::schemas::PACKED_POLICY_TOO_LARGE_EXCEPTION,
@@ -196,7 +198,7 @@ pub static GET_FEDERATION_TOKEN: OperationSchema =
         .result_wrapper("GetFederationTokenResult")
         .input(&super::schemas::GET_FEDERATION_TOKEN_REQUEST)
         .output(&super::schemas::GET_FEDERATION_TOKEN_RESPONSE)
-        .compiled(&[
+        .compiled::<GetFederationToken>(&[
             &super::schemas::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
             &super::schemas::PACKED_POLICY_TOO_LARGE_EXCEPTION,
             &super::schemas::REGION_DISABLED_EXCEPTION,
@@ -218,7 +220,7 @@ pub static GET_SESSION_TOKEN: OperationSchema =
         .result_wrapper("GetSessionTokenResult")
         .input(&super::schemas::GET_SESSION_TOKEN_REQUEST)
         .output(&super::schemas::GET_SESSION_TOKEN_RESPONSE)
-        .compiled(&[&super::schemas::REGION_DISABLED_EXCEPTION]);
+        .compiled::<GetSessionToken>(&[&super::schemas::REGION_DISABLED_EXCEPTION]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct GetSessionToken;
@@ -236,7 +238,7 @@ pub static GET_WEB_IDENTITY_TOKEN: OperationSchema =
         .result_wrapper("GetWebIdentityTokenResult")
         .input(&super::schemas::GET_WEB_IDENTITY_TOKEN_REQUEST)
         .output(&super::schemas::GET_WEB_IDENTITY_TOKEN_RESPONSE)
-        .compiled(&[
+        .compiled::<GetWebIdentityToken>(&[
             &super::schemas::SESSION_DURATION_ESCALATION_EXCEPTION,
             &super::schemas::OUTBOUND_WEB_IDENTITY_FEDERATION_DISABLED_EXCEPTION,
             &super::schemas::JWT_PAYLOAD_SIZE_EXCEEDED_EXCEPTION,

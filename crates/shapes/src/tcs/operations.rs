@@ -16,7 +16,7 @@ pub static OPERATIONS: &[&OperationSchema] = &[
 
 pub static HEARTBEAT: OperationSchema = OperationSchema::new("Heartbeat", "POST", "/")
     .input(&super::schemas::HEARTBEAT_MESSAGE)
-    .compiled(&[]);
+    .compiled::<Heartbeat>(&[]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Heartbeat;
@@ -32,7 +32,7 @@ impl crate::Operation for Heartbeat {
 pub static PUBLISH_HEALTH: OperationSchema = OperationSchema::new("PublishHealth", "POST", "/")
     .input(&super::schemas::PUBLISH_HEALTH_REQUEST)
     .output(&super::schemas::ACK_PUBLISH_HEALTH)
-    .compiled(&[
+    .compiled::<PublishHealth>(&[
         &super::schemas::BAD_REQUEST_EXCEPTION,
         &super::schemas::RESOURCE_VALIDATION_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -54,7 +54,7 @@ pub static PUBLISH_INSTANCE_STATUS: OperationSchema =
     OperationSchema::new("PublishInstanceStatus", "POST", "/")
         .input(&super::schemas::PUBLISH_INSTANCE_STATUS_REQUEST)
         .output(&super::schemas::ACK_PUBLISH_INSTANCE_STATUS)
-        .compiled(&[
+        .compiled::<PublishInstanceStatus>(&[
             &super::schemas::BAD_REQUEST_EXCEPTION,
             &super::schemas::RESOURCE_VALIDATION_EXCEPTION,
             &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -75,7 +75,7 @@ impl crate::Operation for PublishInstanceStatus {
 pub static PUBLISH_METRICS: OperationSchema = OperationSchema::new("PublishMetrics", "POST", "/")
     .input(&super::schemas::PUBLISH_METRICS_REQUEST)
     .output(&super::schemas::ACK_PUBLISH_METRIC)
-    .compiled(&[
+    .compiled::<PublishMetrics>(&[
         &super::schemas::BAD_REQUEST_EXCEPTION,
         &super::schemas::RESOURCE_VALIDATION_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
@@ -97,7 +97,7 @@ pub static START_TELEMETRY_SESSION: OperationSchema =
     OperationSchema::new("StartTelemetrySession", "POST", "/")
         .input(&super::schemas::START_TELEMETRY_SESSION_REQUEST)
         .output(&super::schemas::STOP_TELEMETRY_SESSION_MESSAGE)
-        .compiled(&[
+        .compiled::<StartTelemetrySession>(&[
             &super::schemas::BAD_REQUEST_EXCEPTION,
             &super::schemas::RESOURCE_VALIDATION_EXCEPTION,
             &super::schemas::SERVER_EXCEPTION,

@@ -67,14 +67,11 @@ fn service(
     for (field, value) in fields {
         writeln!(text, "{field}: {value:?},")?;
     }
-    let optional = [
-        ("target_prefix", "targetPrefix"),
-        ("json_version", "jsonVersion"),
-        ("xml_namespace", "xmlNamespace"),
-    ];
+    let optional = [("target_prefix", "targetPrefix"), ("json_version", "jsonVersion")];
     for (field, key) in optional {
         writeln!(text, "{field}: {:?},", model.meta(key))?;
     }
+    writeln!(text, "xml_namespace: {:?},", namespace(model))?;
     let query_compatible = model.metadata.contains_key("awsQueryCompatible");
     writeln!(text, "query_compatible: {query_compatible},\nprotocols: &[")?;
     for protocol in protocols(model)? {
@@ -82,6 +79,14 @@ fn service(
     }
     writeln!(text, "],\noperations: operations::OPERATIONS,\n}};")?;
     Ok(text)
+}
+
+/// The namespace of XML bodies. REST-XML models have it at the inputs only.
+fn namespace(model: &Model) -> Option<&str> {
+    let inputs = model.operations.values().filter_map(|operation| operation.get("input"));
+    let of_input = |input| Value::get(input, "xmlNamespace");
+    let mut given = inputs.filter_map(of_input).filter_map(|namespace| text(namespace, "uri"));
+    model.meta("xmlNamespace").or_else(|| given.next())
 }
 
 fn protocols(model: &Model) -> Result<Vec<&'static str>, Box<dyn Error>> {
@@ -185,6 +190,6 @@ fn operation_schema(
     for error in listed.filter_map(target) {
         write!(errors, "&super::schemas::{}, ", model.constant(error)?)?;
     }
-    write!(schema, ".compiled(&[{errors}])")?;
+    write!(schema, ".compiled::<{name}>(&[{errors}])")?;
     Ok(schema)
 }
