@@ -36,7 +36,7 @@ pub use segment::Position;
 
 use self::catalog::{Closed, segment_name, snapshot_name};
 use self::log::{Log, Sizes};
-use self::merge::{Merged, Overlay, lay};
+use self::merge::{Merged, Overlay};
 use self::record::Kind;
 use self::segment::End;
 use self::snapshot::Reader;
@@ -245,7 +245,7 @@ impl FileJournal {
             let bytes = catalog::read_whole(&*self.log.disk, &name)?;
             let start = segment::Header::read(&name, &bytes)?.start;
             segment::scan(&name, &bytes, start, End::Closed, &mut |record, offset| {
-                lay(&mut overlay, &name, record, offset, |value, _| value.to_vec())
+                overlay.lay(&name, record, offset, |value, _| value.to_vec())
             })?;
         }
         Ok(overlay)
@@ -259,7 +259,8 @@ impl FileJournal {
         if segments.is_empty() || Arc::strong_count(&self.at_work) > 1 {
             return Ok(None);
         }
-        self.tidy()?;
+        // Without space the second copy of the rows goes first, so that a snapshot may fit.
+        self.tidy(if self.room() == Room::ReserveOnly { 1 } else { SNAPSHOTS_KEPT })?;
         self.compaction_tried = Some(self.log.open.start);
         let disk = Arc::clone(&self.log.disk);
         let base = self.log.catalog.newest_snapshot();
@@ -277,16 +278,17 @@ impl FileJournal {
         if snapshots.last() != Some(&made.end) {
             snapshots.push(made.end);
         }
-        self.tidy()
+        self.tidy(SNAPSHOTS_KEPT)
     }
 
-    /// Removes old files unless somebody reads them, who is then followed by the next compaction.
-    fn tidy(&mut self) -> Result<(), JournalError> {
+    /// Removes what so many snapshots do not need, unless somebody reads old files; then the next
+    /// compaction does it.
+    fn tidy(&mut self, snapshots: usize) -> Result<(), JournalError> {
         if Arc::strong_count(&self.at_work) > 1 {
             return Ok(());
         }
         let open = self.log.open.start;
-        self.log.catalog.prune(&*self.log.disk, SNAPSHOTS_KEPT, open)
+        self.log.catalog.prune(&*self.log.disk, snapshots, open)
     }
 
     /// Takes in what the thread has made, and starts it again when a snapshot is due.

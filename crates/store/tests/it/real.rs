@@ -1,11 +1,12 @@
 //! The journal on a real disk, and processes that are really killed.
 
+use core::time::Duration;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use store::journal::disk::RealDisk;
+use store::journal::disk::{RealDisk, SimDisk, SlowDisk, Step};
 use store::journal::file::{CompactionBy, FileJournal, Options};
 use store::journal::tools::verify;
 use store::journal::{Batch, Journal, JournalError, Schema};
@@ -89,6 +90,22 @@ fn a_folder_belongs_to_one_process() {
     let disk = RealDisk::open(temporary.path()).expect("opens");
     let second = FileJournal::open(Arc::new(disk), options());
     assert!(matches!(second, Err(JournalError::InUse)));
+}
+
+#[test]
+fn a_disk_with_given_sync_times_holds_the_same_files_and_syncs_nothing() {
+    let sim = SimDisk::new();
+    let slow = || Arc::new(SlowDisk::new(Arc::new(sim.clone()), Duration::ZERO));
+    let mut journal = FileJournal::open(slow(), options()).expect("opens");
+    let epoch = journal.acquire().expect("acquires");
+    let batches: Vec<Batch> = (1..200).map(numbered).collect();
+    journal.commit(epoch, &batches).expect("commits");
+    drop(journal);
+    let mut again = FileJournal::open(slow(), options()).expect("opens");
+    again.acquire().expect("acquires");
+    assert_eq!(load(&mut again).expect("loads"), rows_after(&batches));
+    let syncs = [Step::Sync, Step::SyncFolder];
+    assert!(!sim.history().iter().any(|it| syncs.contains(it)));
 }
 
 /// Another process that commits until it is killed.

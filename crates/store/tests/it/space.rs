@@ -100,3 +100,34 @@ fn a_snapshot_without_space_is_given_up_and_harms_nothing() {
     journal.adopt(job.run(&|| false).map(|it| it.expect("not cancelled"))).expect("has space now");
     assert_eq!(load(&mut journal).expect("loads").len(), 40);
 }
+
+#[test]
+fn without_space_the_second_copy_makes_room_for_a_snapshot() {
+    let disk = SimDisk::new();
+    disk.set_capacity(Some(20_000));
+    let mut journal = open(&disk, &small()).expect("opens");
+    let epoch = journal.acquire().expect("acquires");
+    let mut number = 0;
+    let mut commit = |journal: &mut FileJournal| {
+        number += 1;
+        let grow = batch(number, &[put(1, &format!("row-{}", number % 20), &"x".repeat(100))]);
+        journal.commit(epoch, &[grow]).expect("there is room, or the reserve");
+    };
+    for _ in 0..2 {
+        (0..30).for_each(|_| commit(&mut journal));
+        compact(&mut journal).expect("has space");
+    }
+    while journal.room() == Room::Ample {
+        commit(&mut journal);
+    }
+    compact(&mut journal).expect("has the space of the older snapshot and its log");
+    commit(&mut journal);
+    assert_eq!(journal.room(), Room::Ample, "and now there is space again");
+    assert_eq!(load(&mut journal).expect("loads").len(), 20);
+}
+
+fn compact(journal: &mut FileJournal) -> Result<(), JournalError> {
+    let job = journal.compaction()?.expect("is due");
+    let made = job.run(&|| false)?.expect("not cancelled");
+    journal.adopt(Ok(made))
+}

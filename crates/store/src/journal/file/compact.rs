@@ -9,7 +9,7 @@ use super::catalog::{
     Closed, read_whole, remove_if_there, segment_name, snapshot_name, unfinished,
 };
 use super::log::is_full;
-use super::merge::{Merged, Overlay, Place, lay};
+use super::merge::{Merged, Overlay, Place};
 use super::segment::{self, End, Position};
 use super::snapshot::{self, Pushed, Reader, Writer};
 use crate::journal::disk::{Disk, DiskFile};
@@ -136,7 +136,7 @@ impl Compaction {
         }
         let overlay = &mut self.overlay;
         let mut each = |record: &_, offset| {
-            lay(overlay, &name, record, offset, |value, offset| Place {
+            overlay.lay(&name, record, offset, |value, offset| Place {
                 segment: number,
                 offset,
                 length: value.len(),
@@ -150,7 +150,7 @@ impl Compaction {
 
     fn begin_output(&mut self) -> Result<Output, JournalError> {
         let base = self.base.map(|it| Reader::open(&*self.disk, &snapshot_name(it)));
-        let overlay = core::mem::take(&mut self.overlay);
+        let overlay = core::mem::replace(&mut self.overlay, Overlay::new());
         let merged = Merged::new(base.transpose()?, overlay)?;
         let writer = begin_snapshot(&*self.disk, self.schema, self.position)?;
         Ok(Output { merged, writer })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::catalog::{Catalog, Closed, read_whole, remove_unfinished, segment_name, snapshot_name};
 use super::log::{Log, OpenSegment, Sizes, create_segment};
-use super::merge::{Overlay, lay};
+use super::merge::Overlay;
 use super::segment::{self, End, Position, Scanned};
 use super::snapshot;
 use crate::journal::disk::Disk;
@@ -102,7 +102,7 @@ impl<'a> Replay<'a> {
         }
         let overlay = &mut self.overlay;
         let found = segment::scan(&name, &bytes, self.position, end, &mut |record, offset| {
-            lay(overlay, &name, record, offset, |value, _| value.to_vec())
+            overlay.lay(&name, record, offset, |value, _| value.to_vec())
         })?;
         self.position = found.end;
         if found.records > 0 {
