@@ -13,6 +13,7 @@
 
 mod address;
 mod attachment;
+mod doctor;
 mod element;
 mod error;
 mod flow;
@@ -33,6 +34,7 @@ pub use address::{Ipv4Range, Mac, ParseError, Vpc, ZONES_MAX, first_free};
 pub use attachment::{
     Attached, Binding, Connection, HostPorts, Id, Interface, PortMapping, PortSpan,
 };
+pub use doctor::{Check, Finding, Verdict, doctor};
 pub use error::Error;
 pub use host::{Host, Place, Setup, VpcBridge};
 pub use namespace::Namespace;

@@ -14,11 +14,21 @@ use crate::error::Error;
 ///
 /// [`Error::NftMissing`] without the command, [`Error::Nft`] if it refuses.
 pub(crate) fn apply(ruleset: &str) -> Result<(), Error> {
+    run(&["-f", "-"], ruleset).map(drop)
+}
+
+/// The chains of all IPv4 tables, without their rules, in the network namespace of the calling
+/// thread.
+pub(crate) fn list_chains() -> Result<String, Error> {
+    run(&["list", "chains", "ip"], "")
+}
+
+fn run(arguments: &[&str], input: &str) -> Result<String, Error> {
     let failed = |source| Error::Kernel { action: "run nft".into(), source };
     let mut child = Command::new("nft")
-        .args(["-f", "-"])
+        .args(arguments)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|source| match source.kind() {
@@ -26,12 +36,12 @@ pub(crate) fn apply(ruleset: &str) -> Result<(), Error> {
             _ => failed(source),
         })?;
     // Dropped at the end of the statement, so that nft sees the end of its input.
-    let written = child.stdin.take().map(|mut input| input.write_all(ruleset.as_bytes()));
+    let written = child.stdin.take().map(|mut pipe| pipe.write_all(input.as_bytes()));
     let output = child.wait_with_output().map_err(failed)?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(Error::Nft { text });
     }
     written.transpose().map_err(failed)?;
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

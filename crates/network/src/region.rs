@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use crate::address::{Ipv4Range, Mac, Vpc, first_free};
 use crate::error::{Doing, Error};
-use crate::link::{Link, Links, exists};
+use crate::link::{Link, Links, Route, exists};
 use crate::ruleset;
 use crate::{nft, sysctl};
 
@@ -28,7 +28,7 @@ const VPC_CANDIDATES: [Ipv4Range; 8] = [
 /// from the machine.
 const MTU_MIN: u32 = 1_280;
 /// Ethernet's, where the machine has no way out to take over from.
-const MTU_DEFAULT: u32 = 1_500;
+pub(crate) const MTU_DEFAULT: u32 = 1_500;
 
 /// Tells regions on one machine apart: 1 to 7 lower-case letters and digits, so that it fits into
 /// the names of links.
@@ -161,21 +161,32 @@ fn choose(links: &mut Links, bridge: &str, wish: Option<Vpc>) -> Result<Vpc, Err
         (None, _) => {}
     }
 
-    let taken: Vec<_> = routes
-        .iter()
-        .filter(|it| own.is_none() || it.index != own)
-        .map(|it| it.destination)
-        .filter(|it| is_specific(*it))
-        .collect();
-    match wish {
-        Some(wish) => match taken.into_iter().find(|it| it.overlaps(wish.range())) {
-            Some(taken) => Err(Error::RangeTaken { wanted: wish.range(), taken }),
-            None => Ok(wish),
-        },
-        None => first_free(&VPC_CANDIDATES, &taken)
-            .and_then(Vpc::new)
-            .ok_or_else(|| Error::NoRange(VPC_CANDIDATES.map(|it| it.to_string()).join(", "))),
+    let taken = taken(&routes, own);
+    let Some(wish) = wish else {
+        let range = first_free_candidate(&taken)?;
+        return Vpc::new(range).ok_or_else(|| Error::NoRange(range.to_string()));
+    };
+    match taken.into_iter().find(|it| it.overlaps(wish.range())) {
+        Some(taken) => Err(Error::RangeTaken { wanted: wish.range(), taken }),
+        None => Ok(wish),
     }
+}
+
+/// The range that a new region would get for its VPC.
+pub(crate) fn free_range() -> Result<Ipv4Range, Error> {
+    let routes = Links::open().and_then(|mut links| links.routes());
+    first_free_candidate(&taken(&routes.doing(|| "read the routes".into())?, None))
+}
+
+/// What the machine routes already, but for routes of one link.
+fn taken(routes: &[Route], own: Option<u32>) -> Vec<Ipv4Range> {
+    let others = routes.iter().filter(|it| own.is_none() || it.index != own);
+    others.map(|it| it.destination).filter(|it| is_specific(*it)).collect()
+}
+
+fn first_free_candidate(taken: &[Ipv4Range]) -> Result<Ipv4Range, Error> {
+    let names = || VPC_CANDIDATES.map(|it| it.to_string()).join(", ");
+    first_free(&VPC_CANDIDATES, taken).ok_or_else(|| Error::NoRange(names()))
 }
 
 /// Whether a route says that the range is in use: a default route does not, and neither do the two

@@ -99,8 +99,6 @@ flush chain ip {t} local
 flush chain ip {t} out
 add rule ip {t} raw iifname != "lo" ip daddr 127.0.0.0/8 drop
 add rule ip {t} raw iifname != {task_side} ip daddr {TASK_ENDPOINT} drop
-add rule ip {t} raw iifname "{lf0}" ip saddr != {containers} drop
-add rule ip {t} forward ip daddr {LINK_LOCAL} iifname "{lf0}" drop
 add rule ip {t} forward oifname "{lf0}" iifname != "{lf0}" ct state new ct status & dnat == 0 drop
 add rule ip {t} in ip daddr != {TASK_ENDPOINT} fib daddr type local dnat ip to meta l4proto . th dport map @host_ports
 add rule ip {t} local ip daddr != {TASK_ENDPOINT} fib daddr type local dnat ip to meta l4proto . th dport map @host_ports
@@ -126,13 +124,11 @@ add chain bridge {t} pre {{ type filter hook prerouting priority -200; }}
 flush chain bridge {t} pre
 flush chain bridge {t} from_task
 add rule bridge {t} from_task ip daddr {LINK_LOCAL} ip daddr != {TASK_ENDPOINT} drop
-add rule bridge {t} from_task arp daddr ip {LINK_LOCAL} drop
 add rule bridge {t} from_task ether type ip iifname . ether saddr . ip saddr @speakers accept
 add rule bridge {t} from_task ether type arp iifname . ether saddr . arp saddr ip @speakers iifname . arp saddr ether . arp saddr ip @speakers accept
 add rule bridge {t} from_task drop
 add rule bridge {t} pre iifname "{port}" jump from_task
 add rule bridge {t} pre iifname != "{port}" ip daddr {TASK_ENDPOINT} drop
-add rule bridge {t} pre iifname != "{port}" arp daddr ip {TASK_ENDPOINT} drop
 "#
     )
 }

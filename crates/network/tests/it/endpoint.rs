@@ -109,3 +109,16 @@ fn instance_metadata_is_refused_to_tasks_at_once_and_cannot_be_forced() {
         ask_from(host.namespace(), at(INSTANCE_METADATA, 80)).expect("the instance itself may");
     });
 }
+
+#[test]
+fn an_instance_of_a_region_does_not_reach_the_machines_metadata() {
+    lab(|lab| {
+        run(&format!("ip addr add {INSTANCE_METADATA}/32 dev lo"));
+        let machine = network::Namespace::current().expect("a namespace");
+        serve_at(&machine, at(INSTANCE_METADATA, 80), "the machine's");
+        let region = region("t");
+        let (_, host) = lab.host(&region, 0, 1);
+        ask(at(INSTANCE_METADATA, 80)).expect("the machine may");
+        ask_from(host.namespace(), at(INSTANCE_METADATA, 80)).expect_err("its instances may not");
+    });
+}

@@ -1,5 +1,6 @@
 //! Who cannot be reached, and who cannot pretend to be somebody else.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use network::{Namespace, Region, TASK_ENDPOINT};
@@ -99,6 +100,27 @@ fn containers_are_reached_by_their_host_ports_only() {
 }
 
 #[test]
+fn a_container_does_not_reach_what_listens_on_the_instances_loopback() {
+    lab(|lab| {
+        let region = region("t");
+        let (_, host) = lab.host(&region, 0, 1);
+        let own = at(Ipv4Addr::LOCALHOST, 51_679);
+        serve_at(host.namespace(), own, "private");
+        let container = open(&host.attach_bridge(&id("a"), &[]).expect("attaches"));
+        let answer = || ask_from(&container, own);
+        answer().expect_err("its own loopback has no such server");
+        let routes = run_in(&container, "ip route show default");
+        let gateway = routes.split(' ').nth(2).expect("a gateway");
+        run_in(&container, "ip addr del 127.0.0.1/8 dev lo");
+        run_in(&container, &format!("ip route add 127.0.0.1/32 via {gateway}"));
+        // Its own kernel would refuse the answer, which comes from a loopback address.
+        let permit = || fs::write("/proc/sys/net/ipv4/conf/all/route_localnet", "1");
+        container.enter(permit).expect("enters").expect("writes");
+        answer().expect_err("the instance's is closed to it");
+    });
+}
+
+#[test]
 fn nobody_outside_the_machine_reaches_into_a_vpc() {
     lab(|lab| {
         let outside = neighbour();
@@ -109,6 +131,23 @@ fn nobody_outside_the_machine_reaches_into_a_vpc() {
         run_in(&outside, &format!("ip route add default via {}", crate::lab::MACHINE));
         ask_from(&outside, front).expect_err("not from outside");
         ask(front).expect("the machine may");
+    });
+}
+
+#[test]
+fn an_instance_cannot_send_from_foreign_addresses_into_the_world() {
+    lab(|lab| {
+        let outside = neighbour();
+        serve(&outside, 443, "world");
+        let region = region("t");
+        let (_, host) = lab.host(&region, 0, 1);
+        let foreign = Ipv4Addr::new(203, 0, 113, 5);
+        run_in(host.namespace(), &format!("ip addr add {foreign}/32 dev lo"));
+        run(&format!("ip route add {foreign}/32 via {}", instance(&region, 0, 1)));
+        run_in(&outside, &format!("ip route add {foreign}/32 via {}", crate::lab::MACHINE));
+        let world = SocketAddrV4::new(crate::lab::NEIGHBOUR, 443);
+        assert!(connects_as(host.namespace(), instance(&region, 0, 1), world));
+        assert!(!connects_as(host.namespace(), foreign, world));
     });
 }
 

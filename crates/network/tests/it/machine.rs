@@ -2,7 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use network::{Error, Host, HostPorts, Interface, Mac, Place, TASK_ENDPOINT, VpcBridge};
+use network::{
+    Check, Error, Host, HostPorts, Interface, Mac, Place, TASK_ENDPOINT, Verdict, VpcBridge, doctor,
+};
 
 use crate::lab::{
     MACHINE, NEIGHBOUR, address, ask, ask_from, at, id, lab, neighbour, open, run, run_in, serve,
@@ -47,6 +49,27 @@ fn host_ports_work_without_a_region() {
         Host::destroy(&setup).expect("destroys");
         assert_eq!(run("ip -o link"), before);
         assert_eq!(run("nft list ruleset"), "");
+    });
+}
+
+#[test]
+fn the_doctor_finds_this_machine_fit_and_leaves_it_alone() {
+    lab(|_| {
+        let look = || run("ip -o link") + &run("nft list ruleset");
+        let before = look();
+        let findings = doctor();
+        assert_eq!(findings.len(), 6, "{findings:#?}");
+        assert!(findings.iter().all(|it| it.verdict == Verdict::Good), "{findings:#?}");
+        assert_eq!(look(), before);
+
+        run("nft add table ip filter");
+        run(
+            "nft add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
+        );
+        let other = doctor().into_iter().find(|it| it.check == Check::OtherFirewalls);
+        let other = other.expect("looked at");
+        assert!(matches!(other.verdict, Verdict::Careful(_)), "{other:?}");
+        assert!(other.detail.contains("ip filter FORWARD"), "{other:?}");
     });
 }
 

@@ -73,6 +73,21 @@ fn an_address_that_moves_to_another_instance_is_found_there_at_once() {
 }
 
 #[test]
+fn tasks_that_know_only_their_subnet_meet_through_the_gateway() {
+    lab(|lab| {
+        let region = region("t");
+        let (_, first) = lab.host(&region, 0, 1);
+        let (_, second) = lab.host(&region, 1, 1);
+        let narrow = |zone| Interface { prefix: 20, ..interface(&region, zone, 1) };
+        let web = open(&first.attach_vpc(&id("web"), narrow(0)).expect("attaches"));
+        let client = open(&second.attach_vpc(&id("client"), narrow(1)).expect("attaches"));
+        serve(&web, 80, "web");
+        let answer = ask_from(&client, at(narrow(0).address, 80)).expect("an answer");
+        assert_eq!(answer, format!("web {}", narrow(1).address));
+    });
+}
+
+#[test]
 fn the_interface_is_what_was_asked_for() {
     lab(|lab| {
         let region = region("t");
