@@ -36,6 +36,9 @@ pub enum Error {
         /// What it should have been.
         wanted: &'static str,
     },
+    /// Another process looks after this host's network.
+    #[error("another process looks after the network of this host")]
+    Busy,
     /// No range is free on this machine.
     #[error("every candidate range overlaps a route of this machine: {0}")]
     NoRange(String),

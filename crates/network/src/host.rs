@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +15,7 @@ use crate::attachment::{Attached, Connection, Id, Interface, PortMapping, PortSp
 use crate::element::Element;
 use crate::error::{Doing, Error};
 use crate::namespace::{self, Namespace};
+use crate::nft;
 use crate::pool::Pool;
 use crate::ports::Ports;
 use crate::record::{Folder, Record};
@@ -65,14 +67,18 @@ pub struct VpcBridge {
 /// The network of one container instance.
 ///
 /// Calls block, for a millisecond or a few; they may come from any thread. Calls for one id must
-/// not overlap. At most one process may use a folder at a time. Dropping a host changes nothing for
-/// what is attached.
+/// not overlap. One process at a time looks after a host: from [`Host::ensure`] until it drops this
+/// or ends. Dropping changes nothing for what is attached.
 #[derive(Debug)]
 pub struct Host {
     namespace: Namespace,
     /// The file that names the namespace, unless the host is the machine.
     netns: Option<PathBuf>,
     folder: Folder,
+    /// Held as long as this process looks after the host.
+    _claim: UnixListener,
+    /// The rules, to lay them again.
+    rules: String,
     /// Addresses on which a process of the host may hold a port.
     addresses: Vec<Ipv4Addr>,
     workshop: Arc<Workshop>,
@@ -93,7 +99,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// [`Error::NftMissing`], [`Error::NoRange`], or what the kernel refuses.
+    /// [`Error::Busy`], [`Error::NftMissing`], [`Error::NoRange`], or what the kernel refuses.
     pub fn ensure(setup: &Setup) -> Result<Self, Error> {
         build::ensure(setup)
     }
@@ -124,6 +130,23 @@ impl Host {
     /// Waits until as many namespaces are ready as the setup asks for.
     pub fn settle(&self) {
         self.pool.settle();
+    }
+
+    /// Lays the rules again, should someone have flushed them: a reloaded firewall does. Costs a run of
+    /// `nft`; containers notice nothing. Worth doing every minute where the host is the machine.
+    pub fn repair(&self) -> Result<(), Error> {
+        self.namespace
+            .enter(|| nft::apply(&self.rules))
+            .doing(|| "enter the host's namespace".into())??;
+        let mut speaking = self.pool.speakers();
+        let mut ports = Vec::new();
+        for record in lock(&self.book).records.values() {
+            speaking.extend(speakers(record));
+            ports.extend(host_ports(record));
+        }
+        let mut elements = lock(&self.workshop.elements);
+        let put = elements.put(SPEAKERS, &speaking).and_then(|()| elements.put(HOST_PORTS, &ports));
+        put.doing(|| "lay the rules again".into())
     }
 
     /// Gives a container a namespace of its own on the container bridge, and host ports.

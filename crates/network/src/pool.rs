@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+use crate::element::Element;
 use crate::error::{Doing, Error};
 use crate::slot::{Kind, Slot, Workshop, lock};
 
@@ -61,6 +62,12 @@ impl Pool {
             Some(slot) => Ok(slot),
             None => self.shelf.workshop.make(kind),
         }
+    }
+
+    /// The elements that let the slots on the shelf speak.
+    pub(crate) fn speakers(&self) -> Vec<Element> {
+        let stock = lock(&self.shelf.stock);
+        stock.piles.iter().flat_map(|it| &it.1).filter_map(Slot::speaker).collect()
     }
 
     /// Waits until the shelf is full, or making slots has failed.

@@ -49,6 +49,14 @@ pub(crate) struct Slot {
     pub(crate) address: Option<Ipv4Addr>,
 }
 
+impl Slot {
+    /// The element that lets it speak, once it has an address.
+    pub(crate) fn speaker(&self) -> Option<Element> {
+        let address = self.address?;
+        Some(Element::speaker(self.link.as_ref()?, Mac::of(address), address))
+    }
+}
+
 /// Everything needed to make slots on one host.
 #[derive(Debug)]
 pub(crate) struct Workshop {

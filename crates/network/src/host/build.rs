@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
@@ -42,6 +44,7 @@ const CONTAINER_CANDIDATES: [Ipv4Range; 4] = [
 pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
     let folder = Folder::open(tasks_folder(setup)).doing(|| "make the host's folder".into())?;
     let (namespace, netns) = host_namespace(setup)?;
+    let claim = namespace.enter(claim).doing(|| "enter the host's namespace".into())??;
     let (mut links, removals, elements, flows) = namespace
         .enter(|| {
             io::Result::Ok((Links::open()?, Links::open()?, Elements::open()?, Flows::open()?))
@@ -89,7 +92,17 @@ pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
     let book = adopt::adopt(&workshop, &folder, Ports::new(range))
         .doing(|| "adopt what is attached".into())?;
     let pool = Pool::start(Arc::clone(&workshop), setup.ready)?;
-    Ok(Host { namespace, netns, folder, addresses, workshop, pool, book: Mutex::new(book) })
+    Ok(Host {
+        namespace,
+        netns,
+        folder,
+        _claim: claim,
+        rules,
+        addresses,
+        workshop,
+        pool,
+        book: Mutex::new(book),
+    })
 }
 
 pub(super) fn destroy(setup: &Setup) -> Result<(), Error> {
@@ -166,6 +179,16 @@ fn host_namespace(setup: &Setup) -> Result<(Namespace, Option<PathBuf>), Error> 
         Ok((namespace, Some(path)))
     };
     open().doing(|| "make the host's namespace".into())
+}
+
+/// Claims the host whose namespace the calling thread is in. An abstract socket belongs to a
+/// namespace, is held by one process, and is let go by the kernel when that ends, however it ends.
+fn claim() -> Result<UnixListener, Error> {
+    let address = SocketAddr::from_abstract_name("landfall/network");
+    match address.and_then(|it| UnixListener::bind_addr(&it)) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::Busy),
+        other => other.doing(|| "claim the host's network".into()),
+    }
 }
 
 /// Lays the uplink, makes it a port of the VPC's bridge, and gives the bridge the host's address.

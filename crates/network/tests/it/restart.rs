@@ -7,7 +7,8 @@ use network::{Error, Host, HostPorts, PortMapping, PortSpan, Region};
 use types::Protocol;
 
 use crate::lab::{
-    ask, at, id, instance, interface, lab, open, range, region, run_in, serve, serve_udp, tag, tcp,
+    ask, ask_from, at, id, instance, interface, lab, open, range, region, run_in, serve, serve_udp,
+    tag, tcp,
 };
 
 #[test]
@@ -85,13 +86,38 @@ fn flushed_rules_come_back() {
         serve(&web, 80, "web");
         let task = host.attach_vpc(&id("task"), interface(&region, 0, 1)).expect("attaches");
         serve(&open(&task), 80, "task");
-        let rules = || run_in(host.namespace(), "nft -s list table ip landfall");
-        let before = rules();
+        host.settle();
+        let before = run_in(host.namespace(), "nft -s list table ip landfall");
         run_in(host.namespace(), "nft flush ruleset");
-        let again = Host::ensure(&setup).expect("the same host");
-        assert_eq!(run_in(again.namespace(), "nft -s list table ip landfall"), before);
-        ask(at(instance(&region, 0, 1), 8080)).expect("answers");
-        ask(at(interface(&region, 0, 1).address, 80)).expect("answers");
+        let answers = |host: &Host| {
+            assert_eq!(run_in(host.namespace(), "nft -s list table ip landfall"), before);
+            ask(at(instance(&region, 0, 1), 8080)).expect("answers");
+            ask(at(interface(&region, 0, 1).address, 80)).expect("answers");
+        };
+        host.repair().expect("repairs");
+        answers(&host);
+        let late = host.attach_bridge(&id("late"), &[]).expect("attaches one that was ready");
+        ask_from(&open(&late), at(interface(&region, 0, 1).address, 80)).expect("answers");
+        host.detach(&id("late")).expect("detaches");
+
+        run_in(host.namespace(), "nft flush ruleset");
+        drop(host);
+        answers(&Host::ensure(&setup).expect("the same host"));
+    });
+}
+
+#[test]
+fn a_host_has_one_process_to_look_after_it() {
+    lab(|lab| {
+        let region = region("t");
+        let (setup, host) = lab.host(&region, 0, 1);
+        assert!(matches!(Host::ensure(&setup), Err(Error::Busy)));
+        let elsewhere = lab.setup("elsewhere", network::Place::Machine { vpc: None });
+        let machine = Host::ensure(&elsewhere).expect("another host");
+        let again = lab.setup("again", network::Place::Machine { vpc: None });
+        assert!(matches!(Host::ensure(&again), Err(Error::Busy)));
+        drop((host, machine));
+        Host::ensure(&setup).expect("free again");
     });
 }
 
