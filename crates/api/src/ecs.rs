@@ -3,12 +3,15 @@
 mod account_settings;
 mod attributes;
 mod clusters;
+pub(crate) mod container_instances;
 mod error;
-mod find;
+pub(crate) mod find;
 mod page;
 mod services;
 mod tagging;
 mod tags;
+mod task_definitions;
+mod tasks;
 mod view;
 
 pub(crate) use clusters::first as first_cluster;
@@ -16,7 +19,7 @@ pub use error::Error;
 
 use shapes::ecs as op;
 
-use crate::Registry;
+use crate::{Registry, reports};
 
 /// The ECS operations that we answer.
 pub fn registry() -> Registry {
@@ -40,4 +43,34 @@ pub fn registry() -> Registry {
         .read::<op::ListAttributes, Error>(attributes::list_attributes)
         .read::<op::ListServices, Error>(services::list_services)
         .read::<op::DescribeServices, Error>(services::describe_services)
+        .write::<op::RunTask, Error>(tasks::run_task)
+        .write::<op::StartTask, Error>(tasks::start_task)
+        .write::<op::StopTask, Error>(tasks::stop_task)
+        .read::<op::DescribeTasks, Error>(tasks::describe_tasks)
+        .read::<op::ListTasks, Error>(tasks::list_tasks)
+        .write::<op::RegisterContainerInstance, Error>(
+            container_instances::register_container_instance,
+        )
+        .write::<op::DeregisterContainerInstance, Error>(
+            container_instances::deregister_container_instance,
+        )
+        .write::<op::UpdateContainerInstancesState, Error>(
+            container_instances::update_container_instances_state,
+        )
+        .read::<op::DescribeContainerInstances, Error>(
+            container_instances::describe_container_instances,
+        )
+        .read::<op::ListContainerInstances, Error>(container_instances::list_container_instances)
+        .read::<op::DiscoverPollEndpoint, Error>(reports::discover_poll_endpoint)
+        .report::<op::SubmitTaskStateChange, Error>(reports::submit_task_state_change)
+        .report::<op::SubmitContainerStateChange, Error>(reports::submit_container_state_change)
+        .report::<op::SubmitAttachmentStateChanges, Error>(reports::submit_attachment_state_changes)
+        .write::<op::RegisterTaskDefinition, Error>(task_definitions::register_task_definition)
+        .write::<op::DeregisterTaskDefinition, Error>(task_definitions::deregister_task_definition)
+        .write::<op::DeleteTaskDefinitions, Error>(task_definitions::delete_task_definitions)
+        .read::<op::DescribeTaskDefinition, Error>(task_definitions::describe_task_definition)
+        .read::<op::ListTaskDefinitions, Error>(task_definitions::list_task_definitions)
+        .read::<op::ListTaskDefinitionFamilies, Error>(
+            task_definitions::list_task_definition_families,
+        )
 }

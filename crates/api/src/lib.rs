@@ -9,6 +9,7 @@ mod fault;
 #[cfg(test)]
 mod fixture;
 mod registry;
+mod reports;
 mod token;
 
 pub mod ecs;
@@ -20,6 +21,7 @@ pub use fault::Fault;
 pub use registry::{
     Answer, Entry, Fill, Invalid, Read, ReadEntry, ReadFn, Registry, Write, WriteEntry, WriteFn,
 };
+pub use reports::{Checked, health as report_health};
 
 /// Every operation that this region answers.
 pub fn registry() -> Registry {

@@ -57,11 +57,6 @@ fn tags_shown(include: Option<&[shape::TaskField]>) -> Result<view::Tags, Error>
     Ok(shown)
 }
 
-fn arn(
-    state: &State,
-    cluster: &types::ClusterName,
-    id: Option<TaskId>,
-    text: String,
-) -> String {
+fn arn(state: &State, cluster: &types::ClusterName, id: Option<TaskId>, text: String) -> String {
     id.map_or(text, |id| state.home().task(cluster, id))
 }

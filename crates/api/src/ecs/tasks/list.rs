@@ -35,7 +35,11 @@ pub(crate) fn list_tasks(
     let filter = filter(state, &ask)?;
     let scope = format!(
         "ListTasks {} {:?} {:?} {:?} {:?} {}",
-        filter.cluster, filter.desired, filter.family, filter.started_by, filter.instance,
+        filter.cluster,
+        filter.desired,
+        filter.family,
+        filter.started_by,
+        filter.instance,
         filter.nothing
     );
     let page = Page::parse(scope, ask.next_token.as_deref(), ask.max_results, HUNDRED)?;
@@ -88,9 +92,7 @@ fn filter(state: &State, ask: &shape::ListTasksRequest) -> Result<Filter, Error>
         ask.launch_type.is_some(),
     ];
     if ask.started_by.is_some() && others.contains(&true) {
-        return Err(Error::invalid(
-            "startedBy cannot be combined with other filters.",
-        ));
+        return Err(Error::invalid("startedBy cannot be combined with other filters."));
     }
     let (desired, pending) = match &ask.desired_status {
         None | Some(shape::DesiredStatus::Running) => (Desired::Running, false),

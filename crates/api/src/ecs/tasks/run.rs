@@ -73,7 +73,13 @@ pub(crate) fn run_task(
     if let Some(token) = token {
         let key = TokenKey { cluster, token };
         let bound = Bound { at: context.now, audit };
-        draft.change(Change::from(idempotency::remember(key, digest, tasks.clone(), &failures, bound)));
+        draft.change(Change::from(idempotency::remember(
+            key,
+            digest,
+            tasks.clone(),
+            &failures,
+            bound,
+        )));
     }
     let state = draft.state();
     let rows = tasks.iter().filter_map(|id| state.task(*id));

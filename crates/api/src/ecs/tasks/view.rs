@@ -3,7 +3,8 @@
 use plan::payload::dotted;
 use shapes::ecs as shape;
 use state::{
-    Binding, Container, Health, Interface, LaunchType, State, Status, StopCode, Task, TaskDefinition,
+    Binding, Container, Health, Interface, LaunchType, State, Status, StopCode, Task,
+    TaskDefinition,
 };
 use types::{ClusterName, TaskId, uuid};
 
@@ -29,9 +30,7 @@ pub(crate) fn task(state: &State, row: &Task, with: Tags) -> shape::Task {
         task_arn: Some(home.task(&row.cluster, row.id)),
         cluster_arn: Some(home.cluster(&row.cluster)),
         container_instance_arn: Some(home.instance(&row.cluster, row.instance)),
-        task_definition_arn: Some(
-            home.task_definition(&row.revision.family, row.revision.number),
-        ),
+        task_definition_arn: Some(home.task_definition(&row.revision.family, row.revision.number)),
         availability_zone: Some(row.zone.to_string()),
         attachments: Some(row.interface.iter().map(|it| attachment(row, it)).collect()),
         attributes: Some(architecture(state, row)),
@@ -87,8 +86,11 @@ fn definitions(definition: &TaskDefinition) -> Vec<shape::ContainerDefinition> {
 
 /// Always an object that names every container (handbook 2.5).
 fn overrides(row: &Task, asked: &[shape::ContainerDefinition]) -> shape::TaskOverride {
-    let given: shape::TaskOverride =
-        if row.overrides.is_empty() { shape::TaskOverride::default() } else { spec(&row.overrides) };
+    let given: shape::TaskOverride = if row.overrides.is_empty() {
+        shape::TaskOverride::default()
+    } else {
+        spec(&row.overrides)
+    };
     let mut containers = given.container_overrides.unwrap_or_default();
     for it in asked {
         if !containers.iter().any(|given| given.name == it.name) {
@@ -111,13 +113,13 @@ fn containers(
     asked: &[shape::ContainerDefinition],
     overrides: &shape::TaskOverride,
 ) -> Vec<shape::Container> {
-    let find = |it: &Container| asked.iter().find(|asked| asked.name.as_deref() == Some(it.name.as_str()));
+    let find =
+        |it: &Container| asked.iter().find(|asked| asked.name.as_deref() == Some(it.name.as_str()));
     row.containers
         .iter()
         .map(|it| {
-            let named = |given: &&shape::ContainerOverride| {
-                given.name.as_deref() == Some(it.name.as_str())
-            };
+            let named =
+                |given: &&shape::ContainerOverride| given.name.as_deref() == Some(it.name.as_str());
             let given = overrides.container_overrides.iter().flatten().find(named);
             container(state, row, it, find(it), given)
         })
@@ -131,7 +133,18 @@ fn container(
     asked: Option<&shape::ContainerDefinition>,
     given: Option<&shape::ContainerOverride>,
 ) -> shape::Container {
-    let Container { name, id, gpus, last, runtime_id, exit_code, reason, bindings, image_digest, health: health_of } = it;
+    let Container {
+        name,
+        id,
+        gpus,
+        last,
+        runtime_id,
+        exit_code,
+        reason,
+        bindings,
+        image_digest,
+        health: health_of,
+    } = it;
     let number = |of: fn(&shape::ContainerOverride) -> Option<i32>, or: Option<i32>| {
         given.and_then(of).or(or).map(|it| it.to_string())
     };
@@ -214,12 +227,10 @@ fn attachment(row: &Task, it: &Interface) -> shape::Attachment {
 
 fn architecture(state: &State, row: &Task) -> Vec<shape::Attribute> {
     const NAME: &str = "ecs.cpu-architecture";
-    let value = state.container_instance(row.instance).and_then(|it| it.attributes.get(NAME).cloned());
-    let attribute = |value| shape::Attribute {
-        name: Some(NAME.into()),
-        value,
-        ..shape::Attribute::default()
-    };
+    let value =
+        state.container_instance(row.instance).and_then(|it| it.attributes.get(NAME).cloned());
+    let attribute =
+        |value| shape::Attribute { name: Some(NAME.into()), value, ..shape::Attribute::default() };
     value.map(attribute).into_iter().collect()
 }
 
