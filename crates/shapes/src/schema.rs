@@ -54,6 +54,8 @@ pub struct Structure {
     pub members: &'static [Member],
     /// How the structure is thrown, if it is an error.
     pub error: Option<ErrorTrait>,
+    /// Whether exactly one of the members is set.
+    pub union: bool,
 }
 
 /// How an error structure appears on the wire.
@@ -137,7 +139,12 @@ impl Schema {
 
     /// A structure with these members.
     pub const fn structure(name: &'static str, members: &'static [Member]) -> Self {
-        Self::new(name, Kind::Structure(Structure { members, error: None }))
+        Self::new(name, Kind::Structure(Structure { members, error: None, union: false }))
+    }
+
+    /// A structure of which exactly one member is set.
+    pub const fn union(name: &'static str, members: &'static [Member]) -> Self {
+        Self::new(name, Kind::Structure(Structure { members, error: None, union: true }))
     }
 
     /// An error structure with these members.
@@ -148,7 +155,7 @@ impl Schema {
         members: &'static [Member],
     ) -> Self {
         let error = Some(ErrorTrait { code, status });
-        Self::new(name, Kind::Structure(Structure { members, error }))
+        Self::new(name, Kind::Structure(Structure { members, error, union: false }))
     }
 
     /// Sets the smallest value or length.

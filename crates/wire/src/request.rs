@@ -191,9 +191,11 @@ fn path_route(services: &[&'static Service], request: &Incoming<'_>) -> Result<R
         let fits = service.operations.iter().filter(|operation| {
             operation.method == request.method
                 && rest::matches(operation.uri, request.path).is_some()
+                && rest::has_fixed_query(operation.uri, request.query)
         });
-        // Where a fixed path and one with a label both fit, the fixed one is meant.
-        if let Some(operation) = fits.min_by_key(|operation| operation.uri.matches('{').count()) {
+        // Where several fit, the one is meant that leaves less open.
+        let openness = |uri: &str| (uri.matches('{').count(), !uri.contains('?'));
+        if let Some(operation) = fits.min_by_key(|operation| openness(operation.uri)) {
             return Ok(Route { service, operation, protocol });
         }
     }

@@ -6,6 +6,6 @@ mod reader;
 mod scalar;
 mod writer;
 
-pub(crate) use path::matches;
+pub(crate) use path::{has_fixed_query, matches};
 pub(crate) use reader::{BodyForm, Bound, decode};
 pub(crate) use writer::encode;

@@ -1618,7 +1618,7 @@ pub static DESCRIBE_GATEWAY_ALB_CONFIGURATION: Schema = Schema::structure(
     ],
 );
 
-pub static DESCRIBE_GATEWAY_CONFIGURATION: Schema = Schema::structure(
+pub static DESCRIBE_GATEWAY_CONFIGURATION: Schema = Schema::union(
     "DescribeGatewayConfiguration",
     &[Member::new("hostSharedAlb", &DESCRIBE_GATEWAY_ALB_CONFIGURATION)],
 );
@@ -2158,7 +2158,7 @@ pub static GATEWAY_CLUSTER_ASSOCIATION_SUMMARY_LIST: Schema = Schema::new(
     Kind::List(&Member::new("member", &GATEWAY_CLUSTER_ASSOCIATION_SUMMARY)),
 );
 
-pub static GATEWAY_CONFIGURATION: Schema = Schema::structure(
+pub static GATEWAY_CONFIGURATION: Schema = Schema::union(
     "GatewayConfiguration",
     &[Member::new("hostSharedAlb", &HOST_SHARED_ALB_CONFIGURATION)],
 );
@@ -2202,7 +2202,7 @@ pub static GATEWAY_CONNECTION_LIST: Schema =
         .min(0.0)
         .max(5.0);
 
-pub static GATEWAY_CONNECTION_RESOURCES: Schema = Schema::structure(
+pub static GATEWAY_CONNECTION_RESOURCES: Schema = Schema::union(
     "GatewayConnectionResources",
     &[Member::new("hostSharedAlb", &GATEWAY_CONNECTION_ALB_RESOURCES_LIST)],
 );
@@ -2265,7 +2265,7 @@ pub static GATEWAY_ELB_ACCESS_LOG_CONFIGURATION: Schema = Schema::structure(
     &[Member::new("destination", &GATEWAY_ELB_ACCESS_LOG_DESTINATION)],
 );
 
-pub static GATEWAY_ELB_ACCESS_LOG_DESTINATION: Schema = Schema::structure(
+pub static GATEWAY_ELB_ACCESS_LOG_DESTINATION: Schema = Schema::union(
     "GatewayElbAccessLogDestination",
     &[Member::new("s3", &GATEWAY_ELB_ACCESS_LOG_S3_DESTINATION)],
 );
@@ -2292,7 +2292,7 @@ pub static GATEWAY_ELB_NETWORK_CONFIGURATION: Schema = Schema::structure(
 pub static GATEWAY_ELB_SCHEME: Schema =
     Schema::new("GatewayElbScheme", Kind::Enum(&["internet-facing", "internal"]));
 
-pub static GATEWAY_INFRASTRUCTURE_RESOURCES: Schema = Schema::structure(
+pub static GATEWAY_INFRASTRUCTURE_RESOURCES: Schema = Schema::union(
     "GatewayInfrastructureResources",
     &[Member::new("hostSharedAlb", &ELB_GATEWAY_RESOURCES_LIST)],
 );
@@ -2380,7 +2380,7 @@ pub static GATEWAY_ROUTE_LOAD_BALANCER_SECURITY_GROUP_LIST: Schema = Schema::new
     Kind::List(&Member::new("member", &GATEWAY_ROUTE_LOAD_BALANCER_SECURITY_GROUP)),
 );
 
-pub static GATEWAY_ROUTE_RESOURCES: Schema = Schema::structure(
+pub static GATEWAY_ROUTE_RESOURCES: Schema = Schema::union(
     "GatewayRouteResources",
     &[Member::new("hostSharedAlb", &GATEWAY_ROUTE_ALB_RESOURCES_LIST)],
 );
@@ -3899,7 +3899,7 @@ pub static SERVICE_CONNECT_CONFIGURATION: Schema = Schema::structure(
     ],
 );
 
-pub static SERVICE_CONNECT_CONTAINER_CONFIGURATION: Schema = Schema::structure(
+pub static SERVICE_CONNECT_CONTAINER_CONFIGURATION: Schema = Schema::union(
     "ServiceConnectContainerConfiguration",
     &[Member::new("logLevel", &SERVICE_CONNECT_CONTAINER_LOG_LEVEL)],
 );
@@ -4299,7 +4299,7 @@ pub static SETTING_TYPE: Schema = Schema::new("SettingType", Kind::Enum(&["user"
 pub static SETTINGS: Schema = Schema::new("Settings", Kind::List(&Member::new("member", &SETTING)));
 
 pub static SHARING_STRATEGY: Schema =
-    Schema::structure("SharingStrategy", &[Member::new("nvidiaMps", &NVIDIA_MPS_ALLOCATION)]);
+    Schema::union("SharingStrategy", &[Member::new("nvidiaMps", &NVIDIA_MPS_ALLOCATION)]);
 
 pub static SORT_ORDER: Schema = Schema::new("SortOrder", Kind::Enum(&["ASC", "DESC"]));
 
@@ -4930,7 +4930,7 @@ pub static UPDATE_GATEWAY_ALB_CONFIGURATION: Schema = Schema::structure(
     ],
 );
 
-pub static UPDATE_GATEWAY_CONFIGURATION: Schema = Schema::structure(
+pub static UPDATE_GATEWAY_CONFIGURATION: Schema = Schema::union(
     "UpdateGatewayConfiguration",
     &[Member::new("hostSharedAlb", &UPDATE_GATEWAY_ALB_CONFIGURATION)],
 );

@@ -5,6 +5,14 @@ use percent_encoding::percent_decode_str;
 /// The values of a path's labels by name, still percent-encoded.
 pub(crate) type Labels<'a> = Vec<(&'static str, &'a str)>;
 
+/// Whether the query string has what an operation's own asks for: `List=ALL` in
+/// `/functions/{FunctionName}/provisioned-concurrency?List=ALL`.
+pub(crate) fn has_fixed_query(pattern: &str, query: &str) -> bool {
+    let fixed = pattern.split_once('?').map_or("", |(_, fixed)| fixed);
+    let mut fixed = fixed.split('&').filter(|pair| !pair.is_empty());
+    fixed.all(|wanted| query.split('&').any(|pair| pair == wanted))
+}
+
 /// A path and the labels that it gives, if it fits the operation's.
 ///
 /// `{Name}` takes one segment that is not empty, `{Name+}` one or more.

@@ -88,7 +88,8 @@ fn structure(model: &Model, name: &str, shape: &Value) -> Result<String, Box<dyn
         list.push_str(", ");
     }
     if !flag(shape, "exception") {
-        return Ok(format!("Schema::structure({name:?}, &[{list}])"));
+        let form = if flag(shape, "union") { "union" } else { "structure" };
+        return Ok(format!("Schema::{form}({name:?}, &[{list}])"));
     }
     let error = shape.get("error");
     let code = error.and_then(|error| text(error, "code")).unwrap_or(name);
