@@ -4,15 +4,17 @@
 //! identifier breaks what ties remain, so equal input gives equal answers. One task at a time: the
 //! caller applies the task to its draft and asks again, so that a burst is spread fairly.
 
+mod candidates;
 mod explain;
+mod filter;
 mod misfit;
 mod request;
 mod search;
 mod standing;
 mod verify;
 
-use state::{Status, Desired, State, Task};
-use types::{InstanceId, Zone, Cpu, MemoryMib};
+use state::{Capacity, State};
+use types::{Cpu, InstanceId, MemoryMib, Zone};
 
 pub use explain::{Explanation, Failure, Refusal, check, explain};
 pub use misfit::Misfit;
@@ -59,32 +61,20 @@ impl core::fmt::Display for Reasons {
 
 /// Picks the instance for one task.
 ///
-/// `dice` decides only where [`Strategy::Random`] asks for it.
+/// `dice` decides only where [`Strategy::Random`] asks for it. Costs a logarithm of the instances
+/// of the cluster for the usual chains of strategies (zones first or not, then instances or one
+/// binpack), a step for each 64 instances for all others.
 ///
 /// # Errors
 ///
 /// [`Refusal`] if no instance of the cluster can take it; it names the closest ones.
 pub fn place(state: &State, request: &Request, dice: u128) -> Result<Placed, Refusal> {
-    search::search(state, request, dice).ok_or_else(|| explain::refusal(state, request))
+    choose(state.capacity(), request, dice).ok_or_else(|| explain::refusal(state, request))
 }
 
-/// Whether spreading counts this task: it is to run and has not stopped.
-///
-/// Source: Amazon ECS Developer Guide, "Task placement constraints": distinctInstance looks at the
-/// desired status, so a task that is being stopped does not stand in the way.
-pub fn is_living(task: &Task) -> bool {
-    task.desired == Desired::Running && task.last != Status::Stopped
-}
-
-/// Tasks of an instance that spreading counts.
-pub(crate) fn living_on(state: &State, instance: InstanceId) -> impl Iterator<Item = &Task> {
-    state
-        .indexes()
-        .tasks_on(instance, Desired::Running)
-        .iter()
-        .filter_map(|id| state.task(*id))
-        .map(AsRef::as_ref)
-        .filter(|it| is_living(it))
+/// What [`place`] answers, from the index alone; `None` is a refusal that says nothing.
+pub fn choose(capacity: &Capacity, request: &Request, dice: u128) -> Option<Placed> {
+    search::search(capacity, request, dice)
 }
 
 #[cfg(test)]

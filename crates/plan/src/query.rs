@@ -11,12 +11,13 @@ mod token;
 
 use core::fmt;
 
-use state::{ContainerInstance, State};
-use types::Timestamp;
+use state::capacity::{Host, Pool};
+use state::{ContainerInstance, Desired, State, Task};
+use types::InstanceId;
 
 pub use parse::SyntaxError;
-pub(crate) use term::attribute;
-pub use term::{Comparison, Property, Term, Test};
+pub use term::{Comparison, Property, Term, Test, Value};
+pub(crate) use term::{ZONE, attribute};
 
 /// Longest expression, in characters. Source: ECS API, `PlacementConstraint`.
 pub const LONGEST: usize = 2_000;
@@ -84,25 +85,52 @@ impl fmt::Display for Expression {
 /// What an expression is tested against: a container instance as it is now.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
-    /// The record.
-    pub instance: &'a ContainerInstance,
-    /// The state it stands in, for what its tasks are.
-    pub state: &'a State,
+    instance: &'a ContainerInstance,
+    tasks: Tasks<'a>,
+}
+
+/// Where to learn which tasks an instance has.
+#[derive(Debug, Clone, Copy)]
+enum Tasks<'a> {
+    Tables(&'a State),
+    Index(&'a Pool, &'a Host),
 }
 
 impl<'a> Subject<'a> {
     /// An instance of this state.
     pub fn of(state: &'a State, instance: &'a ContainerInstance) -> Self {
-        Self { instance, state }
+        Self { instance, tasks: Tasks::Tables(state) }
+    }
+
+    /// An instance as the placement index knows it.
+    pub(crate) fn on_host(pool: &'a Pool, host: &'a Host, instance: &'a ContainerInstance) -> Self {
+        Self { instance, tasks: Tasks::Index(pool, host) }
     }
 
     fn running(&self) -> u32 {
-        self.state.indexes().instance_counts(self.instance.id).running
+        match self.tasks {
+            Tasks::Tables(state) => state.indexes().instance_counts(self.instance.id).running,
+            Tasks::Index(_, host) => host.running(),
+        }
     }
 
-    fn registered_at(&self) -> Timestamp {
-        self.instance.registered_at
+    /// Groups of its living tasks; one may come several times.
+    fn groups(&self) -> Vec<&'a str> {
+        match self.tasks {
+            Tasks::Tables(state) => {
+                living_on(state, self.instance.id).map(|it| it.group.as_str()).collect()
+            }
+            Tasks::Index(pool, host) => {
+                host.groups().iter().map(|it| pool.group_name(it.group).as_str()).collect()
+            }
+        }
     }
+}
+
+/// Tasks of an instance that are to run and have not stopped.
+fn living_on(state: &State, instance: InstanceId) -> impl Iterator<Item = &Task> {
+    let tasks = state.indexes().tasks_on(instance, Desired::Running).iter();
+    tasks.filter_map(|id| state.task(*id)).map(AsRef::as_ref).filter(|it| state::is_living(it))
 }
 
 /// Whether the instance is one that the expression means.

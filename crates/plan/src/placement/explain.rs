@@ -2,11 +2,19 @@
 
 use core::fmt;
 
-use state::{InstanceStatus, State};
+use std::collections::BTreeSet;
+
+use state::State;
 use types::InstanceId;
 
-use super::standing::Standing;
-use super::{Misfit, NAMED, Request};
+use super::filter::Filter;
+use super::{Misfit, NAMED, Request, standing};
+
+/// How many instances a refusal looks at; a cluster of no more is looked at whole.
+const LOOKED_AT: usize = 32;
+
+/// How many a refusal takes from each end of the index.
+const DRAWN: usize = 4;
 
 /// Everything that speaks against one instance; nothing if it could take the task.
 ///
@@ -82,38 +90,78 @@ impl Refusal {
 ///
 /// Everything that speaks against it; its [`Explanation::failure`] is the answer's entry.
 pub fn check(state: &State, instance: InstanceId, request: &Request) -> Result<(), Explanation> {
-    let record = state.container_instance(instance).filter(|it| it.cluster == request.cluster);
-    let misfits = match record {
-        None => vec![Misfit::Missing],
-        // Whatever else it lacks is of no interest any more.
-        Some(it) if it.status == InstanceStatus::Inactive => vec![Misfit::Inactive],
-        Some(it) => Standing::of(state, it).misfits(request),
-    };
-    if misfits.is_empty() { Ok(()) } else { Err(Explanation { instance, misfits }) }
+    let it = explained(state, instance, request);
+    if it.misfits.is_empty() { Ok(()) } else { Err(it) }
 }
 
 /// What speaks against each instance of the cluster, closest first. For people: costs what exists.
 pub fn explain(state: &State, request: &Request) -> Vec<Explanation> {
-    let mut all: Vec<_> = state
-        .indexes()
-        .instances(&request.cluster)
-        .map(|it| explained(state, it, request))
-        .collect();
+    let all = state.indexes().instances(&request.cluster);
+    ranked(state, request, all)
+}
+
+fn explained(state: &State, instance: InstanceId, request: &Request) -> Explanation {
+    let pool = state.capacity().pool(&request.cluster);
+    let host = pool.and_then(|pool| Some((pool, pool.host_of(instance)?)));
+    let misfits = match host {
+        Some((pool, host)) => standing::misfits(pool, host, request),
+        None => vec![Misfit::Missing],
+    };
+    Explanation { instance, misfits }
+}
+
+fn ranked(
+    state: &State,
+    request: &Request,
+    instances: impl Iterator<Item = InstanceId>,
+) -> Vec<Explanation> {
+    let mut all: Vec<_> = instances.map(|it| explained(state, it, request)).collect();
     all.sort_by_key(Explanation::rank);
     all
 }
 
-pub(super) fn explained(state: &State, instance: InstanceId, request: &Request) -> Explanation {
-    match check(state, instance, request) {
-        Ok(()) => Explanation { instance, misfits: Vec::new() },
-        Err(explanation) => explanation,
-    }
-}
-
 /// Why there is no place.
+///
+/// A small cluster is looked at whole. Of a large one only those are considered that come closest
+/// by some measure that the index has at hand, so that a refusal stays about as quick as a
+/// placement.
 pub(super) fn refusal(state: &State, request: &Request) -> Refusal {
-    let mut closest = explain(state, request);
-    let instances = closest.len();
+    let instances = state.indexes().cluster_counts(&request.cluster).instances as usize;
+    let mut closest = if instances <= LOOKED_AT {
+        explain(state, request)
+    } else {
+        ranked(state, request, near(state, request).into_iter())
+    };
     closest.truncate(NAMED);
     Refusal { closest, instances }
+}
+
+/// Instances that are close to fitting: those with the most memory and the most CPU left, first
+/// among those that keep the constraints.
+fn near(state: &State, request: &Request) -> BTreeSet<InstanceId> {
+    let mut near = BTreeSet::new();
+    let Some(pool) = state.capacity().pool(&request.cluster) else { return near };
+    let group = pool.group(&request.group).map(|it| it.1);
+    for (at, zone) in pool.zones().iter().enumerate() {
+        if near.len() >= LOOKED_AT {
+            break;
+        }
+        let filter = Filter::of_constraints(pool, at, request, group);
+        for shelf in [zone.by_memory(), zone.by_cpu()] {
+            let complying = shelf
+                .descending()
+                .take(LOOKED_AT)
+                .filter(|it| filter.as_ref().is_some_and(|filter| filter.accepts(it.host)));
+            near.extend(complying.take(DRAWN).map(|it| it.id));
+        }
+    }
+    let roomy = pool.zones().iter().flat_map(|it| it.by_memory().descending().take(NAMED));
+    let anybody = state.indexes().instances(&request.cluster);
+    for id in roomy.map(|it| it.id).chain(anybody) {
+        if near.len() >= NAMED {
+            break;
+        }
+        near.insert(id);
+    }
+    near
 }

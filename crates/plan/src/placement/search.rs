@@ -1,101 +1,203 @@
-//! The search for the best instance.
+//! The search for the best instance: the usual chains of strategies walk the index and stop at the
+//! first answer; all others narrow down the whole set.
 
-use std::collections::BTreeMap;
+use state::capacity::{Bits, Block, Capacity, GroupPlaces, Pool, Share};
+use types::{Cpu, InstanceId, MemoryMib};
 
-use state::State;
-use types::{InstanceId, Zone};
+use super::candidates::Candidates;
+use super::filter::Filter;
+use super::{Field, Placed, Reasons, Request, Resource, Strategy};
 
-use super::standing::Standing;
-use super::{Field, Placed, Reasons, Request, Resource, Strategy, living_on};
-use crate::query;
+/// How many instances binpack looks at one by one before it takes them 64 at a time.
+const PATIENCE: usize = 256;
 
-/// The instance that takes the task, if any can.
-pub(super) fn search(state: &State, request: &Request, dice: u128) -> Option<Placed> {
-    let mut fitting: Vec<Standing<'_>> = state
-        .indexes()
-        .instances(&request.cluster)
-        .filter_map(|id| state.container_instance(id))
-        .map(|it| Standing::of(state, it))
-        .filter(|it| it.misfits(request).is_empty())
-        .collect();
-    for strategy in request.strategies() {
-        fitting = narrow(state, request, fitting, strategy, dice);
-    }
-    let chosen = fitting.first()?;
-    let tasks = of_group(state, request);
-    let on_instance = tasks.get(&chosen.instance.id).copied().unwrap_or(0);
+/// The best instance for the task, if any can take it.
+pub(super) fn search(capacity: &Capacity, request: &Request, dice: u128) -> Option<Placed> {
+    let pool = capacity.pool(&request.cluster)?;
+    let group = pool.group(&request.group);
+    let search = Search { pool, request, group: group.map(|it| it.1), dice };
+    let found = search.best()?;
+    let zone = pool.zones().get(found.zone)?;
+    let on_instance = group.map_or(0, |(at, _)| pool.host(found.host).count(at));
     Some(Placed {
-        instance: chosen.instance.id,
-        zone: chosen.instance.zone.clone(),
+        instance: found.id,
+        zone: zone.name().clone(),
         reasons: Reasons {
-            in_zone: in_zone(state, request, &chosen.instance.zone),
+            in_zone: search.living(found.zone),
             on_instance,
-            cpu: chosen.cpu(),
-            memory: chosen.memory(),
+            cpu: Cpu(found.left.0),
+            memory: MemoryMib(found.left.1),
         },
     })
 }
 
-/// Living tasks of the group by instance.
-fn of_group(state: &State, request: &Request) -> BTreeMap<InstanceId, u32> {
-    state
-        .indexes()
-        .instances(&request.cluster)
-        .map(|id| (id, living_on(state, id).filter(|it| it.group == request.group).count()))
-        .map(|(id, count)| (id, u32::try_from(count).unwrap_or(u32::MAX)))
-        .collect()
+/// An instance that can take the task.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) zone: usize,
+    pub(super) id: InstanceId,
+    pub(super) host: u32,
+    /// CPU units and mebibytes.
+    pub(super) left: (u32, u32),
 }
 
-/// Living tasks of the group in a zone.
-fn in_zone(state: &State, request: &Request, zone: &Zone) -> u32 {
-    let counted = |it: &&std::sync::Arc<state::Task>| {
-        super::is_living(it)
-            && it.cluster == request.cluster
-            && it.group == request.group
-            && it.zone == *zone
-    };
-    u32::try_from(state.tasks().values().filter(counted).count()).unwrap_or(u32::MAX)
+pub(super) struct Search<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) request: &'a Request,
+    pub(super) group: Option<&'a GroupPlaces>,
+    pub(super) dice: u128,
 }
 
-fn narrow<'a>(
-    state: &State,
-    request: &Request,
-    fitting: Vec<Standing<'a>>,
-    strategy: &Strategy,
-    dice: u128,
-) -> Vec<Standing<'a>> {
-    match strategy {
-        Strategy::Spread(field) => {
-            let bucket = |it: &state::ContainerInstance| match field {
-                Field::Instance => Some(it.id.to_string()),
-                Field::Zone => Some(it.zone.as_str().to_owned()),
-                Field::Attribute(name) => query::attribute(it, name).map(str::to_owned),
-            };
-            let mut counts: BTreeMap<Option<String>, u32> = BTreeMap::new();
-            if *field == Field::Zone {
-                return least(fitting, |it| in_zone(state, request, &it.instance.zone));
+impl<'a> Search<'a> {
+    fn best(&self) -> Option<Found> {
+        match self.request.strategies() {
+            [Strategy::Spread(Field::Zone), rest @ ..] => self.zone_by_zone(rest),
+            all => self.within(all, |_| true),
+        }
+    }
+
+    /// Living tasks of the group in a zone.
+    pub(super) fn living(&self, zone: usize) -> u32 {
+        self.group.and_then(|it| it.share(zone)).map_or(0, Share::living)
+    }
+
+    /// Tries the zones with the fewest tasks of the group first; those with equally many together.
+    fn zone_by_zone(&self, rest: &[Strategy]) -> Option<Found> {
+        let zones = 0..self.pool.zones().len();
+        let mut fewest = zones.clone().map(|it| self.living(it)).min();
+        while let Some(count) = fewest {
+            let found = self.within(rest, |zone| self.living(zone) == count);
+            if found.is_some() {
+                return found;
             }
-            for (id, count) in of_group(state, request) {
-                if let Some(it) = state.container_instance(id) {
-                    *counts.entry(bucket(it)).or_default() += count;
+            fewest = zones.clone().map(|it| self.living(it)).filter(|it| *it > count).min();
+        }
+        None
+    }
+
+    /// The best instance of the zones that count.
+    fn within(&self, rest: &[Strategy], counts: impl Fn(usize) -> bool) -> Option<Found> {
+        let filters = || {
+            (0..self.pool.zones().len()).filter(|zone| counts(*zone)).filter_map(|zone| {
+                Some((zone, Filter::of(self.pool, zone, self.request, self.group)?))
+            })
+        };
+        let covered = self.group.is_none_or(|it| it.covers(&self.request.demand));
+        match rest {
+            [] => filters()
+                .filter_map(|(zone, filter)| first_outside(zone, &filter, &[]))
+                .min_by_key(|it| it.id),
+            [Strategy::Spread(Field::Instance)] if covered => filters()
+                .filter_map(|(zone, filter)| self.fewest(zone, &filter))
+                .min_by_key(|(level, it)| (*level, it.id))
+                .map(|(_, it)| it),
+            [Strategy::Binpack(resource)] => self.packed(filters(), *resource),
+            _ => {
+                let filters: Vec<_> = filters().collect();
+                let mut candidates = Candidates::of(self, &filters);
+                candidates.narrow_all(rest);
+                candidates.first()
+            }
+        }
+    }
+
+    /// The first of those with the fewest tasks of the group, and how many those are.
+    fn fewest(&self, zone: usize, filter: &Filter<'a>) -> Option<(usize, Found)> {
+        let Some(share) = self.group.and_then(|it| it.share(zone)) else {
+            return first_outside(zone, filter, &[]).map(|it| (0, it));
+        };
+        if let Some(found) = first_outside(zone, filter, share.members().words()) {
+            return Some((0, found));
+        }
+        (1..)
+            .zip(share.levels())
+            .find_map(|(level, bits)| Some((level, first_of(zone, filter, bits)?)))
+    }
+
+    /// The one with the least left of a resource.
+    fn packed(
+        &self,
+        filters: impl Iterator<Item = (usize, Filter<'a>)>,
+        resource: Resource,
+    ) -> Option<Found> {
+        let least = |it: &Found| match resource {
+            Resource::Cpu => (it.left.0, it.id),
+            Resource::Memory => (it.left.1, it.id),
+        };
+        filters
+            .filter_map(|(zone, filter)| match self.packed_in(zone, &filter, resource) {
+                Walk::Found(found) => Some(found),
+                Walk::Nobody => None,
+                Walk::TooLong => {
+                    let filters = [(zone, filter)];
+                    let mut candidates = Candidates::of(self, &filters);
+                    candidates.narrow_all(&[Strategy::Binpack(resource)]);
+                    candidates.first()
                 }
+            })
+            .min_by_key(least)
+    }
+
+    fn packed_in(&self, zone: usize, filter: &Filter<'a>, resource: Resource) -> Walk {
+        let demand = &self.request.demand;
+        let (cpu, memory) = (demand.cpu.0, demand.memory.0);
+        let Some(places) = self.pool.zones().get(zone) else { return Walk::Nobody };
+        let (shelf, left, other) = match resource {
+            Resource::Cpu => (places.by_cpu(), cpu, memory),
+            Resource::Memory => (places.by_memory(), memory, cpu),
+        };
+        let plain = filter.is_plain();
+        for (steps, book) in shelf.from(left, other).enumerate() {
+            if plain || filter.accepts(book.host) {
+                let left = match resource {
+                    Resource::Cpu => (book.left, book.other),
+                    Resource::Memory => (book.other, book.left),
+                };
+                return Walk::Found(Found { zone, id: book.id, host: book.host, left });
             }
-            least(fitting, |it| counts.get(&bucket(it.instance)).copied().unwrap_or(0))
+            if steps >= PATIENCE {
+                return Walk::TooLong;
+            }
         }
-        Strategy::Binpack(Resource::Cpu) => least(fitting, |it| it.cpu().0),
-        Strategy::Binpack(Resource::Memory) => least(fitting, |it| it.memory().0),
-        Strategy::Random => {
-            let count = fitting.len() as u128;
-            let chosen = dice.checked_rem(count).and_then(|it| usize::try_from(it).ok());
-            fitting.into_iter().skip(chosen.unwrap_or(0)).take(1).collect()
-        }
+        Walk::Nobody
     }
 }
 
-fn least<'a>(
-    fitting: Vec<Standing<'a>>,
-    weight: impl Fn(&Standing<'a>) -> u32,
-) -> Vec<Standing<'a>> {
-    let Some(least) = fitting.iter().map(&weight).min() else { return fitting };
-    fitting.into_iter().filter(|it| weight(it) == least).collect()
+/// How a walk along a shelf ended.
+enum Walk {
+    Found(Found),
+    Nobody,
+    TooLong,
+}
+
+/// The first of a zone that complies and is not one of these members.
+fn first_outside(zone: usize, filter: &Filter<'_>, mut members: &[(u32, u64)]) -> Option<Found> {
+    let mut from = 0;
+    while let Some(at) = filter.next(from) {
+        let block = filter.rows().blocks().get(at)?;
+        while members.first().is_some_and(|it| it.0 < block.label()) {
+            members = members.get(1..)?;
+        }
+        let taken = members.first().filter(|it| it.0 == block.label()).map_or(0, |it| it.1);
+        if block.used() & !taken != 0
+            && let Some(bit) = block.first(filter.word(block, !taken))
+        {
+            return Some(found(zone, block, bit));
+        }
+        from = at + 1;
+    }
+    None
+}
+
+/// The first of a set that complies.
+fn first_of(zone: usize, filter: &Filter<'_>, bits: &Bits) -> Option<Found> {
+    bits.words().iter().find_map(|(label, seats)| {
+        let block = filter.rows().block(*label)?;
+        let bit = block.first(filter.word(block, *seats))?;
+        Some(found(zone, block, bit))
+    })
+}
+
+pub(super) fn found(zone: usize, block: &Block, bit: u8) -> Found {
+    Found { zone, id: block.id(bit), host: block.host(bit), left: block.left(bit) }
 }

@@ -1,1 +1,6 @@
 //! Placement in small pictures.
+
+mod fixture;
+mod pictures;
+mod random;
+mod reference;

@@ -11,7 +11,7 @@ use super::parse::Operator;
 use super::pattern::Pattern;
 
 /// The attribute that names the zone; every instance has it.
-const ZONE: &str = "ecs.availability-zone";
+pub(crate) const ZONE: &str = "ecs.availability-zone";
 
 /// A property of an instance, and what is said of it.
 #[derive(Debug, Clone)]
@@ -160,7 +160,7 @@ pub(crate) fn attribute<'a>(instance: &'a ContainerInstance, name: &str) -> Opti
 }
 
 impl Term {
-    pub(super) fn holds(&self, subject: &Subject<'_>) -> bool {
+    pub(crate) fn holds(&self, subject: &Subject<'_>) -> bool {
         let instance = subject.instance;
         match &self.property {
             Property::AgentConnected => {
@@ -169,11 +169,9 @@ impl Term {
             Property::AgentVersion => self.test.of_version(&instance.agent_version),
             Property::Attribute(name) => self.test.of_text(attribute(instance, name)),
             Property::Ec2InstanceId => self.test.of_text(Some(&instance.ec2_instance_id)),
-            Property::RegisteredAt => self.test.of_moment(subject.registered_at()),
+            Property::RegisteredAt => self.test.of_moment(instance.registered_at),
             Property::RunningTasksCount => self.test.of_count(subject.running()),
-            Property::TaskGroup => self.test.of_texts(
-                crate::placement::living_on(subject.state, instance.id).map(|it| it.group.as_str()),
-            ),
+            Property::TaskGroup => self.test.of_texts(subject.groups().into_iter()),
         }
     }
 }
@@ -211,7 +209,7 @@ impl Test {
         }
     }
 
-    fn of_version(&self, actual: &str) -> bool {
+    pub(crate) fn of_version(&self, actual: &str) -> bool {
         let Some(actual) = version(actual) else { return false };
         self.of_order(|it| match it {
             Value::Version(it) => Some(compare_versions(&actual, it)),

@@ -87,13 +87,19 @@ impl Host {
         &self.groups
     }
 
+    /// Whether a host port is taken.
+    pub fn holds(&self, port: Port) -> bool {
+        self.ports.contains_key(&port)
+    }
+
     /// CPU units and mebibytes left.
-    pub(super) fn left(&self) -> (u32, u32) {
+    pub fn left(&self) -> (u32, u32) {
         let Some(it) = &self.record else { return (0, 0) };
         (left(it.resources.cpu.0, self.cpu), left(it.resources.memory.0, self.memory))
     }
 
-    pub(super) fn has_interface(&self) -> bool {
+    /// Whether a network interface is left.
+    pub fn has_interface(&self) -> bool {
         let limit = self.record.as_ref().and_then(|it| it.resources.interfaces);
         limit.is_none_or(|it| self.interfaces < u64::from(it))
     }

@@ -102,6 +102,11 @@ impl Pool {
         Some((at, &self.groups[at as usize]))
     }
 
+    /// The group of that name, if it has living tasks.
+    pub fn group_named(&self, name: &str) -> Option<&Group> {
+        self.group_positions.get(name).map(|at| &self.groups[*at as usize])
+    }
+
     /// The groups with living tasks, in order of name.
     pub fn groups(&self) -> impl Iterator<Item = &Group> {
         self.group_positions.values().map(|at| &self.groups[*at as usize])

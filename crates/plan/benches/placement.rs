@@ -1,0 +1,322 @@
+//! Placements a second on one core, by size of the cluster.
+//!
+//! One decision is: `choose` from the placement index, then hold the placement in that index
+//! (`Capacity::task`), so that the next decision sees it. The tables and the other indexes of the
+//! state are not touched; a line of its own tells what the whole of `State::apply` adds.
+#![allow(clippy::print_stdout, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::cast_precision_loss, clippy::format_push_string)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use plan::placement::{Constraint, Request, Resource, Strategy, choose, place};
+use plan::query::Expression;
+use state::{
+    Capacity, ContainerInstance, Demand, Desired, Dice, InstanceStatus, LaunchType, Resources,
+    Revision, State, Status, Task,
+};
+use types::{
+    AccountId, ClusterName, Cpu, Family, Group, Home, InstanceId, MemoryMib, Port, Region, TaskId,
+    Timestamp, Zone,
+};
+
+const SIZES: [usize; 3] = [1_000, 10_000, 50_000];
+const ROUNDS: usize = 3;
+const DECISIONS: usize = 20_000;
+
+fn cluster() -> ClusterName {
+    ClusterName::parse("default").expect("valid")
+}
+
+fn group(number: u64) -> Group {
+    Group::parse(&format!("service:{number}")).expect("valid")
+}
+
+/// Four sizes of machine in three zones, with random identifiers.
+fn instance(number: usize, dice: &mut Dice) -> ContainerInstance {
+    let size = [1, 2, 4, 8][number % 4];
+    let zone = ["us-east-1a", "us-east-1b", "us-east-1c"][number / 4 % 3];
+    let kind = ["m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge"][number % 4];
+    let mut attributes = BTreeMap::new();
+    for capability in 0..30 {
+        attributes.insert(format!("com.amazonaws.ecs.capability.{capability}"), None);
+    }
+    attributes.insert("ecs.instance-type".to_owned(), Some(kind.to_owned()));
+    attributes.insert("rack".to_owned(), Some(format!("r{}", number % 40)));
+    ContainerInstance {
+        id: InstanceId::new(dice.bits()),
+        cluster: cluster(),
+        status: InstanceStatus::Active,
+        ec2_instance_id: format!("i-{number:017x}"),
+        zone: Zone::parse(zone).expect("valid"),
+        attributes,
+        resources: Resources {
+            cpu: Cpu(2_048 * size),
+            memory: MemoryMib(7_680 * size),
+            ports: vec![Port::tcp(22)],
+            gpus: Vec::new(),
+            interfaces: None,
+        },
+        connected: true,
+        connected_at: Timestamp(0),
+        given_up_at: None,
+        registered_at: Timestamp(0),
+        version: 1,
+        assignment: 0,
+        agent_version: "1.89.2".to_owned(),
+        agent_hash: String::new(),
+        docker_version: String::new(),
+        tags: Vec::new(),
+        owner: String::new(),
+        token: None,
+        incarnation: 1,
+        status_reason: None,
+    }
+}
+
+fn task(id: u128, on: InstanceId, zone: &Zone, request: &Request) -> Task {
+    Task {
+        id: TaskId::new(id),
+        cluster: cluster(),
+        revision: Revision { family: Family::parse("web").expect("valid"), number: 1 },
+        instance: on,
+        zone: zone.clone(),
+        group: request.group.clone(),
+        started_by: None,
+        token: None,
+        audit: 0,
+        launch: LaunchType::Ec2,
+        demand: request.demand.clone(),
+        overrides: Vec::new(),
+        tags: Vec::new(),
+        desired: Desired::Running,
+        last: Status::Pending,
+        containers: Vec::new(),
+        stop: None,
+        created_at: Timestamp(0),
+        pull_started_at: None,
+        pull_stopped_at: None,
+        started_at: None,
+        stopping_at: None,
+        execution_stopped_at: None,
+        stopped_at: None,
+        connected_at: None,
+        version: 1,
+        interface: None,
+        released: false,
+        exec: false,
+        reference: None,
+    }
+}
+
+fn request(demand: Demand, group: Group) -> Request {
+    Request {
+        cluster: cluster(),
+        demand,
+        group,
+        constraints: Vec::new(),
+        requires: Vec::new(),
+        zones: None,
+        strategies: Vec::new(),
+    }
+}
+
+fn demand(dice: &mut Dice) -> Demand {
+    let number = |it: u64| u32::try_from(it).expect("small");
+    Demand {
+        cpu: Cpu(64 + number(dice.below(449))),
+        memory: MemoryMib(128 + number(dice.below(897))),
+        ..Demand::default()
+    }
+}
+
+fn empty(size: usize) -> Capacity {
+    let mut dice = Dice::of(1);
+    let mut capacity = Capacity::default();
+    for number in 0..size {
+        capacity.container_instance(None, Some(&Arc::new(instance(number, &mut dice))));
+    }
+    capacity
+}
+
+/// Fills that share of the CPU with tasks of many groups, packed so that small machines are full.
+fn fill(capacity: &mut Capacity, percent: usize, size: usize, strategies: &[Strategy]) {
+    let mut dice = Dice::of(2);
+    let count = size * 7_680 / 288 * percent / 100;
+    for number in 0..count {
+        let groups = (size / 10) as u64;
+        let mut it = request(demand(&mut dice), group(dice.below(groups)));
+        it.strategies = strategies.to_vec();
+        let Some(placed) = choose(capacity, &it, dice.bits()) else { return };
+        let id = (1 << 64) + number as u128;
+        capacity.task(None, Some(&task(id, placed.instance, &placed.zone, &it)));
+    }
+}
+
+/// Seconds for one decision, the best of some rounds, each from the same start; and how many of
+/// the decisions found a place.
+fn measure(start: &Capacity, wants: impl Fn(usize, &mut Dice) -> Request) -> (f64, usize) {
+    let mut best = f64::MAX;
+    let mut placed = 0;
+    for round in 0..ROUNDS {
+        let mut capacity = start.clone();
+        let mut dice = Dice::of(round as u64);
+        let requests: Vec<_> = (0..DECISIONS).map(|it| wants(it, &mut dice)).collect();
+        // The record itself is made outside the clock: its fields are the caller's.
+        let zone = Zone::parse("us-east-1a").expect("valid");
+        let mut tasks: Vec<_> = requests
+            .iter()
+            .enumerate()
+            .map(|(number, it)| task(number as u128, InstanceId::new(0), &zone, it))
+            .collect();
+        placed = 0;
+        let clock = Instant::now();
+        for (request, task) in requests.iter().zip(&mut tasks) {
+            if let Some(it) = choose(&capacity, request, 0x9E37_79B9_7F4A_7C15) {
+                task.instance = it.instance;
+                task.zone = it.zone;
+                capacity.task(None, Some(task));
+                placed += 1;
+            }
+        }
+        best = best.min(clock.elapsed().as_secs_f64() / DECISIONS as f64);
+    }
+    (best, placed)
+}
+
+type Wants = fn(usize, &mut Dice) -> Request;
+
+fn spread_one(_: usize, dice: &mut Dice) -> Request {
+    request(demand(dice), group(0))
+}
+
+fn spread_many(_: usize, dice: &mut Dice) -> Request {
+    let it = group(dice.below(1_000));
+    request(demand(dice), it)
+}
+
+fn spread_fixed(_: usize, _: &mut Dice) -> Request {
+    let demand = Demand { cpu: Cpu(256), memory: MemoryMib(512), ..Demand::default() };
+    request(demand, group(0))
+}
+
+fn packed(number: usize, dice: &mut Dice) -> Request {
+    Request { strategies: vec![Strategy::Binpack(Resource::Memory)], ..spread_many(number, dice) }
+}
+
+fn constrained(number: usize, dice: &mut Dice) -> Request {
+    let text = "attribute:ecs.instance-type == m5.2xlarge and attribute:rack not_in [r1, r2]";
+    let expression = Expression::parse(text).expect("valid");
+    let requires = (0..4).map(|it| format!("com.amazonaws.ecs.capability.{it}")).collect();
+    Request {
+        constraints: vec![Constraint::MemberOf(expression)],
+        requires,
+        ..spread_many(number, dice)
+    }
+}
+
+fn by_rack(number: usize, dice: &mut Dice) -> Request {
+    use plan::placement::Field;
+    let rack = Strategy::Spread(Field::Attribute("rack".to_owned()));
+    Request {
+        strategies: vec![rack, Strategy::Spread(Field::Instance)],
+        ..spread_many(number, dice)
+    }
+}
+
+fn unplaceable(number: usize, dice: &mut Dice) -> Request {
+    let mut it = spread_many(number, dice);
+    it.demand.memory = MemoryMib(100_000);
+    it
+}
+
+fn line(name: &str, wants: Wants, starts: &[Capacity]) -> Vec<f64> {
+    let mut seconds = Vec::new();
+    let mut text = format!("{name:<44}");
+    for start in starts {
+        let (each, placed) = measure(start, wants);
+        let share = if placed == DECISIONS { String::new() } else { format!(" ({placed} placed)") };
+        text += &format!(" {:>7.0} ns{share}", each * 1e9);
+        seconds.push(each);
+    }
+    println!(
+        "{text}   50k/10k {:.2}   decisions/s at 10k {:.0}",
+        seconds[2] / seconds[1],
+        1.0 / seconds[1]
+    );
+    seconds
+}
+
+/// The whole way through the state: `place`, then `State::apply` of the task.
+fn whole(size: usize) -> f64 {
+    let mut dice = Dice::of(1);
+    let mut state = State::new(Home {
+        region: Region::parse("us-east-1").expect("valid"),
+        account: AccountId::parse("123456789012").expect("valid"),
+    });
+    for number in 0..size {
+        state.apply(instance(number, &mut dice).into());
+    }
+    let requests: Vec<_> = (0..DECISIONS).map(|it| spread_many(it, &mut dice)).collect();
+    let clock = Instant::now();
+    for (number, request) in requests.iter().enumerate() {
+        if let Ok(placed) = place(&state, request, 0) {
+            state.apply(task(number as u128, placed.instance, &placed.zone, request).into());
+        }
+    }
+    clock.elapsed().as_secs_f64() / DECISIONS as f64
+}
+
+/// A refusal with its explanation, as RunTask needs it.
+fn refused(size: usize) -> f64 {
+    let mut dice = Dice::of(1);
+    let mut state = State::new(Home {
+        region: Region::parse("us-east-1").expect("valid"),
+        account: AccountId::parse("123456789012").expect("valid"),
+    });
+    for number in 0..size {
+        state.apply(instance(number, &mut dice).into());
+    }
+    let request = unplaceable(0, &mut dice);
+    let clock = Instant::now();
+    for _ in 0..1_000 {
+        assert_eq!(place(&state, &request, 0).expect_err("no room").failures().len(), 10);
+    }
+    clock.elapsed().as_secs_f64() / 1_000.0
+}
+
+fn main() {
+    println!("one decision, held in the placement index; columns: {SIZES:?} instances in 3 zones");
+    let fresh: Vec<_> = SIZES.iter().map(|it| empty(*it)).collect();
+    let spread = line("spread zone+instance, 1 group", spread_one, &fresh);
+    line("spread zone+instance, 1 group, one size", spread_fixed, &fresh);
+    line("spread zone+instance, 1,000 groups", spread_many, &fresh);
+    line("binpack memory", packed, &fresh);
+    line("memberOf and 4 required attributes", constrained, &fresh);
+    line("spread over 40 racks, then instances", by_rack, &fresh);
+    let refusal = line("unplaceable, without explanation", unplaceable, &fresh);
+    println!("   unplaceable / spread at 10k: {:.2}", refusal[1] / spread[1]);
+
+    println!("the same, most machines full (binpacked to 80 % of the CPU by size/10 groups)");
+    let mut full = fresh;
+    for (it, size) in full.iter_mut().zip(SIZES) {
+        fill(it, 80, size, &[Strategy::Binpack(Resource::Cpu)]);
+    }
+    line("spread zone+instance, 1 group", spread_one, &full);
+    line("spread zone+instance, 1,000 groups", spread_many, &full);
+    line("binpack memory", packed, &full);
+    line("memberOf and 4 required attributes", constrained, &full);
+    line("unplaceable, without explanation", unplaceable, &full);
+
+    println!("through the state");
+    for size in SIZES {
+        println!("   {size:>6} instances: place and State::apply {:.0} ns", whole(size) * 1e9);
+    }
+    for size in SIZES {
+        println!(
+            "   {size:>6} instances: refusal with ten explanations {:.0} ns",
+            refused(size) * 1e9
+        );
+    }
+}
