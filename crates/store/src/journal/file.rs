@@ -25,16 +25,14 @@ mod snapshot;
 pub mod tools;
 mod upgrade;
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 
 pub use backup::Backup;
 pub use compact::{Compacted, Compaction};
 pub use segment::Position;
 
 use self::catalog::{Closed, segment_name, snapshot_name};
+use self::compact::CompactionThread;
 use self::log::{Log, Sizes};
 use self::merge::{Merged, Overlay};
 use self::record::Kind;
@@ -90,11 +88,6 @@ pub struct FileJournal {
     /// Shared with those who read old files, which stay meanwhile.
     at_work: Arc<()>,
     _lock: Box<dyn Send>,
-}
-
-struct CompactionThread {
-    handle: JoinHandle<Result<Option<Compacted>, JournalError>>,
-    cancelled: Arc<AtomicBool>,
 }
 
 impl Options {
@@ -293,7 +286,7 @@ impl FileJournal {
 
     /// Takes in what the thread has made, and starts it again when a snapshot is due.
     fn compact_in_background(&mut self) -> Result<(), JournalError> {
-        if let Some(thread) = self.thread.take_if(|it| it.handle.is_finished())
+        if let Some(thread) = self.thread.take_if(|it| it.is_finished())
             && let Some(made) = thread.result().transpose()
         {
             self.take_in(made)?;
@@ -316,26 +309,6 @@ impl FileJournal {
 
 /// How many snapshots are kept.
 const SNAPSHOTS_KEPT: usize = 2;
-
-impl CompactionThread {
-    fn start(job: Compaction) -> Result<Self, JournalError> {
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let heard = Arc::clone(&cancelled);
-        let handle = thread::Builder::new()
-            .name("journal-compaction".to_owned())
-            .spawn(move || job.run(&|| heard.load(Ordering::Relaxed)))
-            .attempt("starting", "the compaction thread")?;
-        Ok(Self { handle, cancelled })
-    }
-
-    /// Waits for the thread and takes its answer.
-    fn result(self) -> Result<Option<Compacted>, JournalError> {
-        self.handle.join().unwrap_or_else(|_| {
-            let source = io::Error::other("its thread panicked");
-            Err(JournalError::Failed { attempted: "compacting".to_owned(), source })
-        })
-    }
-}
 
 impl Journal for FileJournal {
     fn acquire(&mut self) -> Result<Epoch, JournalError> {
@@ -394,8 +367,7 @@ impl Drop for FileJournal {
     /// Nobody may write to the folder once its lock is gone.
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            thread.cancelled.store(true, Ordering::Relaxed);
-            let _unwanted = thread.result();
+            thread.cancel();
         }
     }
 }

@@ -61,7 +61,9 @@ fn losses(seed: u64) -> Vec<Loss> {
     losses
 }
 
-fn check_every_crash(seed: u64) {
+/// Answers with how many crashes there were.
+fn check_every_crash(seed: u64) -> usize {
+    let mut crashes = 0;
     let steps = steps_of_a_life(seed);
     assert!(steps.iter().filter(|it| **it == Step::Rename).count() >= 4, "{steps:?}");
     assert!(steps.contains(&Step::Remove), "no old file was removed: {steps:?}");
@@ -70,19 +72,23 @@ fn check_every_crash(seed: u64) {
             for loss in losses(number as u64) {
                 let wrong = crash(&SimDisk::new(), seed, number, done, loss);
                 assert!(wrong.is_none(), "{step:?}: {}", wrong.unwrap_or_default());
+                crashes += 1;
             }
         }
     }
+    crashes
 }
 
 #[test]
 fn a_crash_at_any_step_leaves_a_prefix_with_all_that_was_acknowledged() {
-    check_every_crash(1);
+    let crashes = check_every_crash(1);
+    assert!(crashes > 4000, "only {crashes}");
 }
 
 #[test]
 fn a_crash_at_any_step_of_another_life_does_too() {
-    check_every_crash(2);
+    let crashes = check_every_crash(2);
+    assert!(crashes > 4000, "only {crashes}");
 }
 
 #[test]

@@ -54,11 +54,12 @@ fn files(disk: &SimDisk) -> Vec<(String, Vec<u8>)> {
     names.into_iter().filter_map(content).collect()
 }
 
-/// Calls `check` with a copy of the disk for every bit of every file turned over.
-fn flip_every_bit(disk: &SimDisk, check: &dyn Fn(&SimDisk, &str)) {
+/// Calls `check` with copies of the disk in which one bit is turned over: of every byte of every
+/// file the even ones, of the next byte the odd ones.
+fn flip_every_byte(disk: &SimDisk, check: &dyn Fn(&SimDisk, &str)) {
     for (name, bytes) in files(disk) {
         for place in 0..bytes.len() {
-            for bit in 0..8 {
+            for bit in (place % 2..8).step_by(2) {
                 let mut flipped = bytes.clone();
                 flipped[place] ^= 1 << bit;
                 let copy = disk.fork();
@@ -74,11 +75,11 @@ fn is_damage(error: &JournalError) -> bool {
 }
 
 #[test]
-fn every_flipped_bit_of_a_closed_journal_is_harmless_or_refused_and_always_found() {
+fn a_flipped_bit_of_a_closed_journal_is_harmless_or_refused_and_always_found() {
     let (disk, batches) = journal(Close::Properly);
     assert!(verify(&disk).expect("lists").is_sound());
     let right = state_after(&batches);
-    flip_every_bit(&disk, &|disk, at| {
+    flip_every_byte(&disk, &|disk, at| {
         let report = verify(disk).expect("lists");
         let torn = report.files.iter().any(|it| it.torn_at.is_some());
         assert!(!report.is_sound() || torn, "{at}: the check found nothing");
@@ -95,7 +96,7 @@ fn a_flipped_bit_after_a_crash_can_only_cost_the_last_write() {
     let last_write = batches.len() - 3;
     let possible: Vec<_> =
         (last_write..=batches.len()).map(|it| state_after(&batches[..it])).collect();
-    flip_every_bit(&disk, &|disk, at| match read(disk) {
+    flip_every_byte(&disk, &|disk, at| match read(disk) {
         Ok(found) => assert!(possible.contains(&found), "{at}: wrong rows"),
         Err(error) => assert!(is_damage(&error), "{at}: {error:?}"),
     });

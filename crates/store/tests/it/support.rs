@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use store::journal::disk::{Disk, SimDisk};
 use store::journal::file::{CompactionBy, FileJournal, Options};
+use store::journal::tools::verify;
 use store::journal::{Batch, Epoch, Journal, JournalError, Op, OperationId, Row, Schema};
 
 /// A small generator of random numbers (splitmix64).
@@ -163,6 +164,10 @@ impl History {
         let mut journal = open(disk, options)?;
         let epoch = journal.acquire()?;
         self.check(&mut journal, epoch)?;
+        let report = verify(disk)?;
+        if !report.is_sound() {
+            return Err(Ending::Wrong(format!("the check finds damage: {report:?}")));
+        }
         let mut compaction = None;
         for _ in 0..commits {
             let group: Vec<Batch> = (0..=dice.below(4)).map(|_| self.batch(dice)).collect();

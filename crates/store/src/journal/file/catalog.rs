@@ -130,6 +130,8 @@ impl Catalog {
             }
             let name = segment_name(first.start);
             disk.remove(&name).attempt("removing", &name)?;
+            // One after the other, so that a crash leaves no gap between those that are left.
+            disk.sync_folder().attempt("syncing the folder without", &name)?;
             self.segments.remove(0);
         }
         Ok(())

@@ -3,7 +3,10 @@
 //! It needs neither the state nor memory for the rows: it keeps the keys of those segments and
 //! where their values lie. It reads files that nobody changes, so it can run beside commits.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 
 use super::catalog::{
     Closed, read_whole, remove_if_there, segment_name, snapshot_name, unfinished,
@@ -186,4 +189,42 @@ pub(super) fn publish(
     disk.rename(&unfinished(&name), &name).attempt("renaming to", &name)?;
     disk.sync_folder().attempt("syncing the folder for", &name)?;
     Ok(Compacted { end, bytes, rows })
+}
+
+/// A compaction on a thread of its own.
+pub(super) struct CompactionThread {
+    handle: JoinHandle<Result<Option<Compacted>, JournalError>>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl CompactionThread {
+    /// Starts the thread.
+    pub(super) fn start(job: Compaction) -> Result<Self, JournalError> {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&cancelled);
+        let handle = thread::Builder::new()
+            .name("journal-compaction".to_owned())
+            .spawn(move || job.run(&|| heard.load(Ordering::Relaxed)))
+            .attempt("starting", "the compaction thread")?;
+        Ok(Self { handle, cancelled })
+    }
+
+    /// Whether its answer is there.
+    pub(super) fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// Waits for the thread and takes its answer.
+    pub(super) fn result(self) -> Result<Option<Compacted>, JournalError> {
+        self.handle.join().unwrap_or_else(|_| {
+            let source = io::Error::other("its thread panicked");
+            Err(JournalError::Failed { attempted: "compacting".to_owned(), source })
+        })
+    }
+
+    /// Ends the thread, after which it writes nothing any more.
+    pub(super) fn cancel(self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        let _unwanted = self.result();
+    }
 }
