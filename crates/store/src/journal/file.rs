@@ -2,8 +2,8 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `log-N` | a *segment*: the records after record N ([`record`], [`segment`]) |
-//! | `snapshot-N` | all rows as they are after record N ([`snapshot`]) |
+//! | `log-N` | a *segment*: the records after record N |
+//! | `snapshot-N` | all rows as they are after record N |
 //! | `reserve` | nothing but space, for the stops and deletes of a full disk |
 //! | `lock` | held by the process that has the journal open |
 //! | `*.tmp` | unfinished, removed at the next opening |
