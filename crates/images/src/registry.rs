@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::header::{ACCEPT, AUTHORIZATION, LOCATION, RANGE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
+use self::address::is_forbidden;
 pub(crate) use self::address::{Host, Target};
 use self::auth::Challenge;
 pub use self::auth::Credentials;
@@ -154,6 +155,9 @@ impl Repository {
         let to = from
             .join(location)
             .ok_or_else(|| RegistryError::Address(location.chars().take(200).collect()))?;
+        if to.host.address().is_some_and(is_forbidden) {
+            return Err(RegistryError::Forbidden(to.host.to_string()));
+        }
         if from.secure && !to.secure {
             return Err(RegistryError::Downgrade(to.to_string()));
         }

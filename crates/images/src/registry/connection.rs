@@ -20,6 +20,10 @@ use tokio_rustls::TlsConnector;
 use super::address::is_forbidden;
 use super::{Host, Options, RegistryError, Roots, Target};
 
+/// Waiting for a registry that may be plain to start TLS. Most that are not hang up at once, but
+/// some wait for the rest of what they take for a request.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Who we say we are.
 const AGENT: &str = concat!("landfall/", env!("CARGO_PKG_VERSION"));
 
@@ -69,11 +73,11 @@ impl Dialer {
         if !self.may_be_plain(&secure.host) {
             return Ok(secure);
         }
-        match self.dial(&secure).await {
-            Ok(_) => Ok(secure),
+        match within(PROBE_TIMEOUT, self.dial(&secure)).await {
+            Ok(Ok(_)) => Ok(secure),
             // A certificate that is not trusted stays an error: it is no reason to do without.
-            Err(it @ RegistryError::Certificate { .. }) => Err(it),
-            Err(_) => Ok(Target { secure: false, ..secure }),
+            Ok(Err(it @ RegistryError::Certificate { .. })) => Err(it),
+            Ok(Err(_)) | Err(_) => Ok(Target { secure: false, ..secure }),
         }
     }
 

@@ -122,8 +122,10 @@ impl Content {
 
     pub(crate) fn oci_archive(&self, name: &str) -> Vec<u8> {
         let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &self.manifest);
-        entry["annotations"] =
-            json!({ "io.containerd.image.name": format!("docker.io/library/{name}:latest") });
+        entry["annotations"] = json!({
+            "io.containerd.image.name": format!("docker.io/library/{name}:latest"),
+            "org.opencontainers.image.ref.name": name,
+        });
         let index = json!({ "schemaVersion": 2, "manifests": [entry] }).to_string();
         let mut archive = tar::Builder::new(Vec::new());
         let mut add = |name: String, bytes: &[u8]| {

@@ -5,6 +5,9 @@
 mod fixture;
 mod hostile;
 mod import;
+mod pull;
+mod real;
+mod registry;
 mod store;
 mod tarball;
 mod unpack;
