@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use network::{
@@ -47,10 +48,30 @@ fn measure(folder: &std::path::Path, rounds: u32) -> Outcome<()> {
         };
         time(&host, rounds, "awsvpc", |id| host.attach_vpc(id, interface).map(drop))?;
         time(&host, rounds, "none", |id| host.attach_isolated(id).map(drop))?;
+        if ready > 0 {
+            let done = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| come_and_go(&host, port, &done));
+                let busy = |id: &Id| host.attach_bridge(id, &[port]).map(drop);
+                let outcome = time(&host, rounds, "bridge, in a crowd:", busy);
+                done.store(true, Ordering::Relaxed);
+                outcome
+            })?;
+        }
         drop(host);
-        Host::destroy(&setup)?;
+        Host::destroy(&setup.folder)?;
     }
     Region::destroy(&tag)?;
+    Ok(())
+}
+
+/// Another caller, who attaches and detaches without a pause.
+fn come_and_go(host: &Host, port: PortMapping, done: &AtomicBool) -> Result<(), network::Error> {
+    let id = Id::parse("another")?;
+    while !done.load(Ordering::Relaxed) {
+        host.attach_bridge(&id, &[port])?;
+        host.detach(&id)?;
+    }
     Ok(())
 }
 
@@ -79,6 +100,6 @@ fn report(what: &str, mut times: Vec<Duration>) -> Outcome<()> {
     times.sort();
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
     let mut out = std::io::stdout();
-    writeln!(out, "{what:<18} p50 {:>9.2?}  p90 {:>9.2?}", at(50), at(90))?;
+    writeln!(out, "{what:<28} p50 {:>9.2?}  p90 {:>9.2?}", at(50), at(90))?;
     Ok(())
 }

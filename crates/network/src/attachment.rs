@@ -87,6 +87,11 @@ impl PortSpan {
         Some(Self { first, last: first.checked_add(self.extent())? })
     }
 
+    /// Whether the port is one of them.
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+
     /// The ports one by one.
     pub fn ports(self) -> impl DoubleEndedIterator<Item = u16> {
         self.first..=self.last

@@ -25,6 +25,7 @@ use crate::slot::{Kind, Slot, Workshop, lock};
 
 mod adopt;
 mod build;
+mod destroy;
 
 /// What a host's network should be.
 #[derive(Debug, Clone)]
@@ -71,7 +72,6 @@ pub struct VpcBridge {
 /// or ends. Dropping changes nothing for what is attached.
 #[derive(Debug)]
 pub struct Host {
-    namespace: Namespace,
     /// The file that names the namespace, unless the host is the machine.
     netns: Option<PathBuf>,
     folder: Folder,
@@ -79,8 +79,6 @@ pub struct Host {
     _claim: UnixListener,
     /// The rules, to lay them again.
     rules: String,
-    /// Addresses on which a process of the host may hold a port.
-    addresses: Vec<Ipv4Addr>,
     workshop: Arc<Workshop>,
     pool: Pool,
     book: Mutex<Book>,
@@ -106,14 +104,19 @@ impl Host {
 
     /// Removes the host's network with everything attached, also what a killed process left.
     ///
-    /// Processes still in one of its namespaces keep it, without any connection.
-    pub fn destroy(setup: &Setup) -> Result<(), Error> {
-        build::destroy(setup)
+    /// Processes still in one of its namespaces keep it, without any connection. `folder` is that of
+    /// the [`Setup`]. Fine if there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] while a process looks after it, or what the kernel refuses.
+    pub fn destroy(folder: &Path) -> Result<(), Error> {
+        destroy::destroy(folder)
     }
 
     /// The host's own namespace: for listeners, and what containers in `host` mode share.
     pub fn namespace(&self) -> &Namespace {
-        &self.namespace
+        &self.workshop.namespace
     }
 
     /// The file that names the host's namespace; `None` if the host is the machine, whose namespace
@@ -135,7 +138,8 @@ impl Host {
     /// Lays the rules again, should someone have flushed them: a reloaded firewall does. Costs a run of
     /// `nft`; containers notice nothing. Worth doing every minute where the host is the machine.
     pub fn repair(&self) -> Result<(), Error> {
-        self.namespace
+        self.workshop
+            .namespace
             .enter(|| nft::apply(&self.rules))
             .doing(|| "enter the host's namespace".into())??;
         let mut speaking = self.pool.speakers();
@@ -167,9 +171,9 @@ impl Host {
         let bindings = if mappings.is_empty() {
             Vec::new()
         } else {
-            let busy = |port| is_busy(port, &self.addresses);
+            let busy = |port| is_busy(port, &self.workshop.own_addresses);
             let claim = || lock(&self.book).ports.claim(id, mappings, busy);
-            self.namespace.enter(claim).doing(|| "look for free ports".into())??
+            self.workshop.namespace.enter(claim).doing(|| "look for free ports".into())??
         };
         let attach = || {
             let slot = self.pool.take(Kind::Bridge)?;
@@ -273,7 +277,8 @@ impl Host {
         let steps = || {
             self.folder.write(&record)?;
             slot.namespace.persist(&record.attached.netns)?;
-            lock(&self.workshop.elements).put(HOST_PORTS, &host_ports(&record))
+            lock(&self.workshop.elements).put(HOST_PORTS, &host_ports(&record))?;
+            forget_udp(&self.workshop, &record)
         };
         if let Err(error) = steps() {
             self.undo(&record);
@@ -298,16 +303,23 @@ impl Host {
 /// Undoes an attachment in the kernel and on disk. Every step is fine if it was done before.
 fn dispose(workshop: &Workshop, folder: &Folder, record: &Record) -> io::Result<()> {
     lock(&workshop.elements).take(HOST_PORTS, &host_ports(record))?;
-    let udp = record.attached.bindings.iter().any(|it| it.protocol == Protocol::Udp);
-    if let Some(address) = record.attached.address().filter(|_| udp) {
-        lock(&workshop.flows).forget_udp(address)?;
-    }
+    forget_udp(workshop, record)?;
     if let Some(link) = &record.link {
-        lock(&workshop.removals).remove(link)?;
+        workshop.remove_link(link)?;
     }
     lock(&workshop.elements).take(SPEAKERS, &speakers(record))?;
     namespace::remove(&record.attached.netns)?;
     folder.remove(&record.attached.id)
+}
+
+/// Ends the flows that the container's UDP host ports had, with it or before it.
+fn forget_udp(workshop: &Workshop, record: &Record) -> io::Result<()> {
+    let udp = record.attached.bindings.iter().filter(|it| it.protocol == Protocol::Udp);
+    let ports: Vec<_> = udp.map(|it| it.host).collect();
+    if ports.is_empty() {
+        return Ok(());
+    }
+    lock(&workshop.flows).forget_udp(&workshop.own_addresses, &ports)
 }
 
 /// The elements that lead from host ports to the container.

@@ -68,6 +68,8 @@ pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) alias: Option<String>,
+    /// `bridge`, `veth`, …; none for real devices.
+    pub(crate) kind: Option<String>,
     /// Largest packet in bytes.
     pub(crate) mtu: u32,
     /// Whether packets can leave by it.
@@ -355,6 +357,10 @@ fn read_link(body: &[u8]) -> Option<Link> {
     Some(Link {
         index: read_u32(body, 4)?,
         name: read_text(Attributes(attributes).find(IFLA_IFNAME)?),
+        kind: Attributes(attributes)
+            .find(IFLA_LINKINFO)
+            .and_then(|info| Attributes(info).find(IFLA_INFO_KIND))
+            .map(read_text),
         alias: Attributes(attributes).find(IFLA_IFALIAS).map(read_text),
         mtu: read_u32(Attributes(attributes).find(IFLA_MTU)?, 0)?,
         carries: Attributes(attributes).find(IFLA_OPERSTATE) == Some(&[IF_OPER_UP]),

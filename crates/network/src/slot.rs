@@ -60,11 +60,12 @@ impl Slot {
 /// Everything needed to make slots on one host.
 #[derive(Debug)]
 pub(crate) struct Workshop {
-    /// The host's own namespace, seen from inside: to make links.
+    /// The host's own namespace.
+    pub(crate) namespace: Namespace,
+    /// Addresses of the host itself on which host ports appear.
+    pub(crate) own_addresses: Vec<Ipv4Addr>,
+    /// The same, seen from inside.
     pub(crate) links: Mutex<Links>,
-    /// The same, to remove links: that takes tens of milliseconds, and who makes some need not
-    /// wait for it.
-    pub(crate) removals: Mutex<Links>,
     pub(crate) elements: Mutex<Elements>,
     pub(crate) flows: Mutex<Flows>,
     pub(crate) addresses: Mutex<Addresses>,
@@ -121,6 +122,12 @@ impl Workshop {
         }
         slot.address = Some(address);
         Ok(slot)
+    }
+
+    /// Removes a link of the host. The kernel takes tens of milliseconds, mostly waiting, so this
+    /// uses a socket of its own: others need not wait with it.
+    pub(crate) fn remove_link(&self, name: &str) -> io::Result<()> {
+        self.namespace.enter(|| Links::open()?.remove(name))?
     }
 
     /// Gives a VPC slot its addresses. From here on it speaks.

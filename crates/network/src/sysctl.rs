@@ -7,6 +7,8 @@ use crate::link::Links;
 
 /// Marks our links on a machine that did not forward packets before the first of them came.
 const FORWARDING_MARK: &str = "landfall: forwarding was off";
+/// Kinds of links between which people forward packets.
+const OTHERS_NETWORKS: [&str; 5] = ["bridge", "macvlan", "tun", "veth", "wireguard"];
 const FORWARDING: &str = "net/ipv4/ip_forward";
 
 /// Writes a setting, such as `net/ipv4/ip_forward`. Fine if this kernel does not know it.
@@ -42,6 +44,11 @@ pub(crate) fn is_marked(links: &mut Links) -> io::Result<bool> {
 }
 
 /// Puts forwarding back as it was, once the last of our links that remembered is gone.
+///
+/// Leaves it on where others have virtual networks, such as Docker: they found it on when they came
+/// and may rely on it by now.
 pub(crate) fn stop_forwarding(links: &mut Links, was_marked: bool) -> io::Result<()> {
-    if was_marked && !is_marked(links)? { write(FORWARDING, "0") } else { Ok(()) }
+    let relied_on = |kind: &str| OTHERS_NETWORKS.contains(&kind);
+    let others = links.list()?.iter().any(|it| it.kind.as_deref().is_some_and(relied_on));
+    if was_marked && !others && !is_marked(links)? { write(FORWARDING, "0") } else { Ok(()) }
 }

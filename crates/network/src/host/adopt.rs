@@ -53,7 +53,7 @@ fn restore(workshop: &Workshop, set: Set, wanted: BTreeSet<Element>) -> io::Resu
 fn clear_links(workshop: &Workshop, book: &Book, links: &BTreeSet<String>) -> io::Result<()> {
     let used: BTreeSet<_> = book.records.values().filter_map(|it| it.link.as_ref()).collect();
     for link in links.iter().filter(|it| it.starts_with(PORT_PREFIX) && !used.contains(it)) {
-        lock(&workshop.removals).remove(link)?;
+        workshop.remove_link(link)?;
     }
     Ok(())
 }

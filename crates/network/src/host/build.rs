@@ -1,4 +1,4 @@
-//! Makes a host's network, piece by piece, each only if it is missing; and takes it down.
+//! Makes a host's network, piece by piece, each only if it is missing.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
@@ -22,14 +22,14 @@ use crate::pool::Pool;
 use crate::ports::{DYNAMIC_FALLBACK, Ports};
 use crate::record::Folder;
 use crate::region::{Uplink, is_specific, mtu_of_the_way_out};
-use crate::ruleset::{self, CONTAINER_BRIDGE, HostRules, PORT_PREFIX, TASK_ENDPOINT};
+use crate::ruleset::{self, CONTAINER_BRIDGE, HostRules, TASK_ENDPOINT};
 use crate::slot::{Addresses, VpcSide, Workshop, addresses_gateway};
 use crate::{nft, sysctl};
 
 /// The bridge into the VPC of a host with a namespace of its own.
 const VPC_BRIDGE: &str = "vpc0";
 /// The host's link to its region, a port of the VPC's bridge.
-const UPLINK: &str = "uplink";
+pub(super) const UPLINK: &str = "uplink";
 const ANYWHERE: Ipv4Range = Ipv4Range::around(Ipv4Addr::UNSPECIFIED, 0);
 
 /// Ranges for containers in bridge mode, in order of preference. Every host may use the same: the
@@ -42,13 +42,12 @@ const CONTAINER_CANDIDATES: [Ipv4Range; 4] = [
 ];
 
 pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
-    let folder = Folder::open(tasks_folder(setup)).doing(|| "make the host's folder".into())?;
     let (namespace, netns) = host_namespace(setup)?;
     let claim = namespace.enter(claim).doing(|| "enter the host's namespace".into())??;
-    let (mut links, removals, elements, flows) = namespace
-        .enter(|| {
-            io::Result::Ok((Links::open()?, Links::open()?, Elements::open()?, Flows::open()?))
-        })
+    let tasks = tasks_folder(&setup.folder);
+    let folder = Folder::open(tasks).doing(|| "make the host's folder".into())?;
+    let (mut links, elements, flows) = namespace
+        .enter(|| io::Result::Ok((Links::open()?, Elements::open()?, Flows::open()?)))
         .and_then(|it| it)
         .doing(|| "enter the host's namespace".into())?;
 
@@ -77,10 +76,11 @@ pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
     let range = setup
         .dynamic_ports
         .map_or_else(|| namespace.enter(local_ports).doing(|| "enter the namespace".into()), Ok)?;
-    let addresses = own_addresses(&mut links).doing(|| "read the host's addresses".into())?;
+    let own_addresses = own_addresses(&mut links).doing(|| "read the host's addresses".into())?;
     let workshop = Arc::new(Workshop {
+        namespace,
+        own_addresses,
         links: Mutex::new(links),
-        removals: Mutex::new(removals),
         elements: Mutex::new(elements),
         flows: Mutex::new(flows),
         addresses: Mutex::new(Addresses::new(containers)),
@@ -92,66 +92,22 @@ pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
     let book = adopt::adopt(&workshop, &folder, Ports::new(range))
         .doing(|| "adopt what is attached".into())?;
     let pool = Pool::start(Arc::clone(&workshop), setup.ready)?;
-    Ok(Host {
-        namespace,
-        netns,
-        folder,
-        _claim: claim,
-        rules,
-        addresses,
-        workshop,
-        pool,
-        book: Mutex::new(book),
-    })
+    Ok(Host { netns, folder, _claim: claim, rules, workshop, pool, book: Mutex::new(book) })
 }
 
-pub(super) fn destroy(setup: &Setup) -> Result<(), Error> {
-    let tasks = tasks_folder(setup);
-    let taken = || -> io::Result<()> {
-        if tasks.exists() {
-            for file in Folder::open(tasks.clone())?.files()? {
-                namespace::remove(&file)?;
-            }
-        }
-        let mut links = Links::open()?;
-        match &setup.place {
-            Place::Region(uplink) => {
-                links.remove(&uplink.link)?;
-                namespace::remove(&netns_file(setup))?;
-            }
-            Place::Machine { .. } => clear_machine(&mut links)?,
-        }
-        for folder in [&tasks, &setup.folder] {
-            match fs::remove_dir(folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    };
-    taken().doing(|| "remove the host's network".into())?;
-    if matches!(setup.place, Place::Machine { .. }) {
-        nft::apply(&ruleset::without("ip", ruleset::HOST_TABLE))?;
-        nft::apply(&ruleset::without("bridge", ruleset::HOST_TABLE))?;
-    }
-    Ok(())
+/// What is attached: a file that names the namespace and a record each.
+pub(super) fn tasks_folder(folder: &Path) -> PathBuf {
+    folder.join("tasks")
 }
 
-fn clear_machine(links: &mut Links) -> io::Result<()> {
-    let was_marked = sysctl::is_marked(links)?;
-    for link in links.list()?.iter().filter(|it| it.name.starts_with(PORT_PREFIX)) {
-        links.remove(&link.name)?;
-    }
-    links.remove(CONTAINER_BRIDGE)?;
-    sysctl::stop_forwarding(links, was_marked)
+/// Names the host's namespace.
+pub(super) fn netns_file(folder: &Path) -> PathBuf {
+    folder.join("netns")
 }
 
-fn tasks_folder(setup: &Setup) -> PathBuf {
-    setup.folder.join("tasks")
-}
-
-fn netns_file(setup: &Setup) -> PathBuf {
-    setup.folder.join("netns")
+/// Says that the host is the machine.
+pub(super) fn machine_file(folder: &Path) -> PathBuf {
+    folder.join("machine")
 }
 
 fn vpc_bridge(setup: &Setup) -> Option<&str> {
@@ -163,10 +119,12 @@ fn vpc_bridge(setup: &Setup) -> Option<&str> {
 
 fn host_namespace(setup: &Setup) -> Result<(Namespace, Option<PathBuf>), Error> {
     let open = || -> io::Result<(Namespace, Option<PathBuf>)> {
+        fs::create_dir_all(&setup.folder)?;
         if matches!(setup.place, Place::Machine { .. }) {
+            fs::write(machine_file(&setup.folder), "")?;
             return Ok((Namespace::current()?, None));
         }
-        let path = netns_file(setup);
+        let path = netns_file(&setup.folder);
         if namespace::names_one(&path) {
             return Ok((Namespace::open(&path)?, Some(path)));
         }
@@ -183,7 +141,7 @@ fn host_namespace(setup: &Setup) -> Result<(Namespace, Option<PathBuf>), Error> 
 
 /// Claims the host whose namespace the calling thread is in. An abstract socket belongs to a
 /// namespace, is held by one process, and is let go by the kernel when that ends, however it ends.
-fn claim() -> Result<UnixListener, Error> {
+pub(super) fn claim() -> Result<UnixListener, Error> {
     let address = SocketAddr::from_abstract_name("landfall/network");
     match address.and_then(|it| UnixListener::bind_addr(&it)) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::Busy),

@@ -85,6 +85,8 @@ fn a_container_that_takes_over_a_udp_port_gets_its_clients() {
         let front = at(instance(&region, 0, 1), 53);
         let client = std::net::UdpSocket::bind("0.0.0.0:0").expect("binds");
         client.set_read_timeout(Some(std::time::Duration::from_secs(1))).expect("sets");
+        // A flow that began when nobody had the port.
+        client.send_to(b"?", front).expect("sends");
         for name in ["a", "b"] {
             let container = open(&host.attach_bridge(&id(name), &wish).expect("attaches"));
             serve_udp(&container, 53, name);

@@ -46,7 +46,7 @@ fn host_ports_work_without_a_region() {
         };
         assert!(matches!(host.attach_vpc(&id("task"), interface), Err(Error::NoVpc)));
         drop(host);
-        Host::destroy(&setup).expect("destroys");
+        Host::destroy(&setup.folder).expect("destroys");
         assert_eq!(run("ip -o link"), before);
         assert_eq!(run("nft list ruleset"), "");
     });
@@ -104,6 +104,6 @@ fn tasks_get_interfaces_on_a_bridge_of_the_operator() {
         run_in(&outside, &format!("ip route add {TASK_ENDPOINT}/32 via {MACHINE}"));
         ask_from(&outside, at(TASK_ENDPOINT, 80)).expect_err("not from outside");
         drop(host);
-        Host::destroy(&setup).expect("destroys");
+        Host::destroy(&setup.folder).expect("destroys");
     });
 }

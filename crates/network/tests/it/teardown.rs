@@ -43,11 +43,13 @@ fn a_destroyed_region_leaves_nothing() {
         let (setup, host) = lab.host(&region, 0, 1);
         attach_everything(&region, &host);
         assert_ne!(snapshot(lab), before);
+        let busy = Host::destroy(&setup.folder);
+        assert!(matches!(busy, Err(network::Error::Busy)), "{busy:?}");
         drop(host);
-        Host::destroy(&setup).expect("destroys");
+        Host::destroy(&setup.folder).expect("destroys");
         Region::destroy(&tag("t")).expect("destroys");
         assert_eq!(snapshot(lab), before);
-        Host::destroy(&setup).expect("twice is fine");
+        Host::destroy(&setup.folder).expect("twice is fine");
         Region::destroy(&tag("t")).expect("twice is fine");
         assert_eq!(snapshot(lab), before);
     });
@@ -65,10 +67,15 @@ fn the_last_region_puts_forwarding_back() {
         Region::destroy(&tag("blue")).expect("destroys");
         assert_eq!(snapshot(lab), before);
 
-        fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("the operator wants it");
+        region("red");
+        run("ip link add docker0 type bridge");
+        Region::destroy(&tag("red")).expect("destroys");
+        assert_eq!(forwarding(), "1\n", "another's network came meanwhile and may rely on it");
+
+        run("ip link del docker0");
         region("red");
         Region::destroy(&tag("red")).expect("destroys");
-        assert_eq!(forwarding(), "1\n");
+        assert_eq!(forwarding(), "1\n", "it was on before");
     });
 }
 
