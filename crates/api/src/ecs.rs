@@ -6,7 +6,6 @@ mod clusters;
 pub(crate) mod container_instances;
 mod error;
 pub(crate) mod find;
-mod page;
 mod services;
 mod tagging;
 mod tags;
@@ -19,7 +18,7 @@ pub use error::Error;
 
 use shapes::ecs as op;
 
-use crate::{Registry, reports};
+use crate::{Registry, page, reports};
 
 /// The ECS operations that we answer.
 pub fn registry() -> Registry {

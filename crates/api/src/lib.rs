@@ -8,13 +8,16 @@ mod audit;
 mod fault;
 #[cfg(test)]
 mod fixture;
+mod page;
 mod registry;
 mod reports;
 mod token;
 
+pub mod ec2;
 pub mod ecs;
 pub mod keys;
 pub mod region;
+pub mod sts;
 
 pub use audit::{KEPT_AUDITS, next_audit};
 pub use fault::Fault;
@@ -25,5 +28,5 @@ pub use reports::{Checked, health as report_health};
 
 /// Every operation that this region answers.
 pub fn registry() -> Registry {
-    Registry::default().and(ecs::registry())
+    Registry::default().and(ec2::registry()).and(ecs::registry()).and(sts::registry())
 }

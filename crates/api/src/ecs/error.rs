@@ -3,6 +3,7 @@
 use shapes::Document;
 
 use crate::Fault;
+use crate::page::PageError;
 
 /// HTTP status of the one error that is not the client's.
 const SERVER_ERROR: u16 = 500;
@@ -90,6 +91,12 @@ impl Error {
             Self::TargetNotFound(_) => "TargetNotFoundException",
             Self::UnsupportedFeature(_) => "UnsupportedFeatureException",
         }
+    }
+}
+
+impl From<PageError> for Error {
+    fn from(error: PageError) -> Self {
+        Self::InvalidParameter(error.to_string())
     }
 }
 

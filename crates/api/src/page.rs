@@ -1,21 +1,32 @@
 //! Long lists in pages, and the opaque tokens that lead from one to the next.
 
-use super::Error;
+/// A page that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PageError {
+    /// A size out of range.
+    #[error("maxResults must be between {} and {}.", .0.min, .0.max)]
+    Size(Sizes),
+    /// A token that is not of this list.
+    #[error("Invalid nextToken.")]
+    Token,
+}
 
 /// How many items a page holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sizes {
     /// Where the client asks for no size.
     pub(crate) default: usize,
+    /// At least.
+    pub(crate) min: usize,
     /// At most.
     pub(crate) max: usize,
 }
 
 /// Most lists of ECS. Source: handbook 2.1.
-pub(crate) const HUNDRED: Sizes = Sizes { default: 100, max: 100 };
+pub(crate) const HUNDRED: Sizes = Sizes { default: 100, min: 1, max: 100 };
 
 /// ListServices and ListAccountSettings. Source: handbook 2.1.
-pub(crate) const TEN: Sizes = Sizes { default: 10, max: 100 };
+pub(crate) const TEN: Sizes = Sizes { default: 10, min: 1, max: 100 };
 
 /// Which part of a list a request asks for.
 ///
@@ -33,29 +44,24 @@ impl Page {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidParameter`] for a size out of range or a token that is not of this list.
+    /// A size out of range, or a token that is not of this list.
     pub(crate) fn parse(
         scope: impl Into<String>,
         token: Option<&str>,
         max_results: Option<i32>,
         sizes: Sizes,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, PageError> {
         let scope = scope.into();
         let size = match max_results {
             None => sizes.default,
-            Some(wanted) => {
-                usize::try_from(wanted).ok().filter(|it| (1..=sizes.max).contains(it)).ok_or_else(
-                    || Error::invalid(format!("maxResults must be between 1 and {}.", sizes.max)),
-                )?
-            }
+            Some(wanted) => usize::try_from(wanted)
+                .ok()
+                .filter(|it| (sizes.min..=sizes.max).contains(it))
+                .ok_or(PageError::Size(sizes))?,
         };
         let after = match token.filter(|it| !it.is_empty()) {
             None => None,
-            Some(token) => {
-                let key =
-                    open(&scope, token).ok_or_else(|| Error::invalid("Invalid nextToken."))?;
-                Some(key)
-            }
+            Some(token) => Some(open(&scope, token).ok_or(PageError::Token)?),
         };
         Ok(Self { scope, after, size })
     }
@@ -115,7 +121,7 @@ fn checksum(scope: &str, key: &str) -> u64 {
 mod tests {
     use super::*;
 
-    fn page(token: Option<&str>) -> Result<Page, Error> {
+    fn page(token: Option<&str>) -> Result<Page, PageError> {
         Page::parse("letters", token, Some(2), HUNDRED)
     }
 
@@ -143,7 +149,7 @@ mod tests {
         let token = seal("letters", "b");
         assert_eq!(page(Some(&token)).expect("good").after(), Some("b"));
         let other = Page::parse("digits", Some(&token), None, HUNDRED);
-        assert_eq!(other.expect_err("refused"), Error::invalid("Invalid nextToken."));
+        assert_eq!(other.expect_err("refused"), PageError::Token);
         for bad in ["x", "0123456789abcdef", "é", &format!("{token}0"), &token.replace('6', "7")] {
             assert!(page(Some(bad)).is_err(), "{bad}");
         }
