@@ -240,3 +240,6 @@ impl Route {
         Fault::unsupported(self.service, self.operation)
     }
 }
+
+#[cfg(test)]
+mod tests;
