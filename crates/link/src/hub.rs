@@ -98,7 +98,8 @@ impl Hub {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = self.region.now();
-            for instance in lock(&self.liveness).lost(now, self.silence) {
+            let lost = lock(&self.liveness).lost(now, self.silence);
+            for instance in lost {
                 tracing::warn!(%instance, "the agent has not been heard of: disconnected");
                 if let Some(line) = lock(&self.sessions).remove(&instance) {
                     line.hang_up.notify_one();

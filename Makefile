@@ -1,0 +1,38 @@
+# The commands of this repository. `make` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+BINARY := target/release/landfall
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test check sim doors e2e generate bench build tools
+
+help: ## List the commands
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+tools: ## Install what the machine lacks
+	@./xbin/tools
+
+build: tools ## Build the binary
+	cargo build --release --locked -p landfall
+
+up: build ## Install what is missing, build, run a region
+	$(BINARY) up
+
+down: ## Stop the region and leave nothing of it
+	$(BINARY) down
+
+test: tools ## Install what is missing, run every test
+	@./xbin/test
+
+check: ## fmt, tidy, clippy, docs, licences, unit tests: before every push
+	cargo fmt --all --check
+	cargo run -q --locked -p xtask -- tidy
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --workspace --lib --bins --locked -q
+
+generate: ## Write the shapes anew from the models; the tree must stay clean
+	cargo run -q --locked -p xtask -- generate
+
+bench: build ## The numbers of docs/performance.md
+	@./xbin/bench

@@ -1,0 +1,193 @@
+//! One request of a client, from its bytes to the answer's.
+
+use std::sync::Arc;
+
+use api::{Entry, Fault, Invalid};
+use http::{Response, request::Parts};
+use shapes::{Protocol, Shape};
+use state::Caller;
+use store::{Core, Release};
+use tokio::sync::oneshot;
+use wire::sigv4::Expected;
+use wire::{Incoming, Route};
+
+use crate::door::Door;
+use crate::keys::{self, Trust};
+
+/// What becomes of a request before the protocol writes it down.
+type Outcome = Result<Box<dyn Shape + Send>, wire::Fault>;
+
+/// 128 random bits of the operating system.
+pub(crate) fn random() -> u128 {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("a machine without randomness cannot run a region");
+    u128::from_ne_bytes(bytes)
+}
+
+/// A request id in the form of a UUID of version 4.
+fn request_id(bits: u128) -> String {
+    let bits = bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    types::uuid(&bits.to_be_bytes())
+}
+
+/// Answers one request of an AWS client.
+pub(crate) async fn answer(
+    door: &Door,
+    parts: &Parts,
+    body: &[u8],
+    peer: &str,
+) -> Response<Vec<u8>> {
+    let bits = random();
+    let id = request_id(bits);
+    let incoming = Incoming::new(parts, body);
+    let route = match wire::route(&incoming) {
+        Ok(route) => route,
+        Err(refusal) => return refusal.response(&id),
+    };
+    let outcome = match caller(door, parts, &incoming, &route, peer) {
+        Ok(caller) => run(door, &incoming, &route, caller, bits).await,
+        Err(fault) => Err(fault),
+    };
+    match outcome {
+        Ok(output) => route.success(output.as_ref(), &id),
+        Err(fault) => route.failure(&fault, &id),
+    }
+}
+
+/// Who asks, as far as the signature proves it.
+fn caller(
+    door: &Door,
+    parts: &Parts,
+    incoming: &Incoming<'_>,
+    route: &Route,
+    peer: &str,
+) -> Result<Caller, wire::Fault> {
+    let access_key = match door.trust {
+        _ if route.operation.anonymous => String::new(),
+        Trust::Everybody => String::new(),
+        Trust::Signed => verified(door, incoming, route.service.signing_name, route.protocol)?,
+    };
+    Ok(caller_of(door, parts, access_key, peer))
+}
+
+/// The access key that signed a request for that service.
+pub(crate) fn verified(
+    door: &Door,
+    incoming: &Incoming<'_>,
+    service: &str,
+    protocol: Protocol,
+) -> Result<String, wire::Fault> {
+    let expected = Expected { service, region: door.only_region.as_deref() };
+    door.verifier
+        .verify(incoming, expected, (door.clock)(), &|id| door.keys.credential(id))
+        .map(|it| it.access_key_id)
+        .map_err(|error| error.fault(protocol))
+}
+
+/// Who stands behind a verified key.
+pub(crate) fn caller_of(door: &Door, parts: &Parts, access_key: String, peer: &str) -> Caller {
+    let header = |name| parts.headers.get(name).and_then(|it| it.to_str().ok());
+    let key = door.keys.get(&access_key);
+    Caller {
+        arn: keys::principal(&door.home, key.as_deref()).into(),
+        access_key: access_key.into(),
+        source_ip: peer.into(),
+        user_agent: header("user-agent").unwrap_or_default().into(),
+        endpoint: format!("http://{}", header("host").unwrap_or(&door.address)).into(),
+    }
+}
+
+async fn run(
+    door: &Door,
+    incoming: &Incoming<'_>,
+    route: &Route,
+    caller: Caller,
+    request_id: u128,
+) -> Outcome {
+    let entry = door.registry.find(route.service, route.operation.name).map_err(to_wire)?;
+    let job: Job = match entry {
+        Entry::Write(entry) => {
+            let write = decoded(incoming, route, |fill| entry.prepare(fill))?;
+            if door.writer.reserve_only() && !frees(route.operation.name) {
+                return Err(full());
+            }
+            Box::new(move |core| core.write(caller, request_id, |draft, it| write.run(draft, it)))
+        }
+        Entry::Read(entry) => {
+            let read = decoded(incoming, route, |fill| entry.prepare(fill))?;
+            Box::new(move |core| core.read(caller, request_id, |state, it| read.run(state, it)))
+        }
+        Entry::Call(_) => return Err(route.unsupported()),
+    };
+    ask(door, job).await
+}
+
+/// Has a typed request made and filled from the bytes.
+fn decoded<T>(
+    incoming: &Incoming<'_>,
+    route: &Route,
+    prepare: impl FnOnce(api::Fill<'_>) -> Result<T, Invalid>,
+) -> Result<T, wire::Fault> {
+    prepare(&mut |shape| route.decode_into(incoming, shape)).map_err(|error| match error {
+        Invalid::OutOfBounds(fault) => to_wire(fault),
+        Invalid::Unreadable(error) => wire::Fault::unreadable(route.protocol, &error),
+    })
+}
+
+type Job = Box<dyn FnOnce(&mut Core) -> api::Answer + Send>;
+
+/// Puts a request before the writer and waits until its answer may be seen.
+async fn ask(door: &Door, job: Job) -> Outcome {
+    let (tell, told) = oneshot::channel();
+    let job = Box::new(move |core: &mut Core| -> Release {
+        let answer = job(core);
+        // Nobody listens any more if the client has hung up; what it asked for is done all the same.
+        Box::new(move || drop(tell.send(answer)))
+    });
+    door.writer.submit(job).map_err(|_| overloaded())?;
+    match told.await {
+        Ok(answer) => answer.map_err(to_wire),
+        Err(_) => Err(stopping()),
+    }
+}
+
+pub(crate) fn to_wire(fault: Fault) -> wire::Fault {
+    let mut same = wire::Fault::new(fault.code, fault.message).with_status(fault.status);
+    for (name, value) in fault.members {
+        same = same.with_member(name, value);
+    }
+    same
+}
+
+/// Operations that free things: they work when the disk has only its reserve left.
+fn frees(operation: &str) -> bool {
+    ["Stop", "Delete", "Deregister", "Submit", "Untag"].iter().any(|it| operation.starts_with(it))
+}
+
+fn full() -> wire::Fault {
+    let message = "The region's disk is full. Stopping and deleting still work; make room and try \
+                   again.";
+    wire::Fault::new("ServerException", message).with_status(500)
+}
+
+fn overloaded() -> wire::Fault {
+    wire::Fault::new("ThrottlingException", "Rate exceeded")
+}
+
+fn stopping() -> wire::Fault {
+    wire::Fault::new("ServerException", "The region is stopping.").with_status(503)
+}
+
+/// A shared door, as every connection holds it.
+pub(crate) type SharedDoor = Arc<Door>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_uuids_of_version_4() {
+        assert_eq!(request_id(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(request_id(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+}

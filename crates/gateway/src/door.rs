@@ -1,0 +1,155 @@
+//! Connections: accepting, bounding and closing them.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use api::Registry;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming as Body};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use link::Hub;
+use store::Writer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use types::Home;
+use wire::sigv4::Verifier;
+
+use crate::answer::{self, SharedDoor};
+use crate::keys::{Keys, Trust};
+use crate::region::Clock;
+use crate::{ready, socket};
+
+/// The largest request body, in bytes. A task definition has at most 64 KiB, a batch of log events
+/// 1 MiB.
+const BODY_MAX: usize = 4 * 1024 * 1024;
+/// Connections at once; further ones wait.
+const CONNECTIONS_MAX: usize = 16_384;
+/// How long a client may take to send the head of a request.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long a client may take to send a body.
+const BODY_WITHIN: Duration = Duration::from_mins(1);
+/// How long connections may go on after the door was told to close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Everything a connection needs.
+pub struct Door {
+    /// Whose region.
+    pub home: Home,
+    /// What can be asked.
+    pub registry: Registry,
+    /// Who decides.
+    pub writer: Writer,
+    /// The region's keys.
+    pub keys: Arc<Keys>,
+    /// Whose signatures are believed.
+    pub trust: Trust,
+    /// The one region name that is served; any if there is none.
+    pub only_region: Option<String>,
+    /// Verifies signatures.
+    pub verifier: Verifier,
+    /// The sessions of agents.
+    pub hub: Arc<Hub>,
+    /// The clock.
+    pub clock: Clock,
+    /// `ADDRESS:PORT` for clients that name no host.
+    pub address: String,
+}
+
+/// Serves connections until the signal says `true`, then lets them end.
+pub async fn serve(door: SharedDoor, listener: TcpListener, mut close: watch::Receiver<bool>) {
+    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(seat) = seats.clone().acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            it = listener.accept() => it,
+            () = told(&mut close) => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (door, close) = (door.clone(), close.clone());
+                tokio::spawn(async move {
+                    connection(door, stream, peer, close).await;
+                    drop(seat);
+                });
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: let some connections end first.
+                tracing::error!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    // Agents keep their sessions open for ever; they notice when the process ends.
+    drop(tokio::time::timeout(CLOSE_WITHIN, seats.acquire_many(all)).await);
+}
+
+async fn connection(
+    door: SharedDoor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut close: watch::Receiver<bool>,
+) {
+    // A delay of small packets would add 40 ms to every answer of keep-alive clients.
+    drop(stream.set_nodelay(true));
+    let peer = peer.ip().to_string();
+    let service = service_fn(|request| {
+        let (door, peer) = (door.clone(), peer.clone());
+        async move { Ok::<_, core::convert::Infallible>(handle(&door, request, &peer).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told(&mut close) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, peer, "a connection ended badly");
+    }
+}
+
+/// Ends when the door is told to close, or nobody could tell it any more.
+async fn told(close: &mut watch::Receiver<bool>) {
+    drop(close.wait_for(|it| *it).await);
+}
+
+async fn handle(door: &SharedDoor, request: Request<Body>, peer: &str) -> Response<Full<Bytes>> {
+    if request.method() == Method::GET && request.uri().path() == ready::PATH {
+        return ready::answer().map(full);
+    }
+    if let Some(conversation) = socket::asked_for(&request) {
+        return socket::open(door, request, conversation, peer).await.map(full);
+    }
+    let (parts, body) = request.into_parts();
+    let whole = Limited::new(body, BODY_MAX).collect();
+    let body = match tokio::time::timeout(BODY_WITHIN, whole).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return plain(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large.\n");
+        }
+        Ok(Err(_)) => return plain(StatusCode::BAD_REQUEST, "The request body cannot be read.\n"),
+        Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "The request body took too long.\n"),
+    };
+    answer::answer(door, &parts, &body, peer).await.map(full)
+}
+
+fn full(body: Vec<u8>) -> Full<Bytes> {
+    Full::new(Bytes::from(body))
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(Bytes::from(text.to_owned())));
+    *answer.status_mut() = status;
+    answer
+}

@@ -1,0 +1,17 @@
+//! The control plane's HTTP door: requests in, answers out, agents' websockets handed to the link.
+//!
+//! The door decides nothing. It bounds what comes in, lets `wire` name, verify and decode it, puts
+//! it before the writer, and sends the answer once it is durable.
+
+mod answer;
+mod desk;
+mod door;
+mod keys;
+mod ready;
+mod region;
+mod socket;
+
+pub use desk::ReconcilerDesk;
+pub use door::{Door, serve};
+pub use keys::{Keys, Trust};
+pub use region::{Clock, LiveRegion};

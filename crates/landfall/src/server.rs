@@ -1,0 +1,245 @@
+//! The control plane: journal, writer, door, and how they start and stop.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+use std::process::exit;
+use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use api::region::{RegionPlan, first_start};
+use gateway::{Door, Keys, LiveRegion, ReconcilerDesk, Trust};
+use link::Hub;
+use reconcilers::{Policy, Queue};
+use state::{Caller, Dice, Purpose};
+use store::journal::Journal;
+use store::journal::Schema;
+use store::journal::disk::RealDisk;
+use store::journal::file::{FileJournal, Options};
+use store::{Core, Surroundings, Threads, Transaction, Writer};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use types::{AccountId, Home, Region, Timestamp, Zone};
+
+use crate::args::{Auth, ServerFlags};
+use crate::home::{Folder, Note};
+
+/// Version of the rows that this release writes.
+const SCHEMA: u32 = 1;
+
+/// `landfall server`: the control plane alone, until Ctrl-C.
+pub(crate) fn run(flags: &ServerFlags) -> anyhow::Result<()> {
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let server = Server::start(flags, &[]).await?;
+        eprintln!("landfall: the region serves at {}", server.endpoint);
+        until_told().await;
+        server.stop().await;
+        Ok(())
+    })
+}
+
+/// The threads that carry requests.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the threads that carry requests")
+}
+
+/// Ends when the user presses Ctrl-C or a service manager asks for it.
+pub(crate) async fn until_told() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+}
+
+/// The clock of the machine.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A control plane that serves.
+pub(crate) struct Server {
+    /// Where clients reach it.
+    pub(crate) endpoint: String,
+    close: watch::Sender<bool>,
+    doors: Vec<tokio::task::JoinHandle<()>>,
+    watch: tokio::task::JoinHandle<()>,
+    threads: Threads,
+}
+
+impl Server {
+    /// Starts a control plane on the flags' address and these others.
+    pub(crate) async fn start(flags: &ServerFlags, others: &[SocketAddr]) -> anyhow::Result<Self> {
+        let home = home(flags)?;
+        let trust = trust(flags)?;
+        let folder = Folder::of(&flags.place)?;
+        folder.make()?;
+        // Ports first: a region that cannot be reached should not open its journal.
+        let mut listeners = Vec::new();
+        for address in core::iter::once(&flags.listen).chain(others) {
+            listeners.push(listen(*address).await?);
+        }
+        let address = listeners.first().context("no address to listen on")?.local_addr()?;
+        let endpoint = format!("http://{address}");
+
+        let (core, epoch, journal) = open(flags, &home, &folder)?;
+        write_note(&core, &home, &endpoint, &folder)?;
+        let keys = Arc::new(Keys::of(core.state()));
+        let connected: Vec<_> = core
+            .state()
+            .container_instances()
+            .values()
+            .filter(|it| it.connected)
+            .map(|it| it.id)
+            .collect();
+        let queue = Queue::new(reconcilers::registry(&policy(flags)), core.state(), now());
+        // The hub hears of what the journal's thread has made safe, and is made after it.
+        let hearer: Arc<OnceLock<Arc<Hub>>> = Arc::default();
+        let (heard_keys, heard_hub) = (keys.clone(), hearer.clone());
+        let surroundings = Surroundings {
+            now: Box::new(now),
+            durable: Box::new(move |transactions: &[Transaction]| {
+                for transaction in transactions {
+                    heard_keys.hear(&transaction.changes);
+                    if let Some(hub) = heard_hub.get() {
+                        hub.changed(&transaction.changes);
+                    }
+                }
+            }),
+            fatal: Box::new(|error| {
+                tracing::error!(error = &error as &dyn std::error::Error, "the journal has failed");
+                eprintln!(
+                    "landfall: the journal has failed, nothing more can be promised: {error}"
+                );
+                exit(70);
+            }),
+        };
+        let (writer, threads) =
+            Writer::start(core, epoch, journal, Box::new(ReconcilerDesk(queue)), surroundings);
+
+        let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(now);
+        let region = LiveRegion::new(home.clone(), writer.clone(), clock.clone());
+        let silence = Some(Duration::from_secs(flags.lost_after));
+        let hub = Hub::new(Arc::new(region), connected, silence);
+        drop(hearer.set(hub.clone()));
+        let watch = tokio::spawn(hub.clone().watch());
+        let door = Arc::new(Door {
+            only_region: flags.only_region.then(|| home.region.to_string()),
+            home,
+            registry: api::registry(),
+            writer,
+            keys,
+            trust,
+            verifier: wire::sigv4::Verifier::default(),
+            hub,
+            clock,
+            address: address.to_string(),
+        });
+        let (close, closed) = watch::channel(false);
+        let serve = |it| tokio::spawn(gateway::serve(door.clone(), it, closed.clone()));
+        let doors = listeners.into_iter().map(serve).collect();
+        Ok(Self { endpoint, close, doors, watch, threads })
+    }
+
+    /// Lets requests under way end, then makes safe and answers what was decided.
+    pub(crate) async fn stop(self) {
+        self.close.send_replace(true);
+        self.watch.abort();
+        for door in self.doors {
+            drop(door.await);
+        }
+        // The sessions of agents still hold the writer; they end with the process.
+        drop(self.threads);
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: is another region running? Choose with --listen")
+    })
+}
+
+fn open(
+    flags: &ServerFlags,
+    home: &Home,
+    folder: &Folder,
+) -> anyhow::Result<(Core, store::journal::Epoch, Box<dyn Journal>)> {
+    let path = folder.journal();
+    let disk = RealDisk::open(&path)
+        .with_context(|| format!("cannot open the journal's folder {}", path.display()))?;
+    let options = Options::new(Schema::new(SCHEMA, Vec::new()));
+    let mut journal = FileJournal::open(Arc::new(disk), options)
+        .with_context(|| format!("cannot open the journal in {}", path.display()))?;
+    let (mut core, epoch) = Core::open(home.clone(), dice()?, &mut journal)
+        .with_context(|| format!("cannot read the journal in {}", path.display()))?;
+
+    core.advance(now());
+    let plan = RegionPlan { zones: zones(flags)?, vpc_base: 0xac1f_0000, vpc_prefix: 16 };
+    core.write(Caller::region(), 0, |draft, context| first_start(draft, context, &plan))?;
+    let batches: Vec<_> = core.take().iter().map(Transaction::batch).collect();
+    journal.commit(epoch, &batches).context("cannot write to the journal")?;
+    Ok((core, epoch, Box::new(journal)))
+}
+
+fn dice() -> anyhow::Result<Dice> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    Ok(Dice::new(seed))
+}
+
+fn write_note(core: &Core, home: &Home, endpoint: &str, folder: &Folder) -> anyhow::Result<()> {
+    let mut keys = core.state().access_keys().values();
+    let key = keys.find(|it| it.purpose == Purpose::Root).context("the region has no key")?;
+    folder.write_note(&Note {
+        endpoint: endpoint.to_owned(),
+        region: home.region.to_string(),
+        account: home.account.to_string(),
+        access_key_id: key.id.clone(),
+        secret_access_key: key.secret.clone(),
+    })
+}
+
+fn home(flags: &ServerFlags) -> anyhow::Result<Home> {
+    Ok(Home {
+        region: Region::parse(&flags.region)
+            .with_context(|| format!("--region {}", flags.region))?,
+        account: AccountId::parse(&flags.account)
+            .with_context(|| format!("--account {}: twelve digits", flags.account))?,
+    })
+}
+
+/// Letters are zones of the region, such as `us-east-1a`.
+fn zones(flags: &ServerFlags) -> anyhow::Result<Vec<Zone>> {
+    let full = |text: &String| match text.len() {
+        1 => format!("{}{text}", flags.region),
+        _ => text.clone(),
+    };
+    let parse = |text: String| Zone::parse(&text).with_context(|| format!("--zones {text}"));
+    flags.zones.iter().map(full).map(parse).collect()
+}
+
+fn trust(flags: &ServerFlags) -> anyhow::Result<Trust> {
+    match flags.auth {
+        Auth::On => Ok(Trust::Signed),
+        Auth::Off if flags.listen.ip().is_loopback() => {
+            eprintln!("landfall: --auth off: requests are not checked for who made them");
+            Ok(Trust::Everybody)
+        }
+        Auth::Off => bail!(
+            "--auth off is for loopback only: listening on {} would open the region to everybody \
+             who can reach it",
+            flags.listen
+        ),
+    }
+}
+
+fn policy(flags: &ServerFlags) -> Policy {
+    let give_up_after = Some(flags.give_up_after).filter(|it| *it > 0).map(Duration::from_secs);
+    Policy { give_up_after, ..Policy::default() }
+}
