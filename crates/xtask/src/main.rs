@@ -1,16 +1,18 @@
-//! Housekeeping of the repository: `cargo run -p xtask -- generate`.
+//! Housekeeping of the repository: `cargo run -p xtask -- generate | tidy`.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 mod generate;
+mod tidy;
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let command = std::env::args().nth(1).unwrap_or_default();
     let outcome = match command.as_str() {
         "generate" => generate::generate(&root.join("models"), &root.join("crates/shapes")),
-        _ => Err("usage: cargo run -p xtask -- generate".into()),
+        "tidy" => tidy::tidy(&root),
+        _ => Err("usage: cargo run -p xtask -- generate | tidy".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
