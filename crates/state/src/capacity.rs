@@ -68,19 +68,20 @@ impl Capacity {
         {
             return;
         }
-        let left = before.filter(|it| weighs(it)).map(|it| {
-            let pool = self.pool_mut(&it.cluster);
-            (&it.cluster, pool.leave(it))
-        });
-        let joined = after.filter(|it| weighs(it)).map(|it| {
-            let pool = self.pool_mut(&it.cluster);
-            (&it.cluster, pool.join(it))
-        });
-        if let Some((cluster, host)) = left.filter(|it| joined != Some(*it)) {
-            self.pool_mut(cluster).refresh(host);
+        let before = before.filter(|it| weighs(it));
+        let after = after.filter(|it| weighs(it));
+        if let Some(before) = before {
+            let stays = |it: &Task| it.instance == before.instance && it.cluster == before.cluster;
+            let pool = self.pool_mut(&before.cluster);
+            let host = pool.leave(before);
+            if !after.is_some_and(stays) {
+                pool.refresh(host);
+            }
         }
-        if let Some((cluster, host)) = joined {
-            self.pool_mut(cluster).refresh(host);
+        if let Some(after) = after {
+            let pool = self.pool_mut(&after.cluster);
+            let host = pool.join(after);
+            pool.refresh(host);
         }
     }
 

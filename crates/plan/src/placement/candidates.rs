@@ -41,11 +41,9 @@ impl<'a, 'b> Candidates<'a, 'b> {
         for (zone, filter) in filters {
             let mut words = Vec::new();
             let mut from = 0;
-            while let Some(at) = filter.next(from) {
-                if let Some(block) = filter.rows().blocks().get(at) {
-                    let word = filter.word(block, u64::MAX);
-                    words.extend((word != 0).then_some((block.as_ref(), word)));
-                }
+            while let Some((at, block, seats)) = filter.next(from, &[]) {
+                let word = filter.word(block, seats);
+                words.extend((word != 0).then_some((block, word)));
                 from = at + 1;
             }
             zones.push(Seats { zone: *zone, words });
@@ -126,6 +124,9 @@ impl<'a, 'b> Candidates<'a, 'b> {
         let mut tiers: BTreeMap<u32, Vec<Option<&str>>> = BTreeMap::new();
         for (value, count) in &counts {
             tiers.entry(*count).or_default().push(*value);
+        }
+        if tiers.len() == 1 {
+            return;
         }
         let pool = self.pool();
         for values in tiers.values() {

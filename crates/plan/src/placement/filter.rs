@@ -87,9 +87,15 @@ impl<'a> Filter<'a> {
         self.rows
     }
 
-    /// Position of the first block from one on where somebody may have room.
-    pub(super) fn next(&self, from: usize) -> Option<usize> {
-        self.rows.next_fit(from, self.cpu, self.memory)
+    /// The next block, from a position on, where somebody other than these members may have room:
+    /// its position, the block, those seats.
+    pub(super) fn next(
+        &self,
+        from: usize,
+        members: &[(u32, u64)],
+    ) -> Option<(usize, &'a Block, u64)> {
+        let (at, seats) = self.rows.next_fit(from, (self.cpu, self.memory), members)?;
+        Some((at, self.rows.blocks().get(at)?, seats))
     }
 
     /// Whether a host of the zone complies.
@@ -188,14 +194,31 @@ impl<'a> Sieve<'a> {
         if holds { Self::Everybody } else { Self::Nobody }
     }
 
-    fn of_values(values: &'a Values, test: &Test, accepts: impl Fn(&str) -> bool) -> Self {
-        if let Test::Equals(Value::Text(value)) = test {
-            return values.with(value).map_or(Self::Nobody, |it| Self::Set(Cow::Borrowed(it)));
+    fn of_values(values: &'a Values, test: &'a Test, accepts: impl Fn(&str) -> bool) -> Self {
+        let with = |wanted: &'a [Value]| {
+            let texts = wanted.iter().filter_map(|it| match it {
+                Value::Text(it) => Some(it.as_str()),
+                _ => None,
+            });
+            Self::union(texts.filter_map(|it| values.with(it)))
+        };
+        let all_but = |sieve: Self| {
+            let all = Self::Set(Cow::Borrowed(values.all()));
+            Self::All(vec![all, Self::Not(Box::new(sieve))])
+        };
+        match test {
+            Test::Equals(it @ Value::Text(_)) => with(core::slice::from_ref(it)),
+            Test::In(list) => with(list),
+            Test::Differs(it @ Value::Text(_)) => all_but(with(core::slice::from_ref(it))),
+            Test::NotIn(list) => all_but(with(list)),
+            _ => Self::union(values.each().filter(|it| accepts(it.0)).map(|it| it.1)),
         }
-        let mut accepted = values.each().filter(|(value, _)| accepts(value)).map(|(_, bits)| bits);
-        let Some(first) = accepted.next() else { return Self::Nobody };
+    }
+
+    fn union(mut sets: impl Iterator<Item = &'a Bits>) -> Self {
+        let Some(first) = sets.next() else { return Self::Nobody };
         let mut set = Cow::Borrowed(first);
-        for bits in accepted {
+        for bits in sets {
             set.to_mut().join(bits);
         }
         Self::Set(set)

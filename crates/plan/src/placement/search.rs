@@ -173,18 +173,14 @@ enum Walk {
 /// The first of a zone that complies and is not one of these members.
 fn first_outside(zone: usize, filter: &Filter<'_>, mut members: &[(u32, u64)]) -> Option<Found> {
     let mut from = 0;
-    while let Some(at) = filter.next(from) {
-        let block = filter.rows().blocks().get(at)?;
-        while members.first().is_some_and(|it| it.0 < block.label()) {
-            members = members.get(1..)?;
-        }
-        let taken = members.first().filter(|it| it.0 == block.label()).map_or(0, |it| it.1);
-        if block.used() & !taken != 0
-            && let Some(bit) = block.first(filter.word(block, !taken))
-        {
+    while let Some((at, block, seats)) = filter.next(from, members) {
+        if let Some(bit) = block.first(filter.word(block, seats)) {
             return Some(found(zone, block, bit));
         }
         from = at + 1;
+        while members.first().is_some_and(|it| it.0 <= block.label()) {
+            members = members.get(1..)?;
+        }
     }
     None
 }

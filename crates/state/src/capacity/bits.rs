@@ -41,16 +41,17 @@ impl Bits {
 
     /// Adds all members of another set.
     pub fn join(&mut self, other: &Self) {
+        let mut joined = Vec::with_capacity(self.0.len() + other.0.len());
+        let mut mine = self.0.iter().copied().peekable();
         for (label, word) in &other.0 {
-            match self.find(*label) {
-                Ok(at) => {
-                    if let Some(it) = self.0.get_mut(at) {
-                        it.1 |= word;
-                    }
-                }
-                Err(at) => self.0.insert(at, (*label, *word)),
+            while let Some(it) = mine.next_if(|it| it.0 < *label) {
+                joined.push(it);
             }
+            let same = mine.next_if(|it| it.0 == *label).map_or(0, |it| it.1);
+            joined.push((*label, same | word));
         }
+        joined.extend(mine);
+        self.0 = joined;
     }
 
     pub(super) fn put(&mut self, seat: Seat) {

@@ -126,6 +126,7 @@ pub struct Rows {
     #[expect(clippy::vec_box, reason = "a block is 1.8 KiB and moves when one is added before it")]
     blocks: Vec<Box<Block>>,
     labels: Vec<u32>,
+    used: Vec<u64>,
     firsts: Vec<InstanceId>,
     cpu_most: Vec<u32>,
     memory_most: Vec<u32>,
@@ -162,11 +163,26 @@ impl Rows {
         self.cpu_most[at] >= cpu && self.memory_most[at] >= memory
     }
 
-    /// Position of the first block from one on that may fit.
-    pub fn next_fit(&self, from: usize, cpu: u32, memory: u32) -> Option<usize> {
-        let most = self.cpu_most.get(from..)?.iter().zip(self.memory_most.get(from..)?);
-        let step = most.enumerate().find(|(_, (c, m))| **c >= cpu && **m >= memory)?;
-        Some(from + step.0)
+    /// Position of the first block from one on where somebody may have that much left and is not
+    /// one of these members; and the seats there that are not.
+    pub fn next_fit(
+        &self,
+        from: usize,
+        room: (u32, u32),
+        members: &[(u32, u64)],
+    ) -> Option<(usize, u64)> {
+        let labels = self.labels.get(from..)?;
+        let mut members = members.iter().peekable();
+        let most = self.cpu_most[from..].iter().zip(&self.memory_most[from..]);
+        let rows = labels.iter().zip(&self.used[from..]).zip(most).enumerate();
+        for (step, ((label, used), (cpu, memory))) in rows {
+            while members.next_if(|it| it.0 < *label).is_some() {}
+            let taken = members.next_if(|it| it.0 == *label).map_or(0, |it| it.1);
+            if *cpu >= room.0 && *memory >= room.1 && used & !taken != 0 {
+                return Some((from + step, used & !taken));
+            }
+        }
+        None
     }
 
     pub(super) fn room(&self, id: InstanceId) -> Room {
@@ -204,6 +220,7 @@ impl Rows {
         };
         self.blocks.insert(position, Box::new(Block::new(label)));
         self.labels.insert(position, label);
+        self.used.insert(position, 0);
         self.firsts.insert(position, first);
         self.cpu_most.insert(position, 0);
         self.memory_most.insert(position, 0);
@@ -214,13 +231,16 @@ impl Rows {
         if id < self.firsts[at] {
             self.firsts[at] = id;
         }
-        self.blocks[at].put(id, host)
+        let seat = self.blocks[at].put(id, host);
+        self.used[at] = self.blocks[at].used;
+        seat
     }
 
     /// Leaves an empty block where it is, unless `tidy`.
     pub(super) fn take(&mut self, seat: Seat) {
         let Ok(at) = self.labels.binary_search(&seat.label) else { return };
         self.blocks[at].take(seat.bit);
+        self.used[at] = self.blocks[at].used;
         self.weigh(at);
     }
 
@@ -230,14 +250,16 @@ impl Rows {
         if self.blocks[at].used == 0 {
             self.blocks.remove(at);
             self.labels.remove(at);
+            self.used.remove(at);
             self.firsts.remove(at);
             self.cpu_most.remove(at);
             self.memory_most.remove(at);
         }
     }
 
-    pub(super) fn set(&mut self, seat: Seat, cpu: u32, memory: u32) {
-        let Ok(at) = self.labels.binary_search(&seat.label) else { return };
+    /// Notes what is left at a seat; answers what was left before.
+    pub(super) fn set(&mut self, seat: Seat, cpu: u32, memory: u32) -> (u32, u32) {
+        let Ok(at) = self.labels.binary_search(&seat.label) else { return (cpu, memory) };
         let block = &mut self.blocks[at];
         let bit = usize::from(seat.bit);
         let (cpu_before, memory_before) = (block.cpu[bit], block.memory[bit]);
@@ -252,6 +274,7 @@ impl Rows {
             self.cpu_most[at] = self.cpu_most[at].max(cpu);
             self.memory_most[at] = self.memory_most[at].max(memory);
         }
+        (cpu_before, memory_before)
     }
 
     fn weigh(&mut self, at: usize) {

@@ -14,6 +14,8 @@ use crate::record::{ContainerInstance, InstanceStatus, Task};
 pub struct Host {
     pub(super) id: InstanceId,
     pub(super) record: Option<Arc<ContainerInstance>>,
+    /// What the record says it has; nothing without a record.
+    pub(super) limits: Limits,
     pub(super) cpu: u64,
     pub(super) memory: u64,
     pub(super) gpus: u64,
@@ -26,6 +28,15 @@ pub struct Host {
     pub(super) groups: Vec<Presence>,
     /// Position of its zone in the pool, and its seat there, if it can take tasks.
     pub(super) seat: Option<(usize, Seat)>,
+}
+
+/// What an instance has in all, taken from its record so that decisions need not go there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Limits {
+    cpu: u32,
+    memory: u32,
+    pub(super) gpus: u32,
+    pub(super) interfaces: Option<u32>,
 }
 
 /// The living tasks of one group on one instance.
@@ -44,6 +55,7 @@ impl Host {
         Self {
             id,
             record: None,
+            limits: Limits::default(),
             cpu: 0,
             memory: 0,
             gpus: 0,
@@ -73,8 +85,7 @@ impl Host {
 
     /// GPUs left.
     pub fn gpus_left(&self) -> u32 {
-        let total = self.record.as_ref().map_or(0, |it| it.resources.gpus.len());
-        left(u32::try_from(total).unwrap_or(u32::MAX), self.gpus)
+        left(self.limits.gpus, self.gpus)
     }
 
     /// Living tasks of a group.
@@ -94,14 +105,12 @@ impl Host {
 
     /// CPU units and mebibytes left.
     pub fn left(&self) -> (u32, u32) {
-        let Some(it) = &self.record else { return (0, 0) };
-        (left(it.resources.cpu.0, self.cpu), left(it.resources.memory.0, self.memory))
+        (left(self.limits.cpu, self.cpu), left(self.limits.memory, self.memory))
     }
 
     /// Whether a network interface is left.
     pub fn has_interface(&self) -> bool {
-        let limit = self.record.as_ref().and_then(|it| it.resources.interfaces);
-        limit.is_none_or(|it| self.interfaces < u64::from(it))
+        self.limits.interfaces.is_none_or(|it| self.interfaces < u64::from(it))
     }
 
     pub(super) fn fits(&self, shape: &Shape) -> bool {
@@ -116,6 +125,17 @@ impl Host {
     /// Whether it takes tasks at all.
     pub(super) fn is_ready(&self) -> bool {
         self.record.as_ref().is_some_and(|it| it.status == InstanceStatus::Active && it.connected)
+    }
+
+    pub(super) fn set_record(&mut self, record: Option<Arc<ContainerInstance>>) {
+        let has = record.as_ref().map(|it| &it.resources);
+        self.limits = has.map_or_else(Limits::default, |it| Limits {
+            cpu: it.cpu.0,
+            memory: it.memory.0,
+            gpus: u32::try_from(it.gpus.len()).unwrap_or(u32::MAX),
+            interfaces: it.interfaces,
+        });
+        self.record = record;
     }
 
     pub(super) fn hold(&mut self, task: &Task) {

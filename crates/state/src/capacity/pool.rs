@@ -134,7 +134,7 @@ impl Pool {
         for port in after.iter().flat_map(|it| &it.resources.ports) {
             self.hosts[at].hold_port(*port);
         }
-        self.hosts[at].record = after.cloned();
+        self.hosts[at].set_record(after.cloned());
         self.reopen(host);
         self.seat_if_ready(host);
         self.forget_if_idle(host);
@@ -190,19 +190,17 @@ impl Pool {
         if let Some((zone, seat)) = it.seat {
             let left = it.left();
             let zone = &mut self.zones[zone];
-            let before = zone.rows.block(seat.label).map(|block| block.left(seat.bit));
-            if let Some(before) = before.filter(|before| *before != left) {
-                zone.rows.set(seat, left.0, left.1);
+            let before = zone.rows.set(seat, left.0, left.1);
+            if before != left {
                 zone.by_cpu.take(before.0, it.id);
                 zone.by_memory.take(before.1, it.id);
                 zone.by_cpu.put(Book { left: left.0, other: left.1, id: it.id, host });
                 zone.by_memory.put(Book { left: left.1, other: left.0, id: it.id, host });
             }
-            let record = it.record.as_ref().expect("a seat is for an instance that is there");
-            if !record.resources.gpus.is_empty() {
+            if it.limits.gpus > 0 {
                 zone.traits.set_gpu(seat, it.gpus_left() > 0);
             }
-            if record.resources.interfaces.is_some() {
+            if it.limits.interfaces.is_some() {
                 zone.traits.set_interface(seat, it.has_interface());
             }
         }
