@@ -15,7 +15,7 @@ use crate::config::{ConfigDocument, ImageConfig};
 use crate::digest::Hashing;
 use crate::manifest::{Descriptor, Index, Manifest, OCI_CONFIG, OCI_INDEX, OCI_LAYER_TAR};
 use crate::manifest::{OCI_MANIFEST, Platform};
-use crate::store::{Blobs, Loaded, Origin, Store, StoreError, failed};
+use crate::store::{Blobs, Loaded, Origin, Store, StoreError};
 use crate::{Digest, Reference};
 
 /// What an image is to hold.
@@ -79,14 +79,8 @@ impl Store {
     /// not unpacked again.
     pub fn build(&self, name: &str, recipe: &Recipe, now: Timestamp) -> Result<Loaded, StoreError> {
         let reference = Reference::parse(name)?;
-        // Written to files: the programs in it may be larger than what we want in memory.
         let scratch = self.scratch("build")?;
-        let path = scratch.path().join("layer.tar");
-        let mut file = File::create(&path)
-            .and_then(|file| write_layer(&recipe.files, BufWriter::new(file)))
-            .and_then(|()| File::open(&path))
-            .map_err(failed("write the files of the image to", &path))?;
-        let layer = Blobs::stage(&mut file, &scratch)?;
+        let layer = Blobs::stage_by(&mut |to| write_layer(&recipe.files, to), &scratch)?;
 
         let made = assemble(&recipe.config, self.platform(), layer.digest, layer.size);
         let digest = Digest::of(&made.manifest);

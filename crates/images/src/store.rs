@@ -6,6 +6,7 @@
 //! empty/               the only layer of an image without layers
 //! refs.json            names
 //! holds/<holder>       images that tasks need
+//! used/<hex>           when an image was last used
 //! pins/                content that work under way needs; ends with its process
 //! work/                half-done things, each locked by who does it
 //! trash/               on its way out
@@ -159,7 +160,7 @@ impl Store {
     /// Opens a store, or makes one.
     pub fn open(config: Config) -> Result<Self, StoreError> {
         let root = config.directory;
-        for name in ["blobs/sha256", "layers", "holds", "pins", "work", "trash"] {
+        for name in ["blobs/sha256", "layers", "holds", "used", "pins", "work", "trash"] {
             let path = root.join(name);
             // Unpacked layers hold programs with setuid: nobody else may walk in.
             let mut builder = fs::DirBuilder::new();
@@ -196,15 +197,15 @@ impl Store {
     }
 
     /// Resolves an image and keeps it, whatever its name comes to mean, until
-    /// [`Store::release`]. `holder` is the task; it may hold several images. Durable.
+    /// [`Store::release`]. `holder` is the task; it may hold several images. The hold outlives
+    /// this process, as the task does.
     pub fn hold(&self, holder: &str, name: &str, now: Timestamp) -> Result<Image, StoreError> {
         let reference = Reference::parse(name)?;
         let _lock = self.lock()?;
-        let mut refs = self.0.table.read()?;
+        let refs = self.0.table.read()?;
         let (full, entry) = refs::find(&refs, &reference)
-            .map(|(name, entry)| (name.clone(), entry.clone()))
             .ok_or_else(|| StoreError::Unknown(reference.to_string()))?;
-        let image = self.image(&full, &entry)?;
+        let image = self.image(full, entry)?;
 
         let mut holding = self.0.holds.read(holder)?;
         let file_name = |it: &PathBuf| Some(it.file_name()?.to_str()?.to_owned());
@@ -213,27 +214,21 @@ impl Store {
             digest: entry.digest,
             layers: image.layers.iter().filter_map(file_name).collect(),
         };
-        if holding.get(name) != Some(&held) {
-            holding.insert(name.to_owned(), held);
+        if holding.insert(held) {
             self.0.holds.write(holder, &holding)?;
         }
-        refs.insert(full, Entry { used: now.0, ..entry });
-        self.0.table.write(refs)?;
+        self.0.holds.touch(&entry.digest, now)?;
         Ok(image)
     }
 
     /// Lets go of all images of a holder. Nothing happens if there are none.
     pub fn release(&self, holder: &str, now: Timestamp) -> Result<(), StoreError> {
         let _lock = self.lock()?;
-        let holding = self.0.holds.read(holder)?;
-        let mut refs = self.0.table.read()?;
-        for held in holding.values() {
-            if let Some(entry) = refs.get_mut(&held.name) {
-                entry.used = now.0;
-            }
+        // The time first: without it the image would look long unused. What cannot be read holds
+        // nothing any more.
+        for held in self.0.holds.read(holder).unwrap_or_default() {
+            self.0.holds.touch(&held.digest, now)?;
         }
-        // The time first: without it the image would look long unused.
-        self.0.table.write(refs)?;
         self.0.holds.remove(holder)
     }
 
@@ -248,7 +243,7 @@ impl Store {
         let mut holders: Vec<(String, Held)> = Vec::new();
         for holder in self.0.holds.holders()? {
             let holding = self.0.holds.read(&holder)?;
-            holders.extend(holding.into_values().map(|it| (holder.clone(), it)));
+            holders.extend(holding.into_iter().map(|it| (holder.clone(), it)));
         }
         let listed = |(name, entry): (String, Entry)| Listed {
             holders: holders
@@ -260,7 +255,7 @@ impl Store {
             digest: entry.digest,
             origin: entry.origin,
             added: Timestamp(entry.added),
-            used: Timestamp(entry.used),
+            used: self.used(&entry),
             name,
         };
         Ok(self.0.table.read()?.into_iter().map(listed).collect())
@@ -269,8 +264,8 @@ impl Store {
     /// Takes a name away, and the content that no other name and no task needs.
     pub fn remove(&self, name: &str) -> Result<(), StoreError> {
         let reference = Reference::parse(name)?;
-        let listed = self.list()?;
         let lock = self.lock()?;
+        let listed = self.list()?;
         let mut refs = self.0.table.read()?;
         let full = refs::find(&refs, &reference)
             .map(|(name, _)| name.clone())
@@ -335,7 +330,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let _lock = self.lock()?;
         let mut refs = self.0.table.read()?;
-        let entry = Entry { digest, origin, added: now.0, used: now.0 };
+        let entry = Entry { digest, origin, added: now.0 };
         refs.insert(reference.to_string(), entry);
         self.0.table.write(refs)
     }
@@ -389,7 +384,13 @@ impl Store {
         Ok(mounts)
     }
 
-    /// Syncs nothing, locks nothing: whether a file of the store is locked by somebody.
+    /// When an image was last used, or else when it came.
+    fn used(&self, entry: &Entry) -> Timestamp {
+        let added = Timestamp(entry.added);
+        self.0.holds.used(&entry.digest).map_or(added, |it| it.max(added))
+    }
+
+    /// Whether somebody, perhaps we ourselves, has locked a file of the store.
     fn is_locked(path: &Path) -> bool {
         File::open(path).is_ok_and(|it| it.try_lock().is_err())
     }

@@ -94,19 +94,27 @@ impl Blobs {
 
     /// Writes a stream to a file in `scratch`; [`Blobs::name`] makes it a blob.
     pub(crate) fn stage(from: &mut dyn Read, scratch: &Scratch) -> Result<Loose, StoreError> {
+        Self::stage_by(&mut |mut to| io::copy(from, &mut to).map(|_| ()), scratch)
+    }
+
+    /// The same for what is not read but made.
+    pub(crate) fn stage_by(
+        make: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+        scratch: &Scratch,
+    ) -> Result<Loose, StoreError> {
         let within = scratch.path();
         let (path, file) =
             durable::fresh_file(within, "loose").map_err(failed("write in", within))?;
         // From here on the file goes with the value.
         let mut loose = Loose { digest: Digest::of(b""), size: 0, path };
-        let copy = |from: &mut dyn Read| -> io::Result<Hashing<BufWriter<File>>> {
+        let write = || -> io::Result<Hashing<BufWriter<File>>> {
             let mut to = Hashing::new(BufWriter::with_capacity(256 << 10, file));
-            io::copy(from, &mut to)?;
+            make(&mut to)?;
             to.flush()?;
             to.inner.get_ref().sync_all()?;
             Ok(to)
         };
-        let written = copy(from).map_err(failed("write", &loose.path))?;
+        let written = write().map_err(failed("write", &loose.path))?;
         loose.size = written.hasher.bytes;
         loose.digest = written.hasher.finish();
         Ok(loose)

@@ -69,13 +69,16 @@ impl Store {
     pub fn collect(&self, policy: &Policy, now: Timestamp) -> Result<Collected, StoreError> {
         let lock = self.lock()?;
         let mut refs = self.0.table.read()?;
-        let doomed = doomed(&refs, &self.held_digests()?, policy, now);
+        let used = |entry: &Entry| self.used(entry);
+        let doomed = doomed(&refs, &used, &self.held_digests()?, policy, now);
+        for name in &doomed {
+            refs.remove(name);
+        }
+        let named = refs.values().map(|it| it.digest).collect();
         if !doomed.is_empty() {
-            for name in &doomed {
-                refs.remove(name);
-            }
             self.0.table.write(refs)?;
         }
+        self.0.holds.forget(&named)?;
         let mut collected = self.sweep(&lock)?;
         collected.images = doomed;
         self.sweep_work(policy, now)?;
@@ -87,7 +90,7 @@ impl Store {
     fn held_digests(&self) -> Result<BTreeSet<Digest>, StoreError> {
         let mut held = BTreeSet::new();
         for holder in self.0.holds.holders()? {
-            held.extend(self.0.holds.read(&holder)?.into_values().map(|it| it.digest));
+            held.extend(self.0.holds.read(&holder)?.into_iter().map(|it| it.digest));
         }
         Ok(held)
     }
@@ -123,7 +126,7 @@ impl Store {
         let mut roots: BTreeSet<Digest> = self.0.holds.pinned()?;
         roots.extend(self.0.table.read()?.into_values().map(|it| it.digest));
         for holder in self.0.holds.holders()? {
-            for held in self.0.holds.read(&holder)?.into_values() {
+            for held in self.0.holds.read(&holder)? {
                 needed.layers.extend(held.layers);
                 roots.insert(held.digest);
             }
@@ -205,7 +208,13 @@ impl Store {
 }
 
 /// Names to take away: all names of an image or none.
-fn doomed(refs: &Refs, held: &BTreeSet<Digest>, policy: &Policy, now: Timestamp) -> Vec<String> {
+fn doomed(
+    refs: &Refs,
+    used: &dyn Fn(&Entry) -> Timestamp,
+    held: &BTreeSet<Digest>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<String> {
     let mut images: BTreeMap<Digest, Vec<(&String, &Entry)>> = BTreeMap::new();
     for (name, entry) in refs {
         images.entry(entry.digest).or_default().push((name, entry));
@@ -217,7 +226,7 @@ fn doomed(refs: &Refs, held: &BTreeSet<Digest>, policy: &Policy, now: Timestamp)
         .into_iter()
         .filter(|(digest, names)| !held.contains(digest) && names.iter().all(|it| may_go(it.1)))
         .map(|(_, names)| {
-            let used = names.iter().map(|it| it.1.used).max().unwrap_or_default();
+            let used = names.iter().map(|it| used(it.1)).max().unwrap_or_default();
             (used, names.into_iter().map(|it| it.0.clone()).collect::<Vec<_>>())
         })
         .collect();
@@ -242,22 +251,22 @@ mod tests {
     use super::*;
 
     /// One image per line: name, digest's content, `pulled` or `loaded`, added and last used (s).
-    fn refs(picture: &str) -> Refs {
-        let line = |line: &str| {
+    #[track_caller]
+    fn check(picture: &str, held: &[&str], max_per_cycle: usize, expected: &str) {
+        let mut refs = Refs::new();
+        let mut times = BTreeMap::new();
+        for line in picture.lines().filter(|it| !it.trim().is_empty()) {
             let words: Vec<_> = line.split_whitespace().collect();
             let number = |index: usize| words[index].parse::<i64>().expect("a number") * 1000;
             let origin = if words[2] == "pulled" { Origin::Pulled } else { Origin::Loaded };
             let digest = Digest::of(words[1].as_bytes());
-            (words[0].to_owned(), Entry { digest, origin, added: number(3), used: number(4) })
-        };
-        picture.lines().filter(|it| !it.trim().is_empty()).map(line).collect()
-    }
-
-    #[track_caller]
-    fn check(picture: &str, held: &[&str], max_per_cycle: usize, expected: &str) {
+            refs.insert(words[0].to_owned(), Entry { digest, origin, added: number(3) });
+            times.insert(digest, Timestamp(number(4)));
+        }
+        let used = |entry: &Entry| times[&entry.digest];
         let held = held.iter().map(|it| Digest::of(it.as_bytes())).collect();
         let policy = Policy { min_age: Duration::from_secs(100), max_per_cycle };
-        let found = doomed(&refs(picture), &held, &policy, Timestamp(1_000_000));
+        let found = doomed(&refs, &used, &held, &policy, Timestamp(1_000_000));
         assert_eq!(found.join(" "), expected);
     }
 
@@ -282,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_image_goes_with_all_its_names_or_stays() {
-        check("a A pulled 1 9\nb A pulled 1 2\nc C pulled 1 5", &[], 1, "c");
+        check("a A pulled 1 9\nb A pulled 1 9\nc C pulled 1 5", &[], 1, "c");
         check("a A pulled 1 9\nb A pulled 1 2", &[], 1, "a b");
         check("a A pulled 1 1\nb A loaded 1 1\nc A pulled 990 1", &[], 5, "");
     }

@@ -47,6 +47,18 @@ pub(crate) fn replace(path: &Path, work: &Path, bytes: &[u8]) -> io::Result<()> 
     written
 }
 
+/// Replaces a file whole, but leaves it to the system when it reaches the disk: for what only has
+/// to outlive processes, not the machine.
+pub(crate) fn replace_unsynced(path: &Path, work: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (temporary, mut file) = fresh_file(work, "new")?;
+    let written = file.write_all(bytes).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // As above.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
 /// Moves a file that is written to its place for good.
 pub(crate) fn place(file: &File, from: &Path, to: &Path) -> io::Result<()> {
     file.sync_all()?;

@@ -1,11 +1,17 @@
-//! Who needs which image: `holds/<holder>`, one file for each task, and pins for work under way.
+//! Who needs which image, and when it was last needed: `holds/<holder>`, `used/<hex>`; and pins
+//! for work under way.
+//!
+//! None of this is synced: a task that holds an image does not outlive the machine either, and
+//! starting one should not wait for the disk. What a power cut leaves unreadable is said, and
+//! goes with the next [`Holds::remove`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use types::Timestamp;
 
 use super::durable;
 use super::error::{StoreError, failed};
@@ -16,7 +22,7 @@ const HOLDER_BYTES_MAX: usize = 128;
 
 /// One image that a holder needs. The layers are written down too, so that they stay even if
 /// the documents that name them are lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) name: String,
     pub(crate) digest: Digest,
@@ -24,14 +30,16 @@ pub(crate) struct Held {
     pub(crate) layers: Vec<String>,
 }
 
-/// All that a holder needs, by image name as asked.
-pub(crate) type Holding = BTreeMap<String, Held>;
+/// All that a holder needs. One name may stand for several images, if it came to mean another
+/// while the holder was at it.
+pub(crate) type Holding = BTreeSet<Held>;
 
 /// The holds of a store. Writers hold the store's lock.
 #[derive(Debug, Clone)]
 pub(crate) struct Holds {
     directory: PathBuf,
     pins: PathBuf,
+    used: PathBuf,
     work: PathBuf,
 }
 
@@ -51,7 +59,12 @@ impl Drop for Pin {
 
 impl Holds {
     pub(crate) fn new(root: &Path) -> Self {
-        Self { directory: root.join("holds"), pins: root.join("pins"), work: root.join("work") }
+        Self {
+            directory: root.join("holds"),
+            pins: root.join("pins"),
+            used: root.join("used"),
+            work: root.join("work"),
+        }
     }
 
     /// A holder's file, if the name will do.
@@ -78,18 +91,40 @@ impl Holds {
     pub(crate) fn write(&self, holder: &str, holding: &Holding) -> Result<(), StoreError> {
         let path = self.path(holder)?;
         let bytes = serde_json::to_vec(holding).expect("plain values");
-        durable::replace(&path, &self.work, &bytes).map_err(failed("write", &path))
+        durable::replace_unsynced(&path, &self.work, &bytes).map_err(failed("write", &path))
     }
 
     pub(crate) fn remove(&self, holder: &str) -> Result<(), StoreError> {
         let path = self.path(holder)?;
         match fs::remove_file(&path) {
-            Ok(()) => {
-                durable::sync_directory(&self.directory).map_err(failed("sync", &self.directory))
-            }
-            Err(it) if it.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(it) => Err(failed("remove", &path)(it)),
+            Err(it) if it.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path)(it)),
+            _ => Ok(()),
         }
+    }
+
+    /// Notes that an image is used.
+    pub(crate) fn touch(&self, digest: &Digest, now: Timestamp) -> Result<(), StoreError> {
+        let path = self.used.join(digest.hex());
+        let text = now.0.to_string();
+        durable::replace_unsynced(&path, &self.work, text.as_bytes())
+            .map_err(failed("write", &path))
+    }
+
+    /// When an image was last used; none if that is not known any more.
+    pub(crate) fn used(&self, digest: &Digest) -> Option<Timestamp> {
+        let text = fs::read_to_string(self.used.join(digest.hex())).ok()?;
+        text.parse().ok().map(Timestamp)
+    }
+
+    /// Forgets the use of images that have no name any more.
+    pub(crate) fn forget(&self, named: &BTreeSet<Digest>) -> Result<(), StoreError> {
+        for name in names(&self.used)? {
+            if !Digest::from_hex(&name).is_some_and(|it| named.contains(&it)) {
+                let path = self.used.join(name);
+                fs::remove_file(&path).map_err(failed("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     /// Everyone who holds something, in order.

@@ -30,8 +30,6 @@ pub(crate) struct Entry {
     pub(crate) origin: Origin,
     /// Milliseconds since 1970.
     pub(crate) added: i64,
-    /// Milliseconds since 1970; when a task last let go of it, or took it.
-    pub(crate) used: i64,
 }
 
 /// All names, full form.

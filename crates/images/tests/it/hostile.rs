@@ -264,3 +264,54 @@ fn a_sparse_file_counts_as_large_as_it_is() {
     assert!(error.to_string().contains("1048576 bytes"), "{error}");
     place.assert_no_layers();
 }
+
+/// Bytes changed at random, but the same every time.
+#[test]
+fn a_damaged_layer_is_answered_and_never_gets_out() {
+    let canary = Canary::new();
+    let layer = Tarball::default()
+        .directory("d")
+        .symlink("d/link", &canary.path(""))
+        .file("d/link2", "x")
+        .hard_link("hard", "d/link2")
+        .pax(&[("path", "d/renamed"), ("mtime", "1.5")])
+        .file("x", "content")
+        .file(&"long/".repeat(30), "")
+        .entry(&Entry { device: (1, 3), ..Entry::new("null", b'3') })
+        .bytes();
+    let mut dice = 0x2545_f491_4f6c_dd1d_u64;
+    for _ in 0..150 {
+        let mut damaged = layer.clone();
+        for _ in 0..4 {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            let at = usize::try_from(dice >> 20).expect("64 bits") % damaged.len();
+            damaged[at] = dice.to_le_bytes()[0];
+            with_checksums(&mut damaged);
+        }
+        let target = tempfile::tempdir().expect("a directory");
+        let blob = target.path().with_extension("blob");
+        std::fs::write(&blob, damaged).expect("writes");
+        let output = std::process::Command::new(crate::fixture::helper().program)
+            .args(["1000", "1000000", "200", "1000000"])
+            .arg(target.path())
+            .stdin(std::fs::File::open(&blob).expect("opens"))
+            .output()
+            .expect("runs");
+        std::fs::remove_file(&blob).expect("removes");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.starts_with("{\"Ok\"") || text.starts_with("{\"Err\""), "{output:?}");
+    }
+    canary.assert_untouched();
+}
+
+/// Makes every block that looks like a header one that is read.
+fn with_checksums(layer: &mut [u8]) {
+    for block in layer.chunks_exact_mut(512).filter(|it| it[257..262] == *b"ustar") {
+        let mut header = tar::Header::new_old();
+        header.as_mut_bytes().copy_from_slice(block);
+        header.set_cksum();
+        block.copy_from_slice(header.as_bytes());
+    }
+}

@@ -216,6 +216,32 @@ fn a_helper_that_dies_leaves_no_half_layer() {
     assert_eq!(std::fs::read_to_string(image.layers[0].join("file")).expect("there"), "whole");
 }
 
+/// Else a helper that outlives its agent would write on where the next agent clears up.
+#[test]
+fn a_helper_dies_with_the_process_that_started_it() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (pipe, target) = (place.path().join("pipe"), place.path().join("target"));
+    std::fs::create_dir(&target).expect("makes");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).expect("makes");
+    // Open both ways, so that neither end waits for the other; nothing ever comes.
+    let _open = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("opens");
+    let mut parent = std::process::Command::new("/bin/sh")
+        .args(["-c", r#""$0" 10 10 10 10 "$1" < "$2" & wait"#])
+        .arg(crate::fixture::helper().program)
+        .args([&target, &pipe])
+        .spawn()
+        .expect("starts");
+    let directory = std::fs::File::open(&target).expect("opens");
+    // The helper locks the directory when it is tied to its parent.
+    while directory.try_lock().is_ok() {
+        directory.unlock().expect("unlocks");
+        std::thread::yield_now();
+    }
+    parent.kill().expect("runs");
+    parent.wait().expect("ends");
+    directory.lock().expect("the helper lets go");
+}
+
 #[test]
 fn the_helper_refuses_to_be_run_by_hand() {
     let output = std::process::Command::new(crate::fixture::helper().program)
