@@ -1,6 +1,6 @@
 //! A container instance's network: its namespace, its bridges, and what hangs on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::net::UnixListener;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use types::{Port, Protocol};
 
-use crate::address::Ipv4Range;
+use crate::address::{Ipv4Range, Mac};
 use crate::attachment::{Attached, Connection, Id, Interface, PortMapping, PortSpan};
 use crate::element::Element;
 use crate::error::{Doing, Error};
@@ -89,6 +89,8 @@ pub struct Host {
 struct Book {
     records: BTreeMap<Id, Record>,
     ports: Ports,
+    /// Addresses of task interfaces, from before they are attached.
+    vpc_addresses: BTreeSet<Ipv4Addr>,
 }
 
 impl Host {
@@ -177,7 +179,7 @@ impl Host {
         };
         let attach = || {
             let slot = self.pool.take(Kind::Bridge)?;
-            let address = slot.address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+            let address = slot.address.expect("a slot for the container bridge has an address");
             let record = Record {
                 attached: Attached {
                     id: id.clone(),
@@ -185,7 +187,7 @@ impl Host {
                     connection: Connection::Bridge { address },
                     bindings,
                 },
-                mac: Some(crate::address::Mac::of(address)),
+                mac: Some(Mac::of(address)),
                 link: slot.link.clone(),
                 mappings: mappings.to_vec(),
             };
@@ -208,28 +210,22 @@ impl Host {
             return Ok(attached);
         }
         let address = interface.address;
-        let taken = |it: &Record| it.attached.address() == Some(address);
         let own = self.workshop.vpc.as_ref().is_some_and(|it| it.address == address);
-        if own || lock(&self.book).records.values().any(taken) {
+        if own || !lock(&self.book).vpc_addresses.insert(address) {
             return Err(Error::AddressInUse(address));
         }
-        let mut slot = self.pool.take(Kind::Vpc)?;
-        let record = Record {
-            attached: Attached {
-                id: id.clone(),
-                netns: self.folder.netns(id),
-                connection,
-                bindings: Vec::new(),
-            },
-            mac: Some(interface.mac),
-            link: slot.link.clone(),
-            mappings: Vec::new(),
+        let attach = || {
+            let mut slot = self.pool.take(Kind::Vpc)?;
+            let netns = self.folder.netns(id);
+            let attached = Attached { id: id.clone(), netns, connection, bindings: Vec::new() };
+            let (mac, link) = (Some(interface.mac), slot.link.clone());
+            let record = Record { attached, mac, link, mappings: Vec::new() };
+            self.workshop.address(&mut slot, &interface).inspect_err(|_| self.undo(&record))?;
+            self.hand_out(slot, record)
         };
-        if let Err(error) = self.workshop.address(&mut slot, &interface) {
-            self.undo(&record);
-            return Err(error);
-        }
-        self.hand_out(slot, record)
+        attach().inspect_err(|_| {
+            lock(&self.book).vpc_addresses.remove(&address);
+        })
     }
 
     /// Gives a task a namespace of its own with nothing but the loopback interface.
@@ -256,8 +252,12 @@ impl Host {
         let mut book = lock(&self.book);
         book.records.remove(id);
         book.ports.release(id);
-        if let Connection::Bridge { address } = record.attached.connection {
-            lock(&self.workshop.addresses).release(address);
+        match record.attached.connection {
+            Connection::Bridge { address } => lock(&self.workshop.addresses).release(address),
+            Connection::Vpc(Interface { address, .. }) => {
+                book.vpc_addresses.remove(&address);
+            }
+            Connection::Isolated => {}
         }
         Ok(())
     }

@@ -105,8 +105,8 @@ impl Workshop {
             let mut addresses = lock(&self.addresses);
             (addresses.claim()?, addresses.range)
         };
+        let mac = Mac::of(address);
         let build = |slot: &mut Slot| {
-            let mac = Mac::of(address);
             let link = self.connect(slot, &self.container_bridge, Some(mac))?;
             lock(&self.elements).put(SPEAKERS, &[Element::speaker(&link, mac, address)])?;
             let gateway = addresses_gateway(range);
@@ -117,6 +117,11 @@ impl Workshop {
             slot.links.add_prohibition(LINK_LOCAL)
         };
         if let Err(error) = build(&mut slot) {
+            // The link goes with the slot. Should the element stay, it names a link that is gone.
+            if let Some(link) = &slot.link {
+                let speaker = Element::speaker(link, mac, address);
+                lock(&self.elements).take(SPEAKERS, &[speaker]).ok();
+            }
             lock(&self.addresses).release(address);
             return Err(error).doing(|| "connect a namespace to the container bridge".into());
         }
@@ -135,8 +140,8 @@ impl Workshop {
         let vpc = self.vpc.as_ref().ok_or(Error::NoVpc)?;
         let Interface { mac, address, prefix, gateway } = *interface;
         let build = |slot: &mut Slot| {
-            let link = slot.link.clone().unwrap_or_default();
-            lock(&self.elements).put(SPEAKERS, &[Element::speaker(&link, mac, address)])?;
+            let link = slot.link.as_deref().expect("a slot for the VPC has a link");
+            lock(&self.elements).put(SPEAKERS, &[Element::speaker(link, mac, address)])?;
             let index = slot.links.index(INTERFACE)?;
             slot.links.add_address(index, address, prefix)?;
             // After the address: a changed MAC is announced (`arp_notify`), and neighbours that

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::{Book, dispose, host_ports, speakers};
-use crate::attachment::Connection;
+use crate::attachment::{Connection, Interface};
 use crate::element::{Element, Set};
 use crate::namespace;
 use crate::ports::Ports;
@@ -14,7 +14,7 @@ use crate::slot::{Workshop, lock};
 
 /// Makes kernel, folder and book agree.
 pub(super) fn adopt(workshop: &Workshop, folder: &Folder, ports: Ports) -> io::Result<Book> {
-    let mut book = Book { records: BTreeMap::new(), ports };
+    let mut book = Book { records: BTreeMap::new(), ports, vpc_addresses: BTreeSet::new() };
     let links: BTreeSet<_> = lock(&workshop.links).list()?.into_iter().map(|it| it.name).collect();
     for record in folder.records()? {
         let connected = record.link.as_ref().is_none_or(|it| links.contains(it));
@@ -32,8 +32,12 @@ pub(super) fn adopt(workshop: &Workshop, folder: &Folder, ports: Ports) -> io::R
 }
 
 fn hold(workshop: &Workshop, book: &mut Book, record: Record) {
-    if let Connection::Bridge { address } = record.attached.connection {
-        lock(&workshop.addresses).hold(address);
+    match record.attached.connection {
+        Connection::Bridge { address } => lock(&workshop.addresses).hold(address),
+        Connection::Vpc(Interface { address, .. }) => {
+            book.vpc_addresses.insert(address);
+        }
+        Connection::Isolated => {}
     }
     book.ports.hold(&record.attached.id, &record.attached.bindings);
     book.records.insert(record.attached.id.clone(), record);

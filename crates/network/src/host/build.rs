@@ -9,6 +9,8 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{Host, Place, Setup, adopt};
 use crate::address::{Ipv4Range, Mac, first_free};
@@ -30,6 +32,10 @@ use crate::{nft, sysctl};
 const VPC_BRIDGE: &str = "vpc0";
 /// The host's link to its region, a port of the VPC's bridge.
 pub(super) const UPLINK: &str = "uplink";
+/// A process that has ended may hold its claim a little longer: a child that it had just forked
+/// lets go when it becomes another program.
+const CLAIM_PATIENCE: Duration = Duration::from_millis(300);
+const CLAIM_LOOK: Duration = Duration::from_millis(5);
 const ANYWHERE: Ipv4Range = Ipv4Range::around(Ipv4Addr::UNSPECIFIED, 0);
 
 /// Ranges for containers in bridge mode, in order of preference. Every host may use the same: the
@@ -142,10 +148,17 @@ fn host_namespace(setup: &Setup) -> Result<(Namespace, Option<PathBuf>), Error> 
 /// Claims the host whose namespace the calling thread is in. An abstract socket belongs to a
 /// namespace, is held by one process, and is let go by the kernel when that ends, however it ends.
 pub(super) fn claim() -> Result<UnixListener, Error> {
-    let address = SocketAddr::from_abstract_name("landfall/network");
-    match address.and_then(|it| UnixListener::bind_addr(&it)) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::Busy),
-        other => other.doing(|| "claim the host's network".into()),
+    let begin = Instant::now();
+    loop {
+        let address = SocketAddr::from_abstract_name("landfall/network");
+        match address.and_then(|it| UnixListener::bind_addr(&it)) {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                return Err(error).doing(|| "claim the host's network".into());
+            }
+            Err(_) if begin.elapsed() > CLAIM_PATIENCE => return Err(Error::Busy),
+            Err(_) => thread::sleep(CLAIM_LOOK),
+            Ok(claim) => return Ok(claim),
+        }
     }
 }
 
