@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use types::Timestamp;
@@ -102,18 +103,21 @@ impl Holds {
         }
     }
 
-    /// Notes that an image is used.
+    /// Notes that an image is used: in the time of an empty file, which is the cheapest write
+    /// there is.
     pub(crate) fn touch(&self, digest: &Digest, now: Timestamp) -> Result<(), StoreError> {
         let path = self.used.join(digest.hex());
-        let text = now.0.to_string();
-        durable::replace_unsynced(&path, &self.work, text.as_bytes())
-            .map_err(failed("write", &path))
+        let since = Duration::from_millis(u64::try_from(now.0).unwrap_or(0));
+        File::create(&path)
+            .and_then(|it| it.set_modified(UNIX_EPOCH + since))
+            .map_err(failed("touch", &path))
     }
 
     /// When an image was last used; none if that is not known any more.
     pub(crate) fn used(&self, digest: &Digest) -> Option<Timestamp> {
-        let text = fs::read_to_string(self.used.join(digest.hex())).ok()?;
-        text.parse().ok().map(Timestamp)
+        let changed = fs::metadata(self.used.join(digest.hex())).ok()?.modified().ok()?;
+        let since = changed.duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok().map(Timestamp)
     }
 
     /// Forgets the use of images that have no name any more.
