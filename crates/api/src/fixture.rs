@@ -106,9 +106,14 @@ impl Fixture {
 
     /// A read.
     pub(crate) fn read<I, O, E>(&self, operation: ReadFn<I, O, E>, ask: I) -> Result<O, E> {
+        self.look(|state, context| operation(state, ask, context))
+    }
+
+    /// Looks at the state in a context.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&State, &Context<'_>) -> T) -> T {
         let mut dice = self.dice.clone();
         let context = Context { now: self.now, caller: root(), request_id: 1, dice: &mut dice };
-        operation(&self.state, ask, &context)
+        look(&self.state, &context)
     }
 }
 

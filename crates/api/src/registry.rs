@@ -234,3 +234,6 @@ fn answer<T: Shape + Send + 'static, E: Into<Fault>>(outcome: Result<T, E>) -> A
         Err(refusal) => Err(refusal.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

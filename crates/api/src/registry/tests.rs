@@ -1,0 +1,167 @@
+use shapes::ecs as op;
+use state::{Change, Outcome, RegionRow};
+
+use super::*;
+use crate::fixture::{self, Fixture};
+use crate::{KEPT_AUDITS, ecs, registry};
+
+mod chance;
+mod fuzz;
+
+/// Runs a listed write as the gateway and the writer do.
+fn run(region: &mut Fixture, registry: &Registry, name: &str, fill: Fill<'_>) -> Answer {
+    let Ok(Entry::Write(entry)) = registry.find(&shapes::ecs::SERVICE, name) else {
+        panic!("{name} is not a write");
+    };
+    let write = entry.prepare(fill).expect("keeps the limits of its shape");
+    region.step(|draft, context| write.run(draft, context))
+}
+
+/// Fills the request with members of another, through the stored form.
+fn with(request: &dyn Shape) -> impl FnMut(&mut dyn Shape) -> Result<(), DecodeError> + use<> {
+    let bytes = shapes::stored::to_vec(request);
+    move |into| shapes::cbor::decode(&bytes, into)
+}
+
+fn create(region: &mut Fixture, name: &str) -> Answer {
+    let request =
+        op::CreateClusterRequest { cluster_name: Some(name.into()), ..Default::default() };
+    run(region, &ecs::registry(), "CreateCluster", &mut with(&request))
+}
+
+#[test]
+fn every_operation_of_ecs_is_answered_or_refused_by_name() {
+    let registry = registry();
+    let mut answered = 0;
+    for operation in shapes::ecs::SERVICE.operations {
+        match registry.find(&shapes::ecs::SERVICE, operation.name) {
+            Ok(_) => answered += 1,
+            Err(fault) => {
+                assert_eq!(fault.code, "UnsupportedFeatureException");
+                assert_eq!(fault.status, 400);
+                assert!(fault.message.contains(operation.name), "{}", fault.message);
+            }
+        }
+    }
+    let listed = registry.entries().filter(|(service, _, _)| *service == "ecs").count();
+    assert_eq!(answered, listed);
+}
+
+#[test]
+fn other_services_refuse_by_their_own_code() {
+    let registry = registry();
+    let code = |service: &Service, name: &str| match registry.find(service, name) {
+        Ok(_) => panic!("{name} is answered"),
+        Err(fault) => fault.code,
+    };
+    assert_eq!(code(&shapes::elbv2::SERVICE, "CreateRule"), "UnsupportedOperationException");
+    assert_eq!(code(&shapes::ec2::SERVICE, "CreateVpc"), "UnsupportedOperationException");
+    assert_eq!(code(&shapes::ecs::SERVICE, "FlyToMoon"), "UnknownOperationException");
+    assert_eq!(code(&shapes::ec2::SERVICE, "FlyToMoon"), "InvalidAction");
+}
+
+#[test]
+fn a_request_out_of_bounds_does_not_reach_its_operation() {
+    let registry = registry();
+    let Ok(Entry::Write(entry)) = registry.find(&shapes::ecs::SERVICE, "RegisterTaskDefinition")
+    else {
+        panic!("it is a write");
+    };
+    let empty = op::RegisterTaskDefinitionRequest::default();
+    match entry.prepare(&mut with(&empty)) {
+        Err(Invalid::OutOfBounds(fault)) => assert_eq!(fault.code, "InvalidParameterException"),
+        _ => panic!("a family is required"),
+    }
+    let unreadable: Fill<'_> = &mut |_| Err(DecodeError::TooDeep);
+    assert!(matches!(entry.prepare(unreadable), Err(Invalid::Unreadable(DecodeError::TooDeep))));
+}
+
+#[test]
+fn a_write_that_is_done_leaves_its_changes_and_one_audit_row() {
+    let mut region = fixture::region();
+    create(&mut region, "blue").expect("is made");
+    let (number, row) = region.state.audits().last_key_value().expect("a row");
+    assert_eq!((*number, region.state.audits().len()), (1, 1));
+    assert_eq!(row.source, "ecs.amazonaws.com");
+    assert_eq!(row.operation, "CreateCluster");
+    assert_eq!(row.outcome, Outcome::Done);
+    assert_eq!(row.resources, ["arn:aws:ecs:us-east-1:123456789012:cluster/blue"]);
+    create(&mut region, "green").expect("is made");
+    assert_eq!(region.state.audits().len(), 2);
+    assert_eq!(crate::next_audit(&region.state), 3);
+}
+
+#[test]
+fn a_refused_write_leaves_the_audit_row_alone() {
+    let mut region = fixture::region();
+    let before = region.state.clone();
+    create(&mut region, "no such name").map(drop).expect_err("refused");
+    let row = region.state.audits().get(&1).expect("a row").clone();
+    let Outcome::Refused { code, .. } = &row.outcome else { panic!("{row:?}") };
+    assert_eq!(code, "InvalidParameterException");
+    assert_eq!(row.resources, Vec::<String>::new());
+    assert!(fuzz::without_audit(&region.state, &before) == before);
+}
+
+#[test]
+fn the_token_of_a_request_and_what_it_repeats_stand_in_the_trail() {
+    type Started = Result<op::RunTaskResponse, Fault>;
+    #[expect(clippy::unnecessary_wraps, reason = "the form that every operation has")]
+    fn first(draft: &mut Draft<'_>, _: op::RunTaskRequest, context: &mut Context<'_>) -> Started {
+        let name = types::ClusterName::parse("made").expect("valid");
+        let cluster = ecs::first_cluster(name, draft.state(), context);
+        draft.change(Change::from(cluster));
+        Ok(op::RunTaskResponse::default())
+    }
+    #[expect(clippy::unnecessary_wraps, reason = "the form that every operation has")]
+    fn again(draft: &mut Draft<'_>, _: op::RunTaskRequest, _: &mut Context<'_>) -> Started {
+        draft.replay(1);
+        Ok(op::RunTaskResponse::default())
+    }
+    let mut region = fixture::region();
+    let request = op::RunTaskRequest {
+        client_token: Some("t".into()),
+        task_definition: Some("web".into()),
+        ..Default::default()
+    };
+    for registry in [
+        Registry::default().write::<op::RunTask, Fault>(first),
+        Registry::default().write::<op::RunTask, Fault>(again),
+    ] {
+        run(&mut region, &registry, "RunTask", &mut with(&request)).map(drop).expect("answers");
+    }
+    let rows: Vec<_> = region.state.audits().values().collect();
+    assert_eq!(rows[0].token.as_deref(), Some("t"));
+    assert_eq!(rows[1].outcome, Outcome::Replayed(1));
+    assert_eq!(rows[1].resources, rows[0].resources);
+}
+
+#[test]
+fn what_agents_report_leaves_no_row() {
+    fn run_report(
+        _: &mut Draft<'_>,
+        _: op::SubmitTaskStateChangeRequest,
+        _: &mut Context<'_>,
+    ) -> Result<op::SubmitTaskStateChangeResponse, Fault> {
+        Err(Fault::new("ClientException", "no"))
+    }
+    let registry = Registry::default().report::<op::SubmitTaskStateChange, Fault>(run_report);
+    let mut region = fixture::region();
+    let request = op::SubmitTaskStateChangeRequest::default();
+    let answer = run(&mut region, &registry, "SubmitTaskStateChange", &mut with(&request));
+    assert!(answer.is_err());
+    assert_eq!(region.state.audits().len(), 0);
+}
+
+#[test]
+fn the_oldest_row_goes_when_there_are_more_than_are_kept() {
+    let mut region = fixture::region();
+    create(&mut region, "blue").expect("is made");
+    let row = region.state.region().get(&()).expect("founded").as_ref().clone();
+    region.state.apply(Change::from(RegionRow { audited: KEPT_AUDITS - 1, ..row }));
+    create(&mut region, "red").expect("is made");
+    assert_eq!(region.state.audits().keys().copied().collect::<Vec<_>>(), [1, KEPT_AUDITS]);
+    create(&mut region, "green").expect("is made");
+    let kept: Vec<_> = region.state.audits().keys().copied().collect();
+    assert_eq!(kept, [KEPT_AUDITS, KEPT_AUDITS + 1]);
+}
