@@ -86,8 +86,6 @@ pub(super) fn enter(target: &OsStr) -> Result<File, Refusal> {
     };
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(step("tie the helper's life to its parent's"))?;
-    let directory = File::open(target).map_err(|it| machine("open the layer's directory", &it))?;
-    directory.lock_shared().map_err(|it| machine("lock the layer's directory", &it))?;
 
     rustix::thread::unshare(UnshareFlags::NEWNS)
         .map_err(step("make a mount namespace (root is needed)"))?;
@@ -102,6 +100,9 @@ pub(super) fn enter(target: &OsStr) -> Result<File, Refusal> {
     rustix::process::pivot_root(".", ".").map_err(step("make the layer's directory the root"))?;
     unmount(".", UnmountFlags::DETACH).map_err(step("leave the old root"))?;
     rustix::process::chdir("/").map_err(step("enter the new root"))?;
+    // Opened only now: a directory opened before would still lie in the old root.
+    let directory = File::open("/").map_err(|it| machine("open the layer's directory", &it))?;
+    directory.lock_shared().map_err(|it| machine("lock the layer's directory", &it))?;
     Ok(directory)
 }
 
