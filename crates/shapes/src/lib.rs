@@ -48,6 +48,7 @@ pub mod elbv2;
 pub mod events;
 pub mod iam;
 pub mod lambda;
+pub mod landfall;
 pub mod logs;
 pub mod route53;
 pub mod scheduler;

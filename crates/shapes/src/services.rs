@@ -18,6 +18,7 @@ pub static SERVICES: &[&crate::Service] = &[
     &crate::events::SERVICE,
     &crate::iam::SERVICE,
     &crate::lambda::SERVICE,
+    &crate::landfall::SERVICE,
     &crate::logs::SERVICE,
     &crate::route53::SERVICE,
     &crate::scheduler::SERVICE,
