@@ -17,6 +17,15 @@ pub(crate) fn apply(ruleset: &str) -> Result<(), Error> {
     run(&["-f", "-"], ruleset).map(drop)
 }
 
+/// Takes a table away, in the network namespace of the calling thread. Fine if there is none.
+pub(crate) fn remove_table(family: &str, table: &str) -> Result<(), Error> {
+    match apply(&format!("add table {family} {table}\ndelete table {family} {table}\n")) {
+        // Nothing was ever laid.
+        Err(Error::NftMissing) => Ok(()),
+        other => other,
+    }
+}
+
 /// The chains of all IPv4 tables, without their rules, in the network namespace of the calling
 /// thread.
 pub(crate) fn list_chains() -> Result<String, Error> {

@@ -97,13 +97,14 @@ impl Region {
         let vpc = choose(&mut links, &bridge, vpc)?;
         let mtu = mtu_of_the_way_out(&mut links).doing(|| "read the routes".into())?;
 
+        // First: without `nft` nothing else is begun.
+        nft::apply(&ruleset::region(&tag.table(), &bridge, vpc))?;
         let mac = Mac::of(vpc.gateway());
         match links.add_bridge(&bridge, mac, mtu) {
             Err(error) if !exists(&error) => return Err(error).doing(|| format!("add {bridge}")),
             _ => {}
         }
         build(&mut links, &bridge, vpc).doing(|| format!("set up {bridge}"))?;
-        nft::apply(&ruleset::region(&tag.table(), &bridge, vpc))?;
         Ok(Self { tag: tag.clone(), vpc, mtu })
     }
 
@@ -113,7 +114,7 @@ impl Region {
     pub fn destroy(tag: &Tag) -> Result<(), Error> {
         let mut links = Links::open().doing(|| "talk to the kernel about links".into())?;
         take_down(&mut links, tag).doing(|| format!("remove {}", tag.bridge()))?;
-        nft::apply(&ruleset::without("ip", &tag.table()))
+        nft::remove_table("ip", &tag.table())
     }
 
     /// Its VPC.

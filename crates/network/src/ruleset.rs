@@ -50,11 +50,6 @@ add rule ip {table} out ip saddr {range} ip daddr != {range} masquerade
     )
 }
 
-/// Takes a table away; fine if there is none.
-pub(crate) fn without(family: &str, table: &str) -> String {
-    format!("add table {family} {table}\ndelete table {family} {table}\n")
-}
-
 /// What the rules of a host must know.
 #[derive(Debug)]
 pub(crate) struct HostRules<'a> {

@@ -57,27 +57,13 @@ pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
         .and_then(|it| it)
         .doing(|| "enter the host's namespace".into())?;
 
-    let (vpc, mtu) = match &setup.place {
-        Place::Region(uplink) => {
-            let vpc = connect(&namespace, &mut links, uplink)
-                .doing(|| format!("connect the host to {}", uplink.bridge))?;
-            (Some(vpc), uplink.mtu)
-        }
-        Place::Machine { vpc } => {
-            let find = |links: &mut Links| {
-                let Some(vpc) = vpc else { return Ok(None) };
-                Ok(Some(VpcSide { bridge: links.bridge(&vpc.name)?, address: vpc.address }))
-            };
-            let vpc = find(&mut links).doing(|| "find the bridge into the VPC".into())?;
-            (vpc, mtu_of_the_way_out(&mut links).doing(|| "read the routes".into())?)
-        }
-    };
+    let (vpc, mtu) = vpc_side(setup, &namespace, &mut links)?;
     let containers = container_range(&mut links, setup.containers)?;
+    let rules = ruleset::host(&HostRules { containers, vpc_bridge: vpc_bridge(setup) });
+    namespace.enter(|| nft::apply(&rules)).doing(|| "enter the namespace".into())??;
     let container_bridge = container_bridge(&mut links, containers, mtu)
         .doing(|| format!("set up {CONTAINER_BRIDGE}"))?;
     namespace.enter(|| settings(setup, &mut links)).doing(|| "enter the namespace".into())??;
-    let rules = ruleset::host(&HostRules { containers, vpc_bridge: vpc_bridge(setup) });
-    namespace.enter(|| nft::apply(&rules)).doing(|| "enter the namespace".into())??;
 
     let range = setup
         .dynamic_ports
@@ -99,6 +85,29 @@ pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
         .doing(|| "adopt what is attached".into())?;
     let pool = Pool::start(Arc::clone(&workshop), setup.ready)?;
     Ok(Host { netns, folder, _claim: claim, rules, workshop, pool, book: Mutex::new(book) })
+}
+
+/// The host's side of the VPC, connected if it was not, and the largest packet of its way out.
+fn vpc_side(
+    setup: &Setup,
+    namespace: &Namespace,
+    links: &mut Links,
+) -> Result<(Option<VpcSide>, u32), Error> {
+    match &setup.place {
+        Place::Region(uplink) => {
+            let vpc = connect(namespace, links, uplink)
+                .doing(|| format!("connect the host to {}", uplink.bridge))?;
+            Ok((Some(vpc), uplink.mtu))
+        }
+        Place::Machine { vpc } => {
+            let find = |links: &mut Links| {
+                let Some(vpc) = vpc else { return Ok(None) };
+                Ok(Some(VpcSide { bridge: links.bridge(&vpc.name)?, address: vpc.address }))
+            };
+            let vpc = find(links).doing(|| "find the bridge into the VPC".into())?;
+            Ok((vpc, mtu_of_the_way_out(links).doing(|| "read the routes".into())?))
+        }
+    }
 }
 
 /// What is attached: a file that names the namespace and a record each.

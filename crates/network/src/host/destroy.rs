@@ -9,7 +9,7 @@ use super::build::{UPLINK, claim, machine_file, netns_file, tasks_folder};
 use crate::error::{Doing, Error};
 use crate::link::Links;
 use crate::namespace::{self, Namespace};
-use crate::ruleset::{self, CONTAINER_BRIDGE, PORT_PREFIX};
+use crate::ruleset::{CONTAINER_BRIDGE, HOST_TABLE, PORT_PREFIX};
 use crate::{nft, sysctl};
 
 pub(super) fn destroy(folder: &Path) -> Result<(), Error> {
@@ -58,8 +58,8 @@ fn clear_machine() -> Result<(), Error> {
         sysctl::stop_forwarding(&mut links, was_marked)
     };
     clear().doing(|| format!("remove {CONTAINER_BRIDGE}"))?;
-    nft::apply(&ruleset::without("ip", ruleset::HOST_TABLE))?;
-    nft::apply(&ruleset::without("bridge", ruleset::HOST_TABLE))
+    nft::remove_table("ip", HOST_TABLE)?;
+    nft::remove_table("bridge", HOST_TABLE)
 }
 
 fn clear_folder(folder: &Path) -> io::Result<()> {

@@ -9,8 +9,8 @@ use std::thread;
 use network::{Attached, Host, HostPorts, Region, Setup};
 
 use crate::lab::{
-    Lab, ask_from, at, id, instance, interface, is_bridge, lab, open, region, run, run_in, serve,
-    tag, tcp,
+    Lab, ask_from, at, id, instance, interface, is_bridge, lab, link_names, open, region, run_in,
+    serve, tag, tcp,
 };
 
 const FOLDER: &str = "LANDFALL_NETWORK_TEST_FOLDER";
@@ -19,7 +19,7 @@ const ROUNDS: usize = 12;
 #[test]
 fn an_agent_killed_at_any_moment_leaves_nothing_half_done() {
     lab(|lab| {
-        let before = run("ip -o link");
+        let before = link_names();
         region("t");
         for round in 0..ROUNDS {
             let setup = kill_an_agent(lab, 4 + 3 * round);
@@ -28,7 +28,7 @@ fn an_agent_killed_at_any_moment_leaves_nothing_half_done() {
         }
         Host::destroy(&lab.path().join("host")).expect("destroys");
         Region::destroy(&tag("t")).expect("destroys");
-        assert_eq!(run("ip -o link"), before);
+        assert_eq!(link_names(), before);
         assert_eq!(lab.mounts(), [""; 0]);
     });
 }

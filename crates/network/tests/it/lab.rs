@@ -217,7 +217,16 @@ pub(crate) fn neighbour() -> Namespace {
     run_in(&neighbour, "ip link set lo up");
     run_in(&neighbour, "ip addr add 192.0.2.2/24 dev eth0");
     run_in(&neighbour, "ip link set eth0 up");
+    // The kernel notices a carrier by and by, recent ones when they are asked.
+    let up = |it: &str| it.contains("state UP");
+    while !up(&run("ip link show wan")) || !up(&run_in(&neighbour, "ip link show eth0")) {}
     neighbour
+}
+
+/// The names of the links of the calling thread's namespace.
+pub(crate) fn link_names() -> Vec<String> {
+    let listing = run("ip -o link");
+    listing.lines().filter_map(|line| line.split(' ').nth(1)).map(str::to_owned).collect()
 }
 
 /// The machine's side of the link to its [`neighbour`].

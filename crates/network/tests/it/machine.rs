@@ -1,14 +1,17 @@
 //! A machine that is itself the container instance.
 
+use std::env;
 use std::net::Ipv4Addr;
+use std::process::Command;
 
 use network::{
-    Check, Error, Host, HostPorts, Interface, Mac, Place, TASK_ENDPOINT, Verdict, VpcBridge, doctor,
+    Check, Error, Host, HostPorts, Interface, Mac, Place, Region, TASK_ENDPOINT, Verdict,
+    VpcBridge, doctor,
 };
 
 use crate::lab::{
-    MACHINE, NEIGHBOUR, address, ask, ask_from, at, id, lab, neighbour, open, run, run_in, serve,
-    serve_at, tcp,
+    MACHINE, NEIGHBOUR, address, ask, ask_from, at, id, lab, link_names, neighbour, open, run,
+    run_in, serve, serve_at, tag, tcp,
 };
 
 #[test]
@@ -16,7 +19,7 @@ fn host_ports_work_without_a_region() {
     lab(|lab| {
         let outside = neighbour();
         serve(&outside, 443, "world");
-        let before = run("ip -o link");
+        let before = link_names();
         let setup = lab.setup("host", Place::Machine { vpc: None });
         let host = Host::ensure(&setup).expect("a host");
         assert_eq!(host.netns(), None);
@@ -47,7 +50,7 @@ fn host_ports_work_without_a_region() {
         assert!(matches!(host.attach_vpc(&id("task"), interface), Err(Error::NoVpc)));
         drop(host);
         Host::destroy(&setup.folder).expect("destroys");
-        assert_eq!(run("ip -o link"), before);
+        assert_eq!(link_names(), before);
         assert_eq!(run("nft list ruleset"), "");
     });
 }
@@ -71,6 +74,35 @@ fn the_doctor_finds_this_machine_fit_and_leaves_it_alone() {
         assert!(matches!(other.verdict, Verdict::Careful(_)), "{other:?}");
         assert!(other.detail.contains("ip filter FORWARD"), "{other:?}");
     });
+}
+
+#[test]
+fn without_nft_the_error_says_what_to_install() {
+    lab(|_| {
+        let outcome = Command::new(env::current_exe().expect("this program"))
+            .args(["machine::region_without_nft", "--exact", "--ignored", "--nocapture"])
+            .env("PATH", "/nonexistent")
+            .output()
+            .expect("runs");
+        assert_eq!(link_names(), ["lo:"], "nothing was begun");
+        let text = String::from_utf8_lossy(&outcome.stdout);
+        assert!(text.contains("apt-get install nftables"), "{text}");
+        let doctor = text.lines().find(|it| it.starts_with("Rules")).expect("looked at");
+        assert!(doctor.contains("Missing"), "{doctor}");
+    });
+}
+
+/// Not a test of its own: what the test above runs where there is no `nft`.
+#[test]
+#[ignore = "is started by a test, as a process of its own"]
+fn region_without_nft() {
+    if env::var("PATH").is_ok_and(|it| it == "/nonexistent") {
+        println!("{}", Region::ensure(&tag("t"), None).expect_err("no nft"));
+        Region::destroy(&tag("t")).expect("there is nothing");
+        for finding in doctor() {
+            println!("{:?} {:?}", finding.check, finding.verdict);
+        }
+    }
 }
 
 #[test]

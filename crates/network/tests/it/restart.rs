@@ -141,6 +141,27 @@ fn what_a_restart_of_the_machine_leaves_is_cleared() {
 }
 
 #[test]
+fn a_host_is_connected_again_to_a_region_that_was_lost() {
+    lab(|lab| {
+        let lost = region("t");
+        let (setup, host) = lab.host(&lost, 0, 1);
+        let wish = [tcp(80, HostPorts::Static(8080))];
+        serve(&open(&host.attach_bridge(&id("web"), &wish).expect("attaches")), 80, "web");
+        let task = host.attach_vpc(&id("task"), interface(&lost, 0, 1)).expect("attaches");
+        serve(&open(&task), 80, "task");
+        drop(host);
+        Region::destroy(&tag("t")).expect("destroys");
+        ask(at(instance(&lost, 0, 1), 8080)).expect_err("cut off");
+
+        let again = Region::ensure(&tag("t"), Some(lost.vpc())).expect("a region");
+        let host = Host::ensure(&setup).expect("the same host");
+        assert_eq!(host.attachments().len(), 2);
+        ask(at(instance(&again, 0, 1), 8080)).expect("answers");
+        ask(at(interface(&again, 0, 1).address, 80)).expect("answers");
+    });
+}
+
+#[test]
 fn a_region_keeps_its_range_and_refuses_another() {
     lab(|_| {
         crate::lab::run("ip link add other type bridge");

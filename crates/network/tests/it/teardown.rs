@@ -4,7 +4,7 @@ use std::fs;
 
 use network::{Host, HostPorts, Region};
 
-use crate::lab::{Lab, id, interface, lab, region, run, run_in, tag, tcp};
+use crate::lab::{Lab, id, interface, lab, link_names, region, run, run_in, tag, tcp};
 
 /// Everything of a machine that a region might change.
 fn snapshot(lab: &Lab) -> String {
@@ -20,12 +20,6 @@ fn snapshot(lab: &Lab) -> String {
         fs::read_dir(lab.path()).expect("a folder").count().to_string(),
     ]
     .join("\n--\n")
-}
-
-/// The names of links: a bridge without ports also loses its carrier.
-fn links(listing: &str) -> String {
-    let names = listing.lines().filter_map(|line| line.split(' ').nth(1));
-    names.collect::<Vec<_>>().join("\n")
 }
 
 fn attach_everything(region: &Region, host: &Host) {
@@ -89,7 +83,7 @@ fn a_detached_container_leaves_nothing_on_its_instance() {
         let look = || {
             let mounts = lab.mounts().join("\n");
             run_in(host.namespace(), "nft list ruleset")
-                + &links(&run_in(host.namespace(), "ip -o link"))
+                + &host.namespace().enter(link_names).expect("enters").join(" ")
                 + &mounts
         };
         let before = look();
