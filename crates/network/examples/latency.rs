@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -21,48 +22,52 @@ fn main() -> Outcome<()> {
     Namespace::new()?.enter(|| measure(&folder, rounds))?
 }
 
-fn measure(folder: &std::path::Path, rounds: u32) -> Outcome<()> {
-    let tag = Tag::parse("latency")?;
-    let region = Region::ensure(&tag, None)?;
+fn measure(folder: &Path, rounds: u32) -> Outcome<()> {
+    let region = Region::ensure(&Tag::parse("latency")?, None)?;
+    for ready in [4, 0] {
+        let outcome = measure_host(&region, folder, rounds, ready);
+        Host::destroy(folder)?;
+        outcome?;
+    }
+    Ok(())
+}
+
+fn measure_host(region: &Region, folder: &Path, rounds: u32, ready: usize) -> Outcome<()> {
     let subnet = region.vpc().subnet(0).ok_or("a VPC has a first zone")?;
     let address = subnet.host(10).ok_or("a subnet has ten addresses")?;
-    for ready in [4, 0] {
-        let place = Place::Region(region.uplink(address)?);
-        let folder = folder.to_owned();
-        let setup = Setup { folder, place, containers: None, dynamic_ports: None, ready };
-        let begin = Instant::now();
-        let host = Host::ensure(&setup)?;
-        report(&format!("host, {ready} ready"), vec![begin.elapsed()])?;
-        let port = PortMapping {
-            protocol: Protocol::Tcp,
-            container: PortSpan::one(80)?,
-            host: HostPorts::Dynamic,
-        };
-        time(&host, rounds, "bridge", |id| host.attach_bridge(id, &[port]).map(drop))?;
-        let task = subnet.host(100).ok_or("a subnet has a hundred addresses")?;
-        let interface = Interface {
-            mac: Mac::of(task),
-            address: task,
-            prefix: region.vpc().range().prefix(),
-            gateway: region.vpc().gateway(),
-        };
-        time(&host, rounds, "awsvpc", |id| host.attach_vpc(id, interface).map(drop))?;
-        time(&host, rounds, "none", |id| host.attach_isolated(id).map(drop))?;
-        if ready > 0 {
-            let done = AtomicBool::new(false);
-            std::thread::scope(|scope| {
-                scope.spawn(|| come_and_go(&host, port, &done));
-                let busy = |id: &Id| host.attach_bridge(id, &[port]).map(drop);
-                let outcome = time(&host, rounds, "bridge, in a crowd:", busy);
-                done.store(true, Ordering::Relaxed);
-                outcome
-            })?;
-        }
-        drop(host);
-        Host::destroy(&setup.folder)?;
+    let place = Place::Region(region.uplink(address)?);
+    let folder = folder.to_owned();
+    let begin = Instant::now();
+    let host =
+        Host::ensure(&Setup { folder, place, containers: None, dynamic_ports: None, ready })?;
+    report(&format!("host, {ready} ready"), vec![begin.elapsed()])?;
+
+    let port = PortMapping {
+        protocol: Protocol::Tcp,
+        container: PortSpan::one(80)?,
+        host: HostPorts::Dynamic,
+    };
+    let bridge = |id: &Id| host.attach_bridge(id, &[port]).map(drop);
+    time(&host, rounds, "bridge", bridge)?;
+    let task = subnet.host(100).ok_or("a subnet has a hundred addresses")?;
+    let interface = Interface {
+        mac: Mac::of(task),
+        address: task,
+        prefix: region.vpc().range().prefix(),
+        gateway: region.vpc().gateway(),
+    };
+    time(&host, rounds, "awsvpc", |id| host.attach_vpc(id, interface).map(drop))?;
+    time(&host, rounds, "none", |id| host.attach_isolated(id).map(drop))?;
+    if ready == 0 {
+        return Ok(());
     }
-    Region::destroy(&tag)?;
-    Ok(())
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| come_and_go(&host, port, &done));
+        let outcome = time(&host, rounds, "bridge, in a crowd:", bridge);
+        done.store(true, Ordering::Relaxed);
+        outcome
+    })
 }
 
 /// Another caller, who attaches and detaches without a pause.
