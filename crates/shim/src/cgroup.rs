@@ -41,6 +41,8 @@ pub struct Hierarchies {
     pub version: Version,
     /// Version 1: mount point and the controllers there.
     v1: Vec<(PathBuf, Vec<String>)>,
+    /// Version 1: mount points of controllers that we leave alone and runtimes may use.
+    others: Vec<PathBuf>,
     /// Version 1 without a controller, used by systemd to tell services apart.
     systemd: Option<PathBuf>,
     /// Version 2.
@@ -71,7 +73,8 @@ impl Hierarchies {
     }
 
     fn parse(mountinfo: &str) -> Option<Self> {
-        let mut found = Self { version: Version::Legacy, v1: vec![], systemd: None, v2: None };
+        let mut found =
+            Self { version: Version::Legacy, v1: vec![], others: vec![], systemd: None, v2: None };
         for line in mountinfo.lines() {
             let (fields, rest) = line.split_once(" - ")?;
             let mut rest = rest.split(' ');
@@ -103,6 +106,8 @@ impl Hierarchies {
         let known = |it: &String| self.v1.iter().any(|(_, have)| have.contains(it));
         if !ours.is_empty() && !ours.iter().any(known) {
             self.v1.push((point, ours));
+        } else if ours.is_empty() {
+            self.others.push(point);
         }
     }
 
@@ -284,7 +289,8 @@ impl Group {
     /// Removes the group and those below it. Nothing may run in them any more.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let mut folders = self.folders();
-        folders.extend(self.hierarchies.systemd.iter().map(|it| it.join(&self.path)));
+        let others = self.hierarchies.systemd.iter().chain(&self.hierarchies.others);
+        folders.extend(others.map(|it| it.join(&self.path)));
         for folder in folders {
             remove_tree(&folder)?;
         }

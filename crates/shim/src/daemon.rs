@@ -97,6 +97,7 @@ fn run(folder: &StateFolder, task: TaskSpec, own: &Group, mut tell: File) -> ! {
 fn prepare(folder: &StateFolder, task: TaskSpec, own: &Group) -> io::Result<(File, Shim)> {
     rustix::process::setsid()?;
     rustix::process::chdir("/")?;
+    rustix::thread::set_name(c"landfall-shim")?;
     let lock = lock(folder)?;
     let reaper = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(reaper))?;

@@ -20,12 +20,13 @@ pub(crate) fn run(
 ) -> Result<Infallible, Refusal> {
     let prepared = command.assume(root)?;
     hide().machine("hide the first process")?;
+    rustix::thread::set_name(c"init").machine("name the first process")?;
     // Orphans come here also when the process namespace is not the container's own.
     let own = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(own)).machine("become the reaper")?;
-    let all: Vec<i32> = (1..=sys::last_signal()).collect();
+    let all = sys::every_signal();
     sys::block_signals(&all).machine("block signals")?;
-    match sys::clone_process(0, None).machine("start the command")? {
+    match sys::fork().machine("start the command")? {
         Side::Child => {
             let result = sys::reset_signals().machine("reset signals");
             report(status, result.and_then(|()| prepared.execute()))

@@ -287,7 +287,7 @@ impl Prepared {
 }
 
 /// The container's environment, then what the command adds, then what every process has.
-fn environment(command: &Command<'_>, home: &str) -> Vec<String> {
+pub(crate) fn environment(command: &Command<'_>, home: &str) -> Vec<String> {
     let name = |it: &str| it.split('=').next().unwrap_or_default().to_owned();
     let mut env: Vec<String> = Vec::new();
     for entry in command.spec.env.iter().chain(command.env) {
@@ -314,7 +314,7 @@ fn strings(all: &[String]) -> Result<Vec<CString>, Refusal> {
 }
 
 /// The working directory as an absolute path without `.` and `..`.
-fn working_directory(asked: &str) -> String {
+pub(crate) fn working_directory(asked: &str) -> String {
     let mut names: Vec<&str> = Vec::new();
     for name in asked.split('/') {
         match name {

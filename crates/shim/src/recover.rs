@@ -8,7 +8,8 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 
 use crate::cgroup::{Group, Hierarchies};
 use crate::protocol::Exit;
-use crate::spec::TaskSpec;
+use crate::runtime::External;
+use crate::spec::{RuntimeKind, TaskSpec};
 use crate::state::StateFolder;
 
 /// What a dead shim left.
@@ -93,6 +94,11 @@ impl Recovery {
     /// If something cannot be removed; [`recover`] may then be called again.
     pub fn finish(self) -> Result<Recovered, RecoverError> {
         let failed = |what: &'static str| move |error: io::Error| RecoverError::Failed(what, error);
+        if let RuntimeKind::External { program } = &self.recovered.task.runtime {
+            let task = &self.recovered.task;
+            let runtime = External::new(program, &task.id, self.folder.path());
+            self.recovered.containers.iter().for_each(|it| runtime.forget_by_name(&it.name));
+        }
         self.group.remove().map_err(failed("remove the control groups"))?;
         match std::fs::remove_dir_all(&self.recovered.task.scratch) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

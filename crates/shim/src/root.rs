@@ -136,6 +136,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Whether it is a block device; else it is a character device.
+    pub(crate) fn is_block(&self) -> bool {
+        self.kind == FileType::BlockDevice
+    }
+
     /// The node at a path of the host.
     pub(crate) fn of_host(path: &Path) -> io::Result<Self> {
         let it = rustix::fs::stat(path)?;

@@ -19,15 +19,16 @@ use rustix::mount::{
     move_mount, unmount,
 };
 
-pub(crate) use devices::rules as device_rules;
+pub(crate) use devices::{host_devices, rules as device_rules};
 pub(crate) use kernel::{MASKED, READ_ONLY, mount_control_groups};
+pub(crate) use populate::fill_empty_volumes;
 use trees::Tree;
-pub(crate) use trees::shared_memory_of;
+pub(crate) use trees::{shared_memory_bytes, shared_memory_of};
 
 use crate::cgroup::Group;
 use crate::protocol::{Refusal, RefusalKind};
 use crate::refusal::Explain;
-use crate::root::{Root, magic};
+use crate::root::{Node, Root, magic};
 use crate::spec::{Access, ContainerSpec, Privilege};
 use crate::sys::{self, MountChange};
 
@@ -112,9 +113,8 @@ pub(crate) fn cut_off() -> Result<(), Refusal> {
 pub(crate) struct Sources {
     trees: Vec<Tree>,
     null: Tree,
-    devices: devices::HostDevices,
+    devices: Vec<(String, Node)>,
     control_groups: Vec<(String, Tree)>,
-    image: Vec<PathBuf>,
 }
 
 impl Sources {
@@ -131,27 +131,25 @@ impl Sources {
         Ok(Self {
             trees: trees::of_spec(spec, folder, shared_memory)?,
             null: Tree::bind(Path::new("/dev/null"), "", Access::Writable).machine("/dev/null")?,
-            devices: devices::HostDevices::find(spec)?,
+            devices: host_devices(spec)?,
             control_groups: control_groups.collect::<Result<_, Refusal>>()?,
-            image: spec.layers.clone(),
         })
     }
 
     /// Makes the container's root the root and mounts everything in it.
     pub(crate) fn enter(self, spec: &ContainerSpec, folder: &Folder) -> Result<Mounted, Refusal> {
-        populate::fill_empty_volumes(spec, &folder.root())?;
+        fill_empty_volumes(spec, &folder.root())?;
         pivot(&folder.root())?;
         let root = Root::open(Path::new("/")).machine("open the container's root")?;
         let privilege = spec.privilege;
         kernel::mount_proc(&root).refuse(RefusalKind::InvalidImage, "mount /proc")?;
         kernel::mount_sys(&root, privilege).refuse(RefusalKind::InvalidImage, "mount /sys")?;
-        let made = devices::mount_dev(&root, spec, &self.devices);
+        let made = devices::mount_dev(&root, &self.devices);
         made.refuse(RefusalKind::InvalidImage, "mount /dev")?;
         for tree in self.trees {
             tree.attach(&root)?;
         }
         devices::make_elsewhere(&root, &self.devices).machine("make devices")?;
-        drop(self.image);
         Ok(Mounted { root, null: self.null, control_groups: self.control_groups })
     }
 }

@@ -1,10 +1,13 @@
 //! Who makes containers: the shim itself, or an OCI runtime of the machine.
 
 mod embedded;
+mod external;
+mod oci;
 
 use std::os::fd::OwnedFd;
 
 pub(crate) use embedded::Embedded;
+pub(crate) use external::External;
 
 use crate::process::Launch;
 use crate::protocol::Refusal;

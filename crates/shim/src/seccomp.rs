@@ -15,6 +15,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch,
 };
 
+use serde_json::{Value, json};
+
 use crate::capability::Capabilities;
 use crate::protocol::Refusal;
 use crate::refusal::Explain;
@@ -57,7 +59,8 @@ fn compile(capabilities: Capabilities) -> Result<Vec<BpfProgram>, seccompiler::B
 }
 
 fn allowed(capabilities: Capabilities) -> Result<Rules, seccompiler::BackendError> {
-    let mut rules: Rules = profile::ALWAYS.iter().map(|it| (*it, vec![])).collect();
+    let plain = plain_calls(capabilities);
+    let mut rules: Rules = plain.into_iter().map(|(_, number)| (number, vec![])).collect();
     let personalities = PERSONALITIES.map(|it| rule(&[(0, Length::Qword, Is::Eq, it)]));
     rules.insert(libc::SYS_personality, personalities.into_iter().collect::<Result<_, _>>()?);
     rules.insert(
@@ -75,13 +78,61 @@ fn allowed(capabilities: Capabilities) -> Result<Rules, seccompiler::BackendErro
     rules.insert(libc::SYS_clone, vec![plain]);
     // The second filter answers it unless the container may make namespaces.
     rules.insert(libc::SYS_clone3, vec![]);
-    for (capability, calls) in profile::WITH_CAPABILITY {
-        if capabilities.has(capability) {
-            rules.extend(calls.iter().map(|it| (*it, vec![])));
-        }
+    if capabilities.has("SYS_ADMIN") {
+        rules.insert(libc::SYS_clone, vec![]);
     }
     Ok(rules)
 }
+
+/// Calls that are allowed whatever their arguments.
+fn plain_calls(capabilities: Capabilities) -> Vec<profile::Call> {
+    let with = profile::WITH_CAPABILITY.iter().filter(|(it, _)| capabilities.has(it));
+    let lists = [profile::ALWAYS, profile::NEWER, profile::OLDER].into_iter();
+    lists.chain(with.map(|(_, calls)| *calls)).flatten().copied().collect()
+}
+
+/// The profile as OCI runtimes read it.
+pub(crate) fn oci(capabilities: Capabilities) -> Value {
+    let name = |it: &str| it.trim_start_matches("SYS_").to_owned();
+    let plain = plain_calls(capabilities).into_iter().map(|(it, _)| name(it));
+    let allow = |names: Vec<String>, args: Value| {
+        json!({
+            "names": names, "action": "SCMP_ACT_ALLOW", "args": args,
+        })
+    };
+    let one = |it: &str| vec![it.to_owned()];
+    let mut calls = vec![allow(plain.collect(), json!([]))];
+    for value in PERSONALITIES {
+        let check = json!([{"index": 0, "value": value, "op": "SCMP_CMP_EQ"}]);
+        calls.push(allow(one("personality"), check));
+    }
+    let family = |value: u64, op: &str| json!({"index": 0, "value": value, "op": op});
+    calls.push(allow(one("socket"), json!([family(FAMILY_ALG, "SCMP_CMP_LT")])));
+    calls.push(allow(one("socket"), json!([family(FAMILY_ALG + 1, "SCMP_CMP_EQ")])));
+    calls.push(allow(one("socket"), json!([family(FAMILY_VSOCK, "SCMP_CMP_GT")])));
+    if capabilities.has("SYS_ADMIN") {
+        calls.push(allow(vec!["clone".to_owned(), "clone3".to_owned()], json!([])));
+    } else {
+        let check = json!([{
+            "index": 0, "value": NAMESPACE_FLAGS, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ",
+        }]);
+        calls.push(allow(one("clone"), check));
+        calls.push(json!({
+            "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::ENOSYS,
+        }));
+    }
+    json!({
+        "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": libc::EPERM,
+        "architectures": ARCHITECTURES, "syscalls": calls,
+    })
+}
+
+/// Names of the architectures a processor runs, as OCI specifications spell them.
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURES: [&str; 3] = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"];
+/// Names of the architectures a processor runs, as OCI specifications spell them.
+#[cfg(not(target_arch = "x86_64"))]
+const ARCHITECTURES: [&str; 2] = ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"];
 
 fn rule(checks: &[(u8, Length, Is, u64)]) -> Result<SeccompRule, seccompiler::BackendError> {
     let conditions = checks.iter().map(|(argument, length, is, value)| {
@@ -93,14 +144,15 @@ fn rule(checks: &[(u8, Length, Is, u64)]) -> Result<SeccompRule, seccompiler::Ba
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::{CapabilityChanges, Privilege};
 
     #[test]
     fn the_profile_compiles_for_all_and_for_no_capabilities() {
         let held = Capabilities::held().expect("reads");
         assert_eq!(compile(held).expect("compiles").len(), 1);
         let none = Capabilities::of(
-            crate::spec::Privilege::Confined,
-            &crate::spec::CapabilityChanges { add: vec![], drop: vec!["ALL".to_owned()] },
+            Privilege::Confined,
+            &CapabilityChanges { add: vec![], drop: vec!["ALL".to_owned()] },
             held,
         );
         let programs = compile(none.expect("valid")).expect("compiles");
@@ -110,6 +162,10 @@ mod tests {
 
     #[test]
     fn what_reaches_the_kernel_deeply_is_not_listed() {
+        let none = CapabilityChanges { add: vec![], drop: vec!["ALL".to_owned()] };
+        let held = Capabilities::held().expect("reads");
+        let none = Capabilities::of(Privilege::Confined, &none, held).expect("valid");
+        let plain = plain_calls(none);
         for call in [
             libc::SYS_mount,
             libc::SYS_bpf,
@@ -123,7 +179,7 @@ mod tests {
             libc::SYS_swapon,
             libc::SYS_open_by_handle_at,
         ] {
-            assert!(!profile::ALWAYS.contains(&call), "{call}");
+            assert!(!plain.iter().any(|(_, number)| *number == call), "{call}");
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::cgroup::{Group, Hierarchies};
 use crate::clock;
 use crate::protocol::{Command, Event, Message, Refusal, RefusalKind, Reply, Request, Status};
 use crate::refusal::Explain;
-use crate::runtime::{Embedded, Runtime};
+use crate::runtime::{Embedded, External, Runtime};
 use crate::shared::SharedNamespaces;
 use crate::spec::{RuntimeKind, TaskSpec};
 use crate::state::StateFolder;
@@ -73,7 +73,9 @@ impl Shim {
         std::fs::create_dir_all(&task.scratch)?;
         let runtime: Box<dyn Runtime> = match &task.runtime {
             RuntimeKind::Embedded => Box::new(Embedded),
-            RuntimeKind::External { .. } => return Err(io::ErrorKind::Unsupported.into()),
+            RuntimeKind::External { program } => {
+                Box::new(External::new(program, &task.id, folder.path()))
+            }
         };
         listener.set_nonblocking(true)?;
         Ok(Self {

@@ -32,6 +32,8 @@ pub(crate) struct SharedNamespaces {
 impl SharedNamespaces {
     /// Starts the holder inside `group`.
     pub(crate) fn create(group: &Group, shared_memory: Option<u64>) -> io::Result<Self> {
+        // Of an earlier holder; a group that was killed cannot be used again.
+        group.remove()?;
         group.create()?;
         let (ready, tell) = pipe_with(PipeFlags::CLOEXEC)?;
         let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC;
@@ -57,12 +59,16 @@ impl SharedNamespaces {
         self.holder
     }
 
-    /// Runs `start` so that the process it makes is in the shared process namespace.
-    pub(crate) fn within<T>(&self, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    /// Forks by `fork` into the shared process namespace. The child comes back from here too.
+    pub(crate) fn within(&self, fork: impl FnOnce() -> io::Result<Side>) -> io::Result<Side> {
         sys::enter(self.descriptor.as_fd(), libc::CLONE_NEWPID)?;
-        let result = start();
+        let side = fork();
+        if let Ok(Side::Child) = side {
+            // It is inside now and cannot go back.
+            return side;
+        }
         sys::enter(self.own.as_fd(), libc::CLONE_NEWPID)?;
-        result
+        side
     }
 
     /// Enters the shared ipc namespace; gives the shared memory, to be mounted.
@@ -78,7 +84,7 @@ impl SharedNamespaces {
 
 /// The holder: mounts the shared memory, says so, and reaps orphans until it is killed.
 fn hold(tell: OwnedFd, shared_memory: Option<u64>) -> ! {
-    let all: Vec<i32> = (1..=sys::last_signal()).collect();
+    let all = sys::every_signal();
     if mount_shared_memory(shared_memory).and_then(|()| hide()).is_err()
         || sys::block_signals(&all).is_err()
         || File::from(tell).write_all(&[1]).is_err()

@@ -51,6 +51,16 @@ pub(crate) fn clone_process(
     }
 }
 
+/// Forks without any new namespace, by the call that filters of containers allow.
+pub(crate) fn fork() -> io::Result<Side> {
+    // SAFETY: the process has one thread, so that the child may go on computing.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Side::Child),
+        pid => Ok(Side::Parent(pid)),
+    }
+}
+
 /// Ends this process at once, running nothing that was registered for its end.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` takes any code and does not return.
@@ -109,9 +119,10 @@ pub(crate) fn reset_signals() -> io::Result<()> {
     check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()) })
 }
 
-/// The highest signal number.
-pub(crate) fn last_signal() -> i32 {
-    libc::SIGRTMAX()
+/// All signals but those that the C library keeps to itself.
+pub(crate) fn every_signal() -> Vec<i32> {
+    let kept = libc::SIGSYS + 1..libc::SIGRTMIN();
+    (1..=libc::SIGRTMAX()).filter(|it| !kept.contains(it)).collect()
 }
 
 fn signal_set(signals: &[i32]) -> io::Result<libc::sigset_t> {

@@ -23,6 +23,17 @@ pub(crate) enum DeviceKind {
     Character,
 }
 
+impl DeviceKind {
+    /// As version 1 files and OCI specifications spell it.
+    pub(crate) fn letter(self) -> &'static str {
+        match self {
+            Self::All => "a",
+            Self::Block => "b",
+            Self::Character => "c",
+        }
+    }
+}
+
 /// What may be done with a device, as the kernel's bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DeviceAccess(u8);
@@ -67,15 +78,6 @@ impl DeviceRule {
     /// Everything, for privileged containers.
     pub(crate) const EVERYTHING: Self =
         Self { kind: DeviceKind::All, major: None, minor: None, access: DeviceAccess::ALL };
-
-    /// As version 1 files and OCI specifications spell the kind.
-    pub(crate) fn kind_letter(self) -> &'static str {
-        match self.kind {
-            DeviceKind::All => "a",
-            DeviceKind::Block => "b",
-            DeviceKind::Character => "c",
-        }
-    }
 }
 
 /// What every container may use: make any node, use the harmless ones and terminals.
@@ -104,7 +106,7 @@ pub(super) fn write(folder: &Path, rules: &[DeviceRule]) -> io::Result<()> {
             DeviceKind::All => "a".to_owned(),
             DeviceKind::Block | DeviceKind::Character => format!(
                 "{} {}:{} {}",
-                rule.kind_letter(),
+                rule.kind.letter(),
                 number(rule.major),
                 number(rule.minor),
                 rule.access.letters()

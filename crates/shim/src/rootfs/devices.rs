@@ -29,35 +29,30 @@ const NODES: [(&str, u32, u32); 6] = [
 ];
 
 /// Links that every container has.
-const LINKS: [(&str, &str); 6] = [
+const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
-    ("core", "/proc/kcore"),
     ("ptmx", "pts/ptmx"),
 ];
 
 /// How deep `/dev` of the host is searched for privileged containers.
 const DEPTH: usize = 4;
 
-/// Devices of the host to show, by their path inside.
-pub(super) struct HostDevices(Vec<(String, Node)>);
-
-impl HostDevices {
-    /// Looks at the devices the specification names; all of them for a privileged container.
-    pub(super) fn find(spec: &ContainerSpec) -> Result<Self, Refusal> {
-        let mut found = Vec::new();
-        if spec.privilege == Privilege::Privileged {
-            collect(Path::new("/dev"), DEPTH, &mut found);
-        }
-        for device in &spec.devices {
-            let what = format!("device {}", device.host.display());
-            let node = Node::of_host(&device.host).refuse(RefusalKind::InvalidSpec, what)?;
-            found.push((device.container.clone(), node));
-        }
-        Ok(Self(found))
+/// Devices of the host to show, by their path inside: those the specification names; all of
+/// them for a privileged container.
+pub(crate) fn host_devices(spec: &ContainerSpec) -> Result<Vec<(String, Node)>, Refusal> {
+    let mut found = Vec::new();
+    if spec.privilege == Privilege::Privileged {
+        collect(Path::new("/dev"), DEPTH, &mut found);
     }
+    for device in &spec.devices {
+        let what = format!("device {}", device.host.display());
+        let node = Node::of_host(&device.host).refuse(RefusalKind::InvalidSpec, what)?;
+        found.push((device.container.clone(), node));
+    }
+    Ok(found)
 }
 
 /// Which accesses the control group allows a container.
@@ -83,7 +78,7 @@ pub(crate) fn rules(spec: &ContainerSpec) -> Result<Vec<DeviceRule>, Refusal> {
 }
 
 /// Makes `/dev` complete, then mounts it.
-pub(super) fn mount_dev(root: &Root, spec: &ContainerSpec, host: &HostDevices) -> io::Result<()> {
+pub(super) fn mount_dev(root: &Root, host: &[(String, Node)]) -> io::Result<()> {
     let options = words(&[("mode", "755"), ("size", "64k")]);
     let dev = Tree::new("tmpfs", "/dev", &options, MountAttrFlags::MOUNT_ATTR_NOSUID)?;
     let inside = dev.root()?;
@@ -96,7 +91,7 @@ pub(super) fn mount_dev(root: &Root, spec: &ContainerSpec, host: &HostDevices) -
     for (name, target) in LINKS {
         inside.make_link(&format!("/{name}"), target)?;
     }
-    for (path, node) in &host.0 {
+    for (path, node) in host {
         if let Some(name) = path.strip_prefix("/dev/") {
             make_unless_there(&inside, &format!("/{name}"), node)?;
         }
@@ -109,13 +104,12 @@ pub(super) fn mount_dev(root: &Root, spec: &ContainerSpec, host: &HostDevices) -
     let queue = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let _ = spec;
     mount_plain(root, "/dev/mqueue", &Tree::new("mqueue", "", &[], queue)?)
 }
 
 /// Makes the devices whose path inside is not below `/dev`.
-pub(super) fn make_elsewhere(root: &Root, host: &HostDevices) -> io::Result<()> {
-    let elsewhere = host.0.iter().filter(|(path, _)| !path.starts_with("/dev/"));
+pub(super) fn make_elsewhere(root: &Root, host: &[(String, Node)]) -> io::Result<()> {
+    let elsewhere = host.iter().filter(|(path, _)| !path.starts_with("/dev/"));
     for (path, node) in elsewhere {
         make_unless_there(root, path, node)?;
     }

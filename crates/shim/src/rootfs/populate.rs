@@ -15,7 +15,7 @@ use crate::spec::{ContainerSpec, Content, Mount};
 ///
 /// Runs before the root is changed, so that both sides can be seen; the image's side is only
 /// looked up inside its root.
-pub(super) fn fill_empty_volumes(spec: &ContainerSpec, root: &Path) -> Result<(), Refusal> {
+pub(crate) fn fill_empty_volumes(spec: &ContainerSpec, root: &Path) -> Result<(), Refusal> {
     for mount in &spec.mounts {
         let Mount::Bind { source, target, content: Content::CopyFromImage, .. } = mount else {
             continue;

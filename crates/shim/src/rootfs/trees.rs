@@ -142,9 +142,14 @@ fn shared_memory_tree(spec: &ContainerSpec, shared: Option<OwnedFd>) -> io::Resu
     shared_memory_of(spec.shm_bytes)
 }
 
+/// The size of a `/dev/shm`.
+pub(crate) fn shared_memory_bytes(asked: Option<u64>) -> u64 {
+    asked.unwrap_or(SHM_BYTES)
+}
+
 /// A new `/dev/shm` of the given size.
 pub(crate) fn shared_memory_of(bytes: Option<u64>) -> io::Result<Tree> {
-    let size = bytes.unwrap_or(SHM_BYTES).to_string();
+    let size = shared_memory_bytes(bytes).to_string();
     let options = [("mode".to_owned(), Some("1777".to_owned())), ("size".to_owned(), Some(size))];
     Tree::new("tmpfs", "/dev/shm", &options, HARMLESS)
 }

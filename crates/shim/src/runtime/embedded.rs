@@ -77,7 +77,7 @@ impl Runtime for Embedded {
         let pid = pid.ok_or_else(|| Refusal::new(RefusalKind::WrongState, "not running"))?;
         let container = pidfd_open(pid, PidfdFlags::empty())
             .refuse(RefusalKind::WrongState, "find the container's process")?;
-        match sys::clone_process(0, None).machine("start a process")? {
+        match sys::fork().machine("start a process")? {
             Side::Child => {
                 drop((status, number));
                 let mut status = File::from(status_end);
@@ -146,7 +146,7 @@ fn enter(exec: &Exec<'_>, container: &OwnedFd, number: OwnedFd) -> Result<Side, 
     exec.launch.group.enter().machine("enter the control groups")?;
     sys::enter(container.as_fd(), EVERY_NAMESPACE)
         .refuse(RefusalKind::WrongState, "enter the container")?;
-    let side = sys::clone_process(0, None).machine("start a process")?;
+    let side = sys::fork().machine("start a process")?;
     if let Side::Parent(pid) = side {
         File::from(number).write_all(&pid.to_ne_bytes()).machine("tell the process")?;
     }

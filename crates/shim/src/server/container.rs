@@ -158,17 +158,11 @@ impl Shim {
             return Err(Refusal::spec("unknown stop signal"));
         }
         self.runtime.check(&spec)?;
-        let devices = rootfs::device_rules(&spec)?;
         let file_name = file_name(&spec.name);
         let group = self.group.child(&file_name).machine("name the control group")?;
         let folder = Folder(self.task.scratch.join(&file_name));
-        let prepare = || -> Result<(), Refusal> {
-            folder.create(&spec).machine("make the container's folders")?;
-            group.create().machine("make the control groups")?;
-            group.apply(&spec.limits).refuse(RefusalKind::InvalidSpec, "set limits")?;
-            group.allow_devices(&devices).machine("limit devices")
-        };
-        if let Err(refusal) = prepare() {
+        let made = folder.create(&spec).machine("make the container's folders");
+        if let Err(refusal) = made.and_then(|()| make_group(&group, &spec)) {
             // The first refusal is what matters; the end of the task removes what is left.
             let _ = group.remove();
             let _ = folder.remove();
@@ -200,6 +194,10 @@ impl Shim {
             let shared = SharedNamespaces::create(&group, container.spec.shm_bytes);
             self.shared = Some(shared.machine("share namespaces")?);
         }
+        if container.runs > 0 {
+            container.group.remove().machine("remove the control groups")?;
+            make_group(&container.group, &container.spec)?;
+        }
         let run = container.runs + 1;
         self.folder.write_run(name, run).machine("note the start")?;
         container.oom_kills_before = container.group.oom_kills();
@@ -211,9 +209,11 @@ impl Shim {
             Ok(pid) => pid,
             Err(refusal) => {
                 container.end_output();
-                if container.runs == 0 {
-                    self.folder.forget_run(name).machine("take the start back")?;
-                }
+                let back = match container.runs {
+                    0 => self.folder.forget_run(name),
+                    last => self.folder.write_run(name, last),
+                };
+                back.machine("take the start back")?;
                 return Err(refusal);
             }
         };
@@ -261,6 +261,18 @@ impl Shim {
         }
         Err(Refusal::new(RefusalKind::Machine, "killed containers do not end"))
     }
+}
+
+/// Makes a container's control group with its limits, for each start anew.
+///
+/// A group that was ever killed as a whole is of no further use: kernels from 6.14 on kill what
+/// is cloned into it later (the sequence number of the kill is compared with that of the wrong
+/// group).
+fn make_group(group: &Group, spec: &ContainerSpec) -> Result<(), Refusal> {
+    let devices = rootfs::device_rules(spec)?;
+    group.create().machine("make the control groups")?;
+    group.apply(&spec.limits).refuse(RefusalKind::InvalidSpec, "set limits")?;
+    group.allow_devices(&devices).machine("limit devices")
 }
 
 /// Name of the control group of what holds shared namespaces; not a possible container's.

@@ -197,6 +197,14 @@ impl Task {
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
         let ours = self.folder.path().to_str().expect("text");
         assert!(!mounts.contains(ours), "mounts remain: {mounts}");
+        for attempt in 0.. {
+            let left = processes_naming(ours);
+            if left.is_empty() {
+                break;
+            }
+            assert!(attempt < 200, "processes remain: {left:?}");
+            pause(attempt);
+        }
         let groups = control_groups(&self.spec.cgroup);
         assert!(groups.is_empty(), "control groups remain: {groups:?}");
     }
@@ -220,6 +228,13 @@ pub(crate) fn control_groups(path: &str) -> Vec<PathBuf> {
     let roots = fs::read_dir("/sys/fs/cgroup").expect("control groups");
     let roots = roots.flatten().map(|it| it.path()).chain(["/sys/fs/cgroup".into()]);
     roots.map(|it| it.join(path)).filter(|it| it.exists()).collect()
+}
+
+/// Processes with that text among their arguments.
+fn processes_naming(text: &str) -> Vec<String> {
+    let all = fs::read_dir("/proc").expect("processes").flatten();
+    let lines = all.filter_map(|it| fs::read_to_string(it.path().join("cmdline")).ok());
+    lines.filter(|it| it.contains(text)).collect()
 }
 
 /// Waits a little for something that nothing announces.

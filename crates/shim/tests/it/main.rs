@@ -9,4 +9,10 @@
 )]
 
 mod fixture;
+mod hostile;
+mod isolation;
 mod lifecycle;
+mod limits;
+mod mounts;
+mod recovery;
+mod sharing;
