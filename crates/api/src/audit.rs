@@ -15,6 +15,9 @@ pub const KEPT_AUDITS: u64 = 100_000;
 /// How many resources one row names at most: as many as one write may change.
 const RESOURCES_MAX: usize = 100;
 
+/// Who asks where no signature is asked for.
+const ANONYMOUS: &str = "anonymous";
+
 /// Number of the audit row that the write under way will leave.
 pub fn next_audit(state: &State) -> u64 {
     let newest = match state.region().get(&()) {
@@ -42,13 +45,14 @@ pub(crate) fn record(
     let number = next_audit(draft.state());
     let (outcome, resources) = outcome(draft, refusal);
     let caller = &context.caller;
+    let principal = if asked.operation.anonymous { ANONYMOUS } else { caller.arn.as_ref() };
     draft.change(Change::from(Audit {
         number,
         at: context.now,
         request_id: context.request_id.to_be_bytes().to_vec(),
         source: format!("{}.amazonaws.com", asked.service.endpoint_prefix),
         operation: asked.operation.name.to_owned(),
-        caller: caller.arn.to_string(),
+        caller: principal.to_owned(),
         access_key: caller.access_key.to_string(),
         source_ip: caller.source_ip.to_string(),
         user_agent: caller.user_agent.to_string(),

@@ -15,6 +15,8 @@ pub(crate) const NOON: i64 = 1_700_000_000_000;
 pub(crate) struct Fixture {
     pub(crate) state: State,
     pub(crate) now: Timestamp,
+    /// What requests are signed with.
+    pub(crate) access_key: String,
     dice: Dice,
 }
 
@@ -40,7 +42,7 @@ pub(crate) fn region() -> Fixture {
 
 impl Fixture {
     pub(crate) fn of(state: State) -> Self {
-        Self { state, now: Timestamp(NOON), dice: Dice::of(1) }
+        Self { state, now: Timestamp(NOON), access_key: "AKIAEXAMPLE".into(), dice: Dice::of(1) }
     }
 
     /// One input as the writer runs it: what the draft holds afterwards is kept.
@@ -50,7 +52,7 @@ impl Fixture {
     ) -> T {
         let mut context = Context {
             now: self.now,
-            caller: root(),
+            caller: root(&self.access_key),
             request_id: self.dice.bits(),
             dice: &mut self.dice,
         };
@@ -112,15 +114,20 @@ impl Fixture {
     /// Looks at the state in a context.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&State, &Context<'_>) -> T) -> T {
         let mut dice = self.dice.clone();
-        let context = Context { now: self.now, caller: root(), request_id: 1, dice: &mut dice };
+        let context = Context {
+            now: self.now,
+            caller: root(&self.access_key),
+            request_id: 1,
+            dice: &mut dice,
+        };
         look(&self.state, &context)
     }
 }
 
-fn root() -> Caller {
+fn root(access_key: &str) -> Caller {
     Caller {
         arn: "arn:aws:iam::123456789012:root".into(),
-        access_key: "AKIAEXAMPLE".into(),
+        access_key: access_key.into(),
         source_ip: "127.0.0.1".into(),
         user_agent: "test".into(),
         endpoint: "http://127.0.0.1:4566".into(),

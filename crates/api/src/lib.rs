@@ -16,6 +16,7 @@ mod token;
 pub mod ec2;
 pub mod ecs;
 pub mod keys;
+pub mod landfall;
 pub mod region;
 pub mod sts;
 
@@ -28,5 +29,9 @@ pub use reports::{Checked, health as report_health};
 
 /// Every operation that this region answers.
 pub fn registry() -> Registry {
-    Registry::default().and(ec2::registry()).and(ecs::registry()).and(sts::registry())
+    Registry::default()
+        .and(ec2::registry())
+        .and(ecs::registry())
+        .and(landfall::registry())
+        .and(sts::registry())
 }

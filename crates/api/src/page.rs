@@ -89,12 +89,7 @@ impl Page {
 }
 
 fn seal(scope: &str, key: &str) -> String {
-    use core::fmt::Write as _;
-    let mut token = format!("{:016x}", checksum(scope, key));
-    for byte in key.bytes() {
-        write!(token, "{byte:02x}").expect("writing to memory does not fail");
-    }
-    token
+    format!("{:016x}{}", checksum(scope, key), types::hex(key.as_bytes()))
 }
 
 fn open(scope: &str, token: &str) -> Option<String> {

@@ -1,0 +1,21 @@
+//! Landfall's own operations, beside those of AWS: joining machines, and the audit trail.
+//!
+//! They stand under a target prefix of their own, so that no AWS answer means anything new.
+
+mod error;
+mod join_tokens;
+mod trail;
+
+pub use error::Error;
+
+use shapes::landfall as op;
+
+use crate::Registry;
+
+/// Our own operations that we answer.
+pub fn registry() -> Registry {
+    Registry::default()
+        .write::<op::CreateJoinToken, Error>(join_tokens::create_join_token)
+        .write::<op::RedeemJoinToken, Error>(join_tokens::redeem_join_token)
+        .read::<op::ListAudit, Error>(trail::list_audit)
+}
