@@ -79,6 +79,7 @@ fn shim_start(
     client.call(Command::Start { name: "b".to_owned() })?;
     let second = begin.elapsed();
     client.call(Command::Shutdown)?;
+    shim::remove_control_group("shim-latency")?;
     Ok((first, second))
 }
 

@@ -118,6 +118,16 @@ impl Hierarchies {
     }
 }
 
+/// Removes a control group with those below it from all hierarchies; nothing may run in it.
+/// For what is above tasks, which belongs to whoever chose the path.
+///
+/// # Errors
+///
+/// If something runs there, or the path is not a plain one.
+pub fn remove_control_group(path: &str) -> io::Result<()> {
+    Group::new(&Hierarchies::detect()?, path)?.remove()
+}
+
 /// One control group, in all hierarchies at once.
 #[derive(Debug, Clone)]
 pub(crate) struct Group {

@@ -35,7 +35,7 @@ mod sysctl;
 mod user;
 mod wait;
 
-pub use cgroup::{Hierarchies, Version};
+pub use cgroup::{Hierarchies, Version, remove_control_group};
 pub use client::{Client, ClientError, socket_path};
 pub use daemon::main;
 pub use protocol::{

@@ -66,15 +66,13 @@ impl StateFolder {
 
     /// Writes the task's specification.
     pub(crate) fn write_task(&self, task: &TaskSpec) -> io::Result<()> {
-        self.write_durably("task.json", task)
+        self.write("task.json", task, Lasts::BeyondTheShim)
     }
 
     /// Notes that a container is being started. What an earlier start left is no longer true.
     pub(crate) fn write_run(&self, container: &str, run: u32) -> io::Result<()> {
-        self.write_durably(
-            &format!("run.{}", file_name(container)),
-            &Run { container: container.to_owned(), run },
-        )
+        let record = Run { container: container.to_owned(), run };
+        self.write(&format!("run.{}", file_name(container)), &record, Lasts::BeyondTheShim)
     }
 
     /// Takes back that a container was started.
@@ -91,7 +89,7 @@ impl StateFolder {
     /// Writes how a container ended; durable when this returns.
     pub(crate) fn write_exit(&self, container: &str, exit: &Exit) -> io::Result<()> {
         let record = ExitRecord { container: container.to_owned(), exit: *exit };
-        self.write_durably(&format!("exit.{}", file_name(container)), &record)
+        self.write(&format!("exit.{}", file_name(container)), &record, Lasts::BeyondTheMachine)
     }
 
     /// Every container that was started, and how its last start ended if that is known.
@@ -118,14 +116,30 @@ impl StateFolder {
         }
     }
 
-    fn write_durably<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
+    /// Writes a file that is whole or not there, whatever becomes of this process.
+    fn write<T: Serialize>(&self, name: &str, value: &T, lasts: Lasts) -> io::Result<()> {
         let (draft, path) = (self.0.join(format!("{name}{DRAFT}")), self.0.join(name));
         let mut file = File::create(&draft)?;
         file.write_all(&serde_json::to_vec(value)?)?;
-        file.sync_all()?;
+        if lasts == Lasts::BeyondTheMachine {
+            file.sync_all()?;
+        }
         fs::rename(draft, path)?;
-        File::open(&self.0)?.sync_all()
+        if lasts == Lasts::BeyondTheMachine {
+            File::open(&self.0)?.sync_all()?;
+        }
+        Ok(())
     }
+}
+
+/// What a written file survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lasts {
+    /// The end of this process. Enough for what is of no use once the machine has stopped, and
+    /// with it all containers.
+    BeyondTheShim,
+    /// The end of the machine.
+    BeyondTheMachine,
 }
 
 /// An exit file.

@@ -53,7 +53,7 @@ impl Task {
         let folder = tempfile::Builder::new().prefix("shim-it-").tempdir().expect("temp folder");
         let id = folder.path().file_name().expect("name").to_str().expect("text").to_owned();
         let mut spec = TaskSpec {
-            cgroup: format!("shim-it/{id}"),
+            cgroup: format!("{id}/task"),
             id,
             scratch: folder.path().join("scratch"),
             limits: shim::Limits::default(),
@@ -207,6 +207,9 @@ impl Task {
         }
         let groups = control_groups(&self.spec.cgroup);
         assert!(groups.is_empty(), "control groups remain: {groups:?}");
+        let parent = &self.spec.id;
+        shim::remove_control_group(parent).expect("nothing runs there");
+        assert!(control_groups(parent).is_empty(), "nor does what is above the task");
     }
 }
 
