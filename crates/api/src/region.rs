@@ -15,7 +15,7 @@ const SUBNET_PREFIX_MAX: u8 = 28;
 /// What is decided about a region before its first start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegionPlan {
-    /// The zones, each of which gets a subnet. Up to sixteen.
+    /// The zones, each of which gets a subnet. Up to fifteen.
     pub zones: Vec<Zone>,
     /// First address of the default VPC, as a number.
     pub vpc_base: u32,
@@ -64,7 +64,7 @@ pub fn first_start(
         .filter(|zone| region.subnets.iter().all(|it| it.zone != **zone))
         .collect();
     let wanted = region.subnets.len() + new.len();
-    let max = 1 << SUBNET_BITS;
+    let max = (1 << SUBNET_BITS) - 1;
     if wanted > max {
         return Err(RegionPlanError::TooManyZones { wanted, max });
     }
@@ -107,11 +107,12 @@ fn found(plan: &RegionPlan, context: &mut Context<'_>) -> RegionRow {
     }
 }
 
-/// The next free subnet of the VPC: subnets are never taken away, so their number is its place.
+/// The next free subnet of the VPC: subnets are never taken away, so their number is its place. The
+/// first sixteenth is the gateway's.
 fn subnet(region: &RegionRow, zone: &Zone, context: &mut Context<'_>) -> Subnet {
     let prefix = region.vpc_prefix + SUBNET_BITS;
-    let place = u32::try_from(region.subnets.len()).expect("at most sixteen");
-    let base = region.vpc_base + (place << (u32::BITS - u32::from(prefix)));
+    let place = u32::try_from(region.subnets.len()).expect("at most fifteen");
+    let base = region.vpc_base + ((place + 1) << (u32::BITS - u32::from(prefix)));
     Subnet { id: identifier("subnet", context), zone: zone.clone(), base, prefix }
 }
 
@@ -166,7 +167,7 @@ mod tests {
             .iter()
             .map(|it| format!("{} {:x}/{}", it.zone, it.base, it.prefix))
             .collect();
-        assert_eq!(shown, ["a ac1f1000/20", "b ac1f0000/20", "c ac1f2000/20"]);
+        assert_eq!(shown, ["a ac1f2000/20", "b ac1f1000/20", "c ac1f3000/20"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use wire::{Incoming, Route};
 
 use crate::door::Door;
 use crate::keys::{self, Trust};
+use crate::logs;
 
 /// What becomes of a request before the protocol writes it down.
 type Outcome = Result<Box<dyn Shape + Send>, wire::Fault>;
@@ -117,9 +118,17 @@ async fn run(
             let read = decoded(incoming, route, |fill| entry.prepare(fill))?;
             Box::new(move |core| core.read(caller, request_id, |state, it| read.run(state, it)))
         }
-        Entry::Call(_) => return Err(route.unsupported()),
+        Entry::Call(_) => return call(door, incoming, route),
     };
     ask(door, job).await
+}
+
+/// Asks another store than the state. It reads and syncs files, so other requests of this thread
+/// are moved away meanwhile.
+fn call(door: &Door, incoming: &Incoming<'_>, route: &Route) -> Outcome {
+    let desk = logs::Desk { home: &door.home, store: &door.logs, now: (door.clock)() };
+    tokio::task::block_in_place(|| logs::answer(&desk, route, incoming))
+        .unwrap_or_else(|| Err(route.unsupported()))
 }
 
 /// Has a typed request made and filled from the bytes.

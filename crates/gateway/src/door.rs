@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use link::Hub;
 use store::Writer;
+use telemetry::logs::LogStore;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use types::Home;
@@ -51,6 +52,8 @@ pub struct Door {
     pub only_region: Option<String>,
     /// Verifies signatures.
     pub verifier: Verifier,
+    /// Logs of containers.
+    pub logs: Arc<LogStore>,
     /// The sessions of agents.
     pub hub: Arc<Hub>,
     /// The clock.

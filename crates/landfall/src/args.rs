@@ -62,6 +62,9 @@ pub(crate) struct ServerFlags {
     /// Seconds after which the tasks of a disconnected instance are given up; 0 is never.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) give_up_after: u64,
+    /// For benches: a sync of the journal takes exactly this long and makes nothing durable.
+    #[arg(long, value_name = "MILLISECONDS", hide = true)]
+    pub(crate) disk_delay_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

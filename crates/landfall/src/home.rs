@@ -27,6 +27,10 @@ impl Folder {
         self.0.join("journal")
     }
 
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
     fn note(&self) -> PathBuf {
         self.0.join("region.json")
     }

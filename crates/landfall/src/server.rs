@@ -14,9 +14,10 @@ use reconcilers::{Policy, Queue};
 use state::{Caller, Dice, Purpose};
 use store::journal::Journal;
 use store::journal::Schema;
-use store::journal::disk::RealDisk;
+use store::journal::disk::{Disk, RealDisk, SlowDisk};
 use store::journal::file::{FileJournal, Options};
 use store::{Core, Surroundings, Threads, Transaction, Writer};
+use telemetry::logs::LogStore;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use types::{AccountId, Home, Region, Timestamp, Zone};
@@ -88,6 +89,7 @@ impl Server {
         let address = listeners.first().context("no address to listen on")?.local_addr()?;
         let endpoint = format!("http://{address}");
 
+        let logs = LogStore::open(folder.logs()).context("cannot open the log store")?;
         let (core, epoch, journal) = open(flags, &home, &folder)?;
         write_note(&core, &home, &endpoint, &folder)?;
         let keys = Arc::new(Keys::of(core.state()));
@@ -132,7 +134,8 @@ impl Server {
         let door = Arc::new(Door {
             only_region: flags.only_region.then(|| home.region.to_string()),
             home,
-            registry: api::registry(),
+            registry: api::registry().and(gateway::logs_registry()),
+            logs: Arc::new(logs),
             writer,
             keys,
             trust,
@@ -174,7 +177,7 @@ fn open(
     let disk = RealDisk::open(&path)
         .with_context(|| format!("cannot open the journal's folder {}", path.display()))?;
     let options = Options::new(Schema::new(SCHEMA, Vec::new()));
-    let mut journal = FileJournal::open(Arc::new(disk), options)
+    let mut journal = FileJournal::open(slowed(flags, disk), options)
         .with_context(|| format!("cannot open the journal in {}", path.display()))?;
     let (mut core, epoch) = Core::open(home.clone(), dice()?, &mut journal)
         .with_context(|| format!("cannot read the journal in {}", path.display()))?;
@@ -185,6 +188,13 @@ fn open(
     let batches: Vec<_> = core.take().iter().map(Transaction::batch).collect();
     journal.commit(epoch, &batches).context("cannot write to the journal")?;
     Ok((core, epoch, Box::new(journal)))
+}
+
+/// The disk as it is, unless a bench wants one whose syncs take a given time.
+fn slowed(flags: &ServerFlags, disk: RealDisk) -> Arc<dyn Disk> {
+    let Some(delay) = flags.disk_delay_ms else { return Arc::new(disk) };
+    eprintln!("landfall: --disk-delay-ms {delay}: nothing is made durable, this is a bench");
+    Arc::new(SlowDisk::new(Arc::new(disk), Duration::from_millis(delay)))
 }
 
 fn dice() -> anyhow::Result<Dice> {

@@ -147,11 +147,8 @@ fn volume(it: &ecs::Volume) -> acs::Volume {
 }
 
 fn interface(around: Surroundings<'_>, row: &Task, it: &Interface) -> acs::ElasticNetworkInterface {
-    let subnets = around.region.map(|it| it.subnets.as_slice()).unwrap_or_default();
-    let gateway = subnets
-        .iter()
-        .find(|subnet| subnet.id == it.subnet)
-        .map(|subnet| format!("{}/{}", dotted(subnet.base + 1), subnet.prefix));
+    // The VPC is one flat network here, so its gateway is every subnet's.
+    let gateway = around.region.map(|it| format!("{}/{}", dotted(it.vpc_base + 1), it.vpc_prefix));
     acs::ElasticNetworkInterface {
         attachment_arn: Some(format!(
             "arn:aws:ecs:{}:{}:attachment/{}/{}",

@@ -22,22 +22,22 @@ fn there_is_one_subnet_a_zone() {
     let all = shape::DescribeSubnetsRequest::default();
     assert_eq!(
         zones_of_subnets(&region, all.clone()).as_deref(),
-        Ok("us-east-1a 172.31.0.0/20, us-east-1b 172.31.16.0/20, us-east-1c 172.31.32.0/20")
+        Ok("us-east-1a 172.31.16.0/20, us-east-1b 172.31.32.0/20, us-east-1c 172.31.48.0/20")
     );
     let row = region.state.region().get(&()).expect("founded").clone();
     let by_id = shape::DescribeSubnetsRequest {
         subnet_ids: Some(vec![row.subnets[1].id.clone()]),
         ..all.clone()
     };
-    assert_eq!(zones_of_subnets(&region, by_id).as_deref(), Ok("us-east-1b 172.31.16.0/20"));
+    assert_eq!(zones_of_subnets(&region, by_id).as_deref(), Ok("us-east-1b 172.31.32.0/20"));
     let by_filter = |name: &str, value: &str| shape::DescribeSubnetsRequest {
         filters: Some(filter(name, value)),
         ..all.clone()
     };
     let of = |name: &str, value: &str| zones_of_subnets(&region, by_filter(name, value));
     assert_eq!(of("vpc-id", &row.vpc), zones_of_subnets(&region, all.clone()));
-    assert_eq!(of("availability-zone", "*c").as_deref(), Ok("us-east-1c 172.31.32.0/20"));
-    assert_eq!(of("availability-zone-id", "use1-az3").as_deref(), Ok("us-east-1c 172.31.32.0/20"));
+    assert_eq!(of("availability-zone", "*c").as_deref(), Ok("us-east-1c 172.31.48.0/20"));
+    assert_eq!(of("availability-zone-id", "use1-az3").as_deref(), Ok("us-east-1c 172.31.48.0/20"));
     assert_eq!(of("tag:Name", "x").as_deref(), Ok(""));
     assert!(of("moon", "x").is_err());
 }

@@ -1,0 +1,122 @@
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+use super::*;
+
+fn group(name: &str) -> GroupFacts {
+    GroupFacts { name: name.into(), created: 1, retention_days: None, tags: BTreeMap::new() }
+}
+
+fn event(timestamp: i64, message: &str) -> Event {
+    Event { timestamp, ingested: timestamp + 1, message: message.into() }
+}
+
+fn limits(events: usize) -> Limits {
+    Limits { start: i64::MIN, end: i64::MAX, events, bytes: usize::MAX }
+}
+
+fn store() -> (tempfile::TempDir, LogStore) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = LogStore::open(folder.path()).expect("opens");
+    store.create_group(group("g")).expect("made");
+    store.create_stream("g", "s", 5).expect("made");
+    (folder, store)
+}
+
+fn messages(page: &Page) -> Vec<&str> {
+    page.events.iter().map(|it| it.message.as_str()).collect()
+}
+
+#[test]
+fn pages_lead_through_a_stream_both_ways() {
+    let (_folder, store) = store();
+    let events: Vec<_> =
+        ["a", "b", "c", "d", "e"].into_iter().zip(1..).map(|(m, t)| event(t, m)).collect();
+    store.append("g", "s", &events).expect("appended");
+
+    let first = store.read("g", "s", From::Head, &limits(2)).expect("reads");
+    assert_eq!(messages(&first), ["a", "b"]);
+    let second = store.read("g", "s", From::Forward(first.forward), &limits(2)).expect("reads");
+    assert_eq!(messages(&second), ["c", "d"]);
+    let back = store.read("g", "s", From::Backward(second.backward), &limits(9)).expect("reads");
+    assert_eq!(messages(&back), ["a", "b"]);
+    let tail = store.read("g", "s", From::Tail, &limits(2)).expect("reads");
+    assert_eq!(messages(&tail), ["d", "e"]);
+
+    let end = store.read("g", "s", From::Forward(tail.forward), &limits(2)).expect("reads");
+    assert_eq!((messages(&end).len(), end.forward), (0, tail.forward));
+    store.append("g", "s", &[event(6, "f")]).expect("appended");
+    let more = store.read("g", "s", From::Forward(end.forward), &limits(2)).expect("reads");
+    assert_eq!(messages(&more), ["f"]);
+}
+
+#[test]
+fn a_torn_append_is_cut_off_at_the_next_start() {
+    let (folder, store) = store();
+    store.append("g", "s", &[event(1, "whole")]).expect("appended");
+    let path = std::fs::read_dir(folder.path().join("1"))
+        .expect("a group")
+        .map(|it| it.expect("an entry").path())
+        .find(|it| it.extension().is_some_and(|it| it == "log"))
+        .expect("a stream");
+    let mut bytes = Vec::new();
+    event(2, "torn").write(&mut bytes);
+    bytes.truncate(bytes.len() - 3);
+    drop(store);
+    let mut file = OpenOptions::new().append(true).open(&path).expect("opens");
+    file.write_all(&bytes).expect("writes");
+
+    let store = LogStore::open(folder.path()).expect("opens");
+    store.append("g", "s", &[event(3, "after")]).expect("appended");
+    let page = store.read("g", "s", From::Head, &limits(9)).expect("reads");
+    assert_eq!(messages(&page), ["whole", "after"]);
+    let facts = store.streams("g", "").expect("lists").remove(0);
+    assert_eq!((facts.first, facts.last, facts.created), (Some(1), Some(3), 5));
+}
+
+#[test]
+fn a_search_merges_streams_in_order_of_time() {
+    let (_folder, store) = store();
+    store.create_stream("g", "t", 5).expect("made");
+    store.append("g", "s", &[event(1, "x 1"), event(4, "x 4"), event(5, "y 5")]).expect("appended");
+    store.append("g", "t", &[event(2, "x 2"), event(3, "x 3")]).expect("appended");
+    let mut search = Search {
+        streams: Vec::new(),
+        prefix: String::new(),
+        pattern: Pattern::parse("x").expect("a pattern"),
+        limits: limits(3),
+        skip: 0,
+    };
+    let found = store.search("g", &search).expect("finds");
+    let said = |found: &Found| -> Vec<String> {
+        found.events.iter().map(|(_, _, it)| it.message.clone()).collect()
+    };
+    assert_eq!((said(&found), found.more), (vec!["x 1".into(), "x 2".into(), "x 3".into()], true));
+    search.skip = 3;
+    let found = store.search("g", &search).expect("finds");
+    assert_eq!((said(&found), found.more), (vec!["x 4".into()], false));
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let (_folder, store) = store();
+    assert!(matches!(store.create_group(group("g")), Err(LogError::GroupExists)));
+    assert!(matches!(store.create_stream("g", "s", 1), Err(LogError::StreamExists)));
+    assert!(matches!(store.append("g", "no", &[]), Err(LogError::NoStream)));
+    assert!(matches!(store.append("no", "s", &[]), Err(LogError::NoGroup)));
+    store.delete_group("g").expect("removed");
+    assert!(matches!(store.streams("g", ""), Err(LogError::NoGroup)));
+    assert_eq!(store.groups(""), []);
+}
+
+#[test]
+fn a_place_that_a_client_made_up_harms_nothing() {
+    let (_folder, store) = store();
+    store.append("g", "s", &[event(1, "a"), event(2, "b")]).expect("appended");
+    for place in 0..200 {
+        drop(store.read("g", "s", From::Forward(place), &limits(9)).expect("reads"));
+        drop(store.read("g", "s", From::Backward(place), &limits(9)).expect("reads"));
+    }
+    drop(store.read("g", "s", From::Forward(u64::MAX), &limits(9)).expect("reads"));
+}
