@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use state::capacity::{Bits, Block, Pool, Share, Values, ZonePlaces};
+use state::capacity::{Block, Pool, Share, Values, ZonePlaces};
 
 use super::filter::Filter;
 use super::search::{Found, Search, found};
@@ -156,7 +156,7 @@ impl<'a, 'b> Candidates<'a, 'b> {
         let Some((position, group)) = pool.group(&self.search.request.group) else { return counts };
         for (at, zone) in pool.zones().iter().enumerate() {
             let Some(members) = group.share(at).map(Share::members) else { continue };
-            let count = |label: u32, seats: u64| -> u32 {
+            let count = |(label, seats): (u32, u64)| -> u32 {
                 let block = zone.rows().block(label).filter(|_| seats != 0);
                 let hosts =
                     block.into_iter().flat_map(|it| it.ordered(seats).map(|bit| it.host(bit)));
@@ -164,13 +164,12 @@ impl<'a, 'b> Candidates<'a, 'b> {
             };
             let held = zone.traits().attribute(name);
             for (value, bits) in held.into_iter().flat_map(Values::each) {
-                let words = bits.words().iter();
-                let found = words.map(|(label, word)| count(*label, word & members.word(*label)));
-                *counts.entry(Some(value)).or_default() += found.sum::<u32>();
+                let found: u32 = members.meet(bits).map(count).sum();
+                *counts.entry(Some(value)).or_default() += found;
             }
             let has = |label: u32| held.map_or(0, |it| it.all().word(label));
             let lacking =
-                members.words().iter().map(|(label, word)| count(*label, word & !has(*label)));
+                members.words().iter().map(|(label, word)| count((*label, word & !has(*label))));
             *counts.entry(None).or_default() += lacking.sum::<u32>();
         }
         for (host, count) in group.away() {
@@ -203,43 +202,36 @@ impl<'a, 'b> Candidates<'a, 'b> {
     }
 }
 
-/// The seats of one zone that are in one of several buckets of an attribute.
+/// The seats of one zone that are in one of several buckets of an attribute, block by block.
 struct Bucket<'a> {
-    with: Bits,
-    lacking: Lacking<'a>,
-}
-
-/// What becomes of instances that lack the attribute.
-enum Lacking<'a> {
-    Out,
-    /// All but these are in.
-    AllBut(&'a Bits),
-    /// Nobody has the attribute.
-    All,
+    labels: &'a [u32],
+    words: Vec<u64>,
 }
 
 impl<'a> Bucket<'a> {
     fn of(zone: &'a ZonePlaces, name: &str, values: &[Option<&str>]) -> Self {
+        let labels = zone.rows().labels();
         let held = zone.traits().attribute(name);
-        let mut with = Bits::default();
-        for bits in values.iter().flatten().filter_map(|value| held?.with(value)) {
-            with.join(bits);
+        let mut words = vec![0; labels.len()];
+        if values.contains(&None) {
+            for (word, label) in words.iter_mut().zip(labels) {
+                *word = !held.map_or(0, |it| it.all().word(*label));
+            }
         }
-        let lacking = match held {
-            _ if !values.contains(&None) => Lacking::Out,
-            Some(held) => Lacking::AllBut(held.all()),
-            None => Lacking::All,
-        };
-        Self { with, lacking }
+        for bits in values.iter().flatten().filter_map(|value| held?.with(value)) {
+            let mut places = words.iter_mut().zip(labels);
+            for (label, word) in bits.words() {
+                if let Some((it, _)) = places.find(|it| it.1 == label) {
+                    *it |= word;
+                }
+            }
+        }
+        Self { labels, words }
     }
 
     fn word(&self, label: u32) -> u64 {
-        let lacking = match self.lacking {
-            Lacking::Out => 0,
-            Lacking::AllBut(held) => !held.word(label),
-            Lacking::All => u64::MAX,
-        };
-        self.with.word(label) | lacking
+        let at = self.labels.binary_search(&label).ok();
+        at.and_then(|it| self.words.get(it)).copied().unwrap_or(0)
     }
 }
 

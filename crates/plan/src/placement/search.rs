@@ -82,13 +82,12 @@ impl<'a> Search<'a> {
                 Some((zone, Filter::of(self.pool, zone, self.request, self.group)?))
             })
         };
-        let covered = self.group.is_none_or(|it| it.covers(&self.request.demand));
         match rest {
             [] => filters()
                 .filter_map(|(zone, filter)| first_outside(zone, &filter, &[]))
                 .min_by_key(|it| it.id),
-            [Strategy::Spread(Field::Instance)] if covered => filters()
-                .filter_map(|(zone, filter)| self.fewest(zone, &filter))
+            [Strategy::Spread(Field::Instance)] => filters()
+                .filter_map(|(zone, filter)| self.fewest(zone, filter))
                 .min_by_key(|(level, it)| (*level, it.id))
                 .map(|(_, it)| it),
             [Strategy::Binpack(resource)] => self.packed(filters(), *resource),
@@ -102,16 +101,23 @@ impl<'a> Search<'a> {
     }
 
     /// The first of those with the fewest tasks of the group, and how many those are.
-    fn fewest(&self, zone: usize, filter: &Filter<'a>) -> Option<(usize, Found)> {
-        let Some(share) = self.group.and_then(|it| it.share(zone)) else {
-            return first_outside(zone, filter, &[]).map(|it| (0, it));
-        };
-        if let Some(found) = first_outside(zone, filter, share.members().words()) {
+    fn fewest(&self, zone: usize, filter: Filter<'a>) -> Option<(usize, Found)> {
+        let share = self.group.and_then(|it| it.share(zone));
+        let members = share.map_or(&[][..], |it| it.members().words());
+        if let Some(found) = first_outside(zone, &filter, members) {
             return Some((0, found));
         }
-        (1..)
-            .zip(share.levels())
-            .find_map(|(level, bits)| Some((level, first_of(zone, filter, bits)?)))
+        let (group, share) = (self.group?, share?);
+        if group.covers(&self.request.demand) {
+            let mut levels = (1..).zip(share.levels());
+            return levels.find_map(|(level, it)| Some((level, first_of(zone, &filter, it)?)));
+        }
+        // The smallest task of the group so far: members that are closed to the others count too.
+        let mut candidates = Candidates::of(self, &[(zone, filter)]);
+        candidates.narrow_all(&[Strategy::Spread(Field::Instance)]);
+        let found = candidates.first()?;
+        let (at, _) = self.pool.group(&self.request.group)?;
+        Some((self.pool.host(found.host).count(at) as usize, found))
     }
 
     /// The one with the least left of a resource.

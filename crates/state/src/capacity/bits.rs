@@ -39,6 +39,12 @@ impl Bits {
         self.0.is_empty()
     }
 
+    /// What it has in common with another set, block by block.
+    pub fn meet<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (u32, u64)> + 'a {
+        let (few, many) = if self.0.len() < other.0.len() { (self, other) } else { (other, self) };
+        few.0.iter().map(|(label, word)| (*label, word & many.word(*label)))
+    }
+
     /// Adds all members of another set.
     pub fn join(&mut self, other: &Self) {
         let mut joined = Vec::with_capacity(self.0.len() + other.0.len());

@@ -40,6 +40,12 @@ impl Shape {
             && self.ports.iter().all(|it| demand.ports.contains(it))
     }
 
+    /// What it asks of CPU and memory, if it asks for nothing else.
+    pub(super) fn plain(&self) -> Option<(u32, u32)> {
+        let plain = self.gpus == 0 && !self.interface && self.ports.is_empty();
+        plain.then_some((self.cpu, self.memory))
+    }
+
     fn shrink(&mut self, demand: &Demand) {
         self.cpu = self.cpu.min(demand.cpu.0);
         self.memory = self.memory.min(demand.memory.0);

@@ -26,6 +26,9 @@ pub struct Host {
     /// Holders of each host port, the machine itself among them.
     pub(super) ports: BTreeMap<Port, u32>,
     pub(super) groups: Vec<Presence>,
+    /// With at least that much left, CPU and memory, every group here is open; `None` if one is
+    /// closed, or asks for more than these.
+    pub(super) ease: Option<(u32, u32)>,
     /// Position of its zone in the pool, and its seat there, if it can take tasks.
     pub(super) seat: Option<(usize, Seat)>,
 }
@@ -64,6 +67,7 @@ impl Host {
             tasks: 0,
             ports: BTreeMap::new(),
             groups: Vec::new(),
+            ease: Some((0, 0)),
             seat: None,
         }
     }
@@ -120,6 +124,12 @@ impl Host {
             && (shape.gpus == 0 || self.gpus_left() >= u32::from(shape.gpus))
             && (!shape.interface || self.has_interface())
             && !shape.ports.iter().any(|it| self.ports.contains_key(it))
+    }
+
+    /// Whether every group here is open as a matter of course.
+    pub(super) fn is_at_ease(&self) -> bool {
+        let left = self.left();
+        self.ease.is_some_and(|(cpu, memory)| left.0 >= cpu && left.1 >= memory)
     }
 
     /// Whether it takes tasks at all.

@@ -8,7 +8,7 @@ use types::{Group as GroupName, InstanceId, Zone as ZoneName};
 
 use super::bits::Seat;
 use super::block::{Room, Rows};
-use super::group::Group;
+use super::group::{Group, Shape};
 use super::host::{Host, Presence};
 use super::ports_held;
 use super::shelf::{Book, Shelf};
@@ -211,10 +211,15 @@ impl Pool {
     /// Moves each group's presence on a host between open and closed.
     fn reopen(&mut self, host: u32) {
         let it = &mut self.hosts[host as usize];
+        if it.is_at_ease() {
+            return;
+        }
+        let mut ease = Some((0, 0));
         for at in 0..it.groups.len() {
             let presence = it.groups[at];
             let group = &mut self.groups[presence.group as usize];
             let open = group.shape.as_ref().is_none_or(|shape| it.fits(shape));
+            ease = harder(ease, group.shape.as_ref(), open);
             if open == presence.open {
                 continue;
             }
@@ -225,6 +230,7 @@ impl Pool {
                 share.put(seat, presence.count, open);
             }
         }
+        it.ease = ease;
     }
 
     fn count(&mut self, host: u32, task: &Task) {
@@ -236,8 +242,10 @@ impl Pool {
         if group.note(&task.demand) {
             self.reshape(at);
         }
-        let it = &self.hosts[host as usize];
-        let open = self.groups[at as usize].shape.as_ref().is_none_or(|shape| it.fits(shape));
+        let it = &mut self.hosts[host as usize];
+        let shape = self.groups[at as usize].shape.as_ref();
+        let open = shape.is_none_or(|shape| it.fits(shape));
+        it.ease = harder(it.ease, shape, open);
         let before = it.groups.iter().find(|it| it.group == at).copied();
         let count = before.map_or(0, |it| it.count) + 1;
         self.set_presence(host, before, Presence { group: at, count, open });
@@ -283,9 +291,12 @@ impl Pool {
                 group.away.remove(&host);
             }
         }
-        it.groups.retain(|it| it.group != after.group);
-        if after.count > 0 {
-            it.groups.push(after);
+        match it.groups.iter().position(|it| it.group == after.group) {
+            Some(at) if after.count == 0 => {
+                it.groups.swap_remove(at);
+            }
+            Some(at) => it.groups[at] = after,
+            None => it.groups.push(after),
         }
     }
 
@@ -447,6 +458,14 @@ impl Pool {
         self.zone_positions.insert(name.clone(), self.zones.len() - 1);
         self.zones.len() - 1
     }
+}
+
+/// What must be left so that one more group is open as a matter of course.
+fn harder(ease: Option<(u32, u32)>, shape: Option<&Shape>, open: bool) -> Option<(u32, u32)> {
+    let before = ease.filter(|_| open)?;
+    let Some(shape) = shape else { return Some(before) };
+    let more = shape.plain()?;
+    Some((before.0.max(more.0), before.1.max(more.1)))
 }
 
 fn position(at: usize) -> u32 {
