@@ -75,6 +75,57 @@ pub(crate) enum Auth {
     Off,
 }
 
+/// What an agent needs to know; `up` fills it in for the instances that it runs. Credentials come
+/// in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or are exchanged for `--token`.
+#[derive(Debug, Clone, Flags)]
+pub(crate) struct AgentFlags {
+    /// Cluster to join.
+    #[arg(long, default_value = "default")]
+    pub(crate) cluster: String,
+    /// URL of the region's API.
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: String,
+    /// Name of the region that requests are signed for.
+    #[arg(long, default_value = "us-east-1")]
+    pub(crate) region: String,
+    /// A token that `landfall token create` printed, for a machine without credentials.
+    #[arg(long)]
+    pub(crate) token: Option<String>,
+    /// Folder for what must survive a restart.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/landfall/agent")]
+    pub(crate) data: PathBuf,
+    /// Folder for sockets and task directories, emptied by a restart of the machine.
+    #[arg(long, value_name = "DIR", default_value = "/run/landfall/agent")]
+    pub(crate) run: PathBuf,
+    /// Folder of images, which several agents may share. Default: images, in the data folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Option<PathBuf>,
+    /// Availability zone of this machine, such as us-east-1a.
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
+    /// Instance id of this machine, i-…; made up and kept if not given.
+    #[arg(long, value_name = "ID")]
+    pub(crate) instance_id: Option<String>,
+    /// Attributes of the instance, NAME=VALUE.
+    #[arg(long = "attribute", value_name = "NAME=VALUE")]
+    pub(crate) attributes: Vec<String>,
+    /// CPU units for tasks. Default: 1,024 for each processor.
+    #[arg(long, value_name = "UNITS")]
+    pub(crate) cpu: Option<u32>,
+    /// Memory for tasks in MiB. Default: what the machine has.
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<u32>,
+    /// Live in a namespace of its own on this machine's region network.
+    #[arg(long, hide = true, requires = "address")]
+    pub(crate) region_tag: Option<String>,
+    /// Address of the instance in that network.
+    #[arg(long, hide = true)]
+    pub(crate) address: Option<std::net::Ipv4Addr>,
+    /// Parent of the control groups of this agent's tasks.
+    #[arg(long, default_value = "landfall")]
+    pub(crate) cgroup: String,
+}
+
 #[derive(Debug, Clone, Flags)]
 pub(crate) struct UpFlags {
     #[command(flatten)]

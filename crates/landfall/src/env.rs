@@ -35,6 +35,7 @@ mod tests {
             account: "123456789012".into(),
             access_key_id: "AKIA".into(),
             secret_access_key: "a/b+c".into(),
+            vpc: None,
         };
         let text = exports(&note);
         assert_eq!(text.lines().count(), 5);

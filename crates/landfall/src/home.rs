@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,14 @@ impl Folder {
 
     pub(crate) fn journal(&self) -> PathBuf {
         self.0.join("journal")
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn images(&self) -> PathBuf {
+        self.0.join("images")
     }
 
     pub(crate) fn logs(&self) -> PathBuf {
@@ -96,4 +104,6 @@ pub(crate) struct Note {
     pub(crate) account: String,
     pub(crate) access_key_id: String,
     pub(crate) secret_access_key: String,
+    /// Range of the default VPC.
+    pub(crate) vpc: Option<String>,
 }

@@ -1,17 +1,19 @@
 //! The control plane: journal, writer, door, and how they start and stop.
 
 use core::time::Duration;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::exit;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use api::region::{RegionPlan, first_start};
+use api::region::{RegionPlan, RegionPlanError, first_start};
 use gateway::{Door, Keys, LiveRegion, ReconcilerDesk, Trust};
 use link::Hub;
+use network::Ipv4Range;
+use plan::credentials;
 use reconcilers::{Policy, Queue};
-use state::{Caller, Dice, Purpose};
+use state::{AccessKey, Caller, Change, Context, Dice, Draft, InstanceStatus, Purpose, RegionRow};
 use store::journal::Journal;
 use store::journal::Schema;
 use store::journal::disk::{Disk, RealDisk, SlowDisk};
@@ -20,19 +22,21 @@ use store::{Core, Surroundings, Threads, Transaction, Writer};
 use telemetry::logs::LogStore;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use types::{AccountId, Home, Region, Timestamp, Zone};
+use types::{AccountId, ClusterName, Home, Region, Timestamp, Zone};
 
 use crate::args::{Auth, ServerFlags};
 use crate::home::{Folder, Note};
 
 /// Version of the rows that this release writes.
 const SCHEMA: u32 = 1;
+/// The cluster that every region has.
+const DEFAULT_CLUSTER: &str = "default";
 
 /// `landfall server`: the control plane alone, until Ctrl-C.
 pub(crate) fn run(flags: &ServerFlags) -> anyhow::Result<()> {
     let runtime = runtime()?;
     runtime.block_on(async {
-        let server = Server::start(flags, &[]).await?;
+        let server = Server::start(flags, &Extra::default()).await?;
         eprintln!("landfall: the region serves at {}", server.endpoint);
         until_told().await;
         server.stop().await;
@@ -64,10 +68,25 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// What a region on one machine has besides its flags.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Extra {
+    /// Address on which container instances reach the control plane.
+    pub(crate) gateway: Option<Ipv4Addr>,
+    /// Range of the default VPC, where it is not the usual one.
+    pub(crate) vpc: Option<Ipv4Range>,
+}
+
 /// A control plane that serves.
 pub(crate) struct Server {
     /// Where clients reach it.
     pub(crate) endpoint: String,
+    /// The address behind that.
+    pub(crate) address: SocketAddr,
+    /// What the agents of this machine sign with.
+    pub(crate) agent_key: Arc<AccessKey>,
+    region: Arc<RegionRow>,
+    writer: Writer,
     close: watch::Sender<bool>,
     doors: Vec<tokio::task::JoinHandle<()>>,
     watch: tokio::task::JoinHandle<()>,
@@ -75,23 +94,26 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a control plane on the flags' address and these others.
-    pub(crate) async fn start(flags: &ServerFlags, others: &[SocketAddr]) -> anyhow::Result<Self> {
+    /// Starts a control plane.
+    pub(crate) async fn start(flags: &ServerFlags, extra: &Extra) -> anyhow::Result<Self> {
         let home = home(flags)?;
         let trust = trust(flags)?;
         let folder = Folder::of(&flags.place)?;
         folder.make()?;
         // Ports first: a region that cannot be reached should not open its journal.
-        let mut listeners = Vec::new();
-        for address in core::iter::once(&flags.listen).chain(others) {
-            listeners.push(listen(*address).await?);
+        let first = listen(flags.listen).await?;
+        let address = first.local_addr()?;
+        let mut listeners = vec![first];
+        if let Some(gateway) = extra.gateway.filter(|_| !flags.listen.ip().is_unspecified()) {
+            listeners.push(listen((gateway, address.port()).into()).await?);
         }
-        let address = listeners.first().context("no address to listen on")?.local_addr()?;
         let endpoint = format!("http://{address}");
 
         let logs = LogStore::open(folder.logs()).context("cannot open the log store")?;
-        let (core, epoch, journal) = open(flags, &home, &folder)?;
+        let (core, epoch, journal) = open(flags, extra, &home, &folder)?;
         write_note(&core, &home, &endpoint, &folder)?;
+        let agent_key = agent_key(&core)?;
+        let row = core.state().region().get(&()).context("the region was founded")?.clone();
         let keys = Arc::new(Keys::of(core.state()));
         let connected: Vec<_> = core
             .state()
@@ -136,7 +158,7 @@ impl Server {
             home,
             registry: api::registry().and(gateway::logs_registry()),
             logs: Arc::new(logs),
-            writer,
+            writer: writer.clone(),
             keys,
             trust,
             verifier: wire::sigv4::Verifier::default(),
@@ -147,7 +169,43 @@ impl Server {
         let (close, closed) = watch::channel(false);
         let serve = |it| tokio::spawn(gateway::serve(door.clone(), it, closed.clone()));
         let doors = listeners.into_iter().map(serve).collect();
-        Ok(Self { endpoint, close, doors, watch, threads })
+        Ok(Self { endpoint, address, agent_key, region: row, writer, close, doors, watch, threads })
+    }
+
+    /// The address of the instance with that number in a zone.
+    pub(crate) fn instance_address(&self, zone: &Zone, number: u32) -> anyhow::Result<Ipv4Addr> {
+        let subnet = self.region.subnets.iter().find(|it| it.zone == *zone);
+        let subnet = subnet.with_context(|| format!("zone {zone} has no subnet"))?;
+        Ok(Ipv4Addr::from(subnet.base + number))
+    }
+
+    /// Waits until so many instances are connected, or for ten seconds: they may come later.
+    pub(crate) async fn wait_for_instances(&self, wanted: u32) {
+        let wait = async {
+            while self.ask(connected).await.is_some_and(|it| it < wanted) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        drop(tokio::time::timeout(Duration::from_secs(10), wait).await);
+    }
+
+    /// Whether any task may still hold something on an instance.
+    pub(crate) async fn holds_tasks(&self) -> bool {
+        let holds = |core: &mut Core| core.state().tasks().values().any(|it| !it.released);
+        self.ask(holds).await.unwrap_or(true)
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Core) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let job = Box::new(move |core: &mut Core| -> store::Release {
+            let answer = look(core);
+            Box::new(move || drop(tell.send(answer)))
+        });
+        self.writer.submit(job).ok()?;
+        told.await.ok()
     }
 
     /// Lets requests under way end, then makes safe and answers what was decided.
@@ -168,8 +226,16 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
+fn connected(core: &mut Core) -> u32 {
+    let instances = core.state().container_instances().values();
+    let count =
+        instances.filter(|it| it.connected && it.status != InstanceStatus::Inactive).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 fn open(
     flags: &ServerFlags,
+    extra: &Extra,
     home: &Home,
     folder: &Folder,
 ) -> anyhow::Result<(Core, store::journal::Epoch, Box<dyn Journal>)> {
@@ -183,8 +249,18 @@ fn open(
         .with_context(|| format!("cannot read the journal in {}", path.display()))?;
 
     core.advance(now());
-    let plan = RegionPlan { zones: zones(flags)?, vpc_base: 0xac1f_0000, vpc_prefix: 16 };
-    core.write(Caller::region(), 0, |draft, context| first_start(draft, context, &plan))?;
+    let usual = || "172.31.0.0/16".parse::<Ipv4Range>();
+    let vpc = extra.vpc.map_or_else(usual, Ok)?;
+    let plan = RegionPlan {
+        zones: zones(flags)?,
+        vpc_base: vpc.base().to_bits(),
+        vpc_prefix: vpc.prefix(),
+    };
+    core.write(Caller::region(), 0, |draft, context| {
+        first_start(draft, context, &plan)?;
+        make_agent_key(draft, context);
+        Ok::<_, RegionPlanError>(())
+    })?;
     let batches: Vec<_> = core.take().iter().map(Transaction::batch).collect();
     journal.commit(epoch, &batches).context("cannot write to the journal")?;
     Ok((core, epoch, Box::new(journal)))
@@ -195,6 +271,25 @@ fn slowed(flags: &ServerFlags, disk: RealDisk) -> Arc<dyn Disk> {
     let Some(delay) = flags.disk_delay_ms else { return Arc::new(disk) };
     eprintln!("landfall: --disk-delay-ms {delay}: nothing is made durable, this is a bench");
     Arc::new(SlowDisk::new(Arc::new(disk), Duration::from_millis(delay)))
+}
+
+/// The agents that `up` runs share a key; it opens the default cluster only.
+fn make_agent_key(draft: &mut Draft<'_>, context: &mut Context<'_>) {
+    if draft.state().access_keys().values().any(|it| is_agent_key(it)) {
+        return;
+    }
+    let cluster = ClusterName::parse(DEFAULT_CLUSTER).expect("follows the rule of cluster names");
+    let key = credentials::long_lived(Purpose::Agent(cluster), context.now, context.dice);
+    draft.change(Change::from(key));
+}
+
+fn agent_key(core: &Core) -> anyhow::Result<Arc<AccessKey>> {
+    let mut keys = core.state().access_keys().values();
+    keys.find(|it| is_agent_key(it)).cloned().context("the region has no key for its agents")
+}
+
+fn is_agent_key(key: &AccessKey) -> bool {
+    matches!(&key.purpose, Purpose::Agent(cluster) if cluster.as_str() == DEFAULT_CLUSTER)
 }
 
 fn dice() -> anyhow::Result<Dice> {
@@ -212,6 +307,11 @@ fn write_note(core: &Core, home: &Home, endpoint: &str, folder: &Folder) -> anyh
         account: home.account.to_string(),
         access_key_id: key.id.clone(),
         secret_access_key: key.secret.clone(),
+        vpc: core
+            .state()
+            .region()
+            .get(&())
+            .map(|it| format!("{}/{}", Ipv4Addr::from(it.vpc_base), it.vpc_prefix)),
     })
 }
 
@@ -225,7 +325,7 @@ fn home(flags: &ServerFlags) -> anyhow::Result<Home> {
 }
 
 /// Letters are zones of the region, such as `us-east-1a`.
-fn zones(flags: &ServerFlags) -> anyhow::Result<Vec<Zone>> {
+pub(crate) fn zones(flags: &ServerFlags) -> anyhow::Result<Vec<Zone>> {
     let full = |text: &String| match text.len() {
         1 => format!("{}{text}", flags.region),
         _ => text.clone(),

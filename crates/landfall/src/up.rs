@@ -1,8 +1,90 @@
-//! `landfall up`: a whole region on this machine.
+//! `landfall up`: a whole region on this machine: control plane, network, container instances.
+
+mod fleet;
+mod plan;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, bail};
+use network::{Ipv4Range, Region, Vpc};
 
 use crate::args::UpFlags;
-use crate::server;
+use crate::home::{Folder, Note};
+use crate::server::{self, Extra, Server};
+
+use plan::Runtime;
+
+use fleet::Fleet;
 
 pub(crate) fn run(flags: &UpFlags) -> anyhow::Result<()> {
-    server::run(&flags.server)
+    if !rustix::process::geteuid().is_root() {
+        bail!(
+            "a region runs containers in namespaces of their own, which needs root: try \
+             `sudo landfall up`; `landfall doctor` tells what else is missing"
+        );
+    }
+    let folder = Folder::of(&flags.server.place)?;
+    folder.make()?;
+    let runtime = Runtime::of(&folder)?;
+    say("preparing the region's network");
+    let region = Region::ensure(&runtime.tag, known_vpc(&folder)?)
+        .context("cannot make the region's network: `landfall doctor` tells what is missing")?;
+    server::runtime()?.block_on(serve(flags, &folder, &runtime, &region))
+}
+
+async fn serve(
+    flags: &UpFlags,
+    folder: &Folder,
+    runtime: &Runtime,
+    region: &Region,
+) -> anyhow::Result<()> {
+    let extra = Extra { gateway: Some(region.vpc().gateway()), vpc: Some(region.vpc().range()) };
+    let server = Server::start(&flags.server, &extra).await?;
+    let instances = plan::instances(flags, folder, runtime, region.vpc(), &server)?;
+    say(&format!("starting {} container instances", instances.len()));
+    let fleet = Fleet::start(instances, &server.agent_key)?;
+    server.wait_for_instances(flags.instances).await;
+    welcome(&server.endpoint, flags);
+
+    server::until_told().await;
+    say("stopping; containers of running tasks go on");
+    let busy = server.holds_tasks().await;
+    fleet.stop().await;
+    server.stop().await;
+    if !busy {
+        runtime.clear()?;
+        Region::destroy(&runtime.tag).context("cannot remove the region's network")?;
+    }
+    Ok(())
+}
+
+/// The range that this region has used before, so that its tasks keep their addresses.
+fn known_vpc(folder: &Folder) -> anyhow::Result<Option<Vpc>> {
+    let Ok(Note { vpc: Some(text), .. }) = folder.read_note() else { return Ok(None) };
+    let range: Ipv4Range = text.parse().with_context(|| format!("{text} is no range"))?;
+    Ok(Vpc::new(range))
+}
+
+/// Progress, for people.
+pub(crate) fn say(text: &str) {
+    // A closed terminal must not stop a region.
+    drop(writeln!(std::io::stderr(), "landfall: {text}"));
+}
+
+fn welcome(endpoint: &str, flags: &UpFlags) {
+    let place = match &flags.server.place.data {
+        Some(path) => format!(" --data {}", path.display()),
+        None => String::new(),
+    };
+    say(&format!(
+        "the region serves at {endpoint}\n\n  Try, in another shell:\n\n    \
+         eval \"$(landfall env{place})\"\n    \
+         landfall run landfall/demo -p 8080 -- web\n"
+    ));
+}
+
+/// Where agents reach the control plane.
+fn agent_endpoint(region: Vpc, listen: SocketAddr) -> String {
+    format!("http://{}:{}", region.gateway(), listen.port())
 }

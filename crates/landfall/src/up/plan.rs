@@ -1,0 +1,134 @@
+//! Which instances a region on one machine has, and where everything of them lies.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use network::{Host, Tag, Vpc};
+
+use crate::args::UpFlags;
+use crate::home::Folder;
+use crate::server::{self, Server};
+
+/// The first addresses of a subnet are its gateway's and the machine's.
+const FIRST_ADDRESS: u32 = 10;
+/// Instances of one zone; tasks have the addresses above.
+const INSTANCES_MAX: u32 = 200;
+
+/// What a region leaves in memory of the machine, by a name made of its folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Runtime {
+    pub(crate) tag: Tag,
+    pub(crate) path: PathBuf,
+}
+
+impl Runtime {
+    /// The run folder of the region in this folder.
+    pub(crate) fn of(folder: &Folder) -> anyhow::Result<Self> {
+        let tag = tag(folder.path())?;
+        let path = Path::new("/run/landfall").join(tag_text(folder.path()));
+        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self { tag, path })
+    }
+
+    /// Removes all hosts and the folder. Nothing may run in them any more.
+    pub(crate) fn clear(&self) -> anyhow::Result<()> {
+        let Ok(entries) = fs::read_dir(&self.path) else { return Ok(()) };
+        for entry in entries.flatten() {
+            let net = entry.path().join("net");
+            if net.exists() {
+                Host::destroy(&net)
+                    .with_context(|| format!("cannot remove the network of {}", net.display()))?;
+            }
+        }
+        fs::remove_dir_all(&self.path)
+            .with_context(|| format!("cannot remove {}", self.path.display()))?;
+        // The folder of all regions goes with the last of them.
+        drop(fs::remove_dir("/run/landfall"));
+        Ok(())
+    }
+}
+
+/// A short name for the region in that folder, the same every time.
+pub(crate) fn tag(folder: &Path) -> anyhow::Result<Tag> {
+    Tag::parse(&tag_text(folder)).context("a tag of letters and digits is one")
+}
+
+fn tag_text(folder: &Path) -> String {
+    // FNV-1a: two regions on one machine that collide are refused by their journals' ports anyway.
+    let hash = folder
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    format!("{hash:08x}").chars().take(7).collect()
+}
+
+/// One container instance that `up` runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Instance {
+    /// Such as `a1`: zone and number.
+    pub(crate) name: String,
+    /// The arguments of its agent.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// The instances of a region, dealt out over its zones.
+pub(crate) fn instances(
+    flags: &UpFlags,
+    folder: &Folder,
+    runtime: &Runtime,
+    vpc: Vpc,
+    server: &Server,
+) -> anyhow::Result<Vec<Instance>> {
+    let zones = server::zones(&flags.server)?;
+    let zone_count = u32::try_from(zones.len()).unwrap_or(1).max(1);
+    if flags.instances > INSTANCES_MAX * zone_count {
+        bail!("--instances {}: at most {INSTANCES_MAX} in each zone", flags.instances);
+    }
+    let endpoint = super::agent_endpoint(vpc, server.address);
+    let mut all = Vec::new();
+    for index in 0..flags.instances {
+        let (place, number) = (index % zone_count, index / zone_count);
+        let zone = zones.get(usize::try_from(place)?).context("there is such a zone")?;
+        let address = server.instance_address(zone, FIRST_ADDRESS + number)?;
+        let letter = zone.as_str().chars().last().unwrap_or('a');
+        let name = format!("{letter}{}", number + 1);
+        let given = Given { flags, folder, runtime, endpoint: &endpoint };
+        all.push(Instance { arguments: given.arguments(&name, zone.as_str(), address), name });
+    }
+    Ok(all)
+}
+
+struct Given<'a> {
+    flags: &'a UpFlags,
+    folder: &'a Folder,
+    runtime: &'a Runtime,
+    endpoint: &'a str,
+}
+
+impl Given<'_> {
+    fn arguments(&self, name: &str, zone: &str, address: Ipv4Addr) -> Vec<String> {
+        let data = self.folder.path().join("instances").join(name);
+        let tag = tag_text(self.folder.path());
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        [
+            ("--cluster", "default".to_owned()),
+            ("--endpoint", self.endpoint.to_owned()),
+            ("--region", self.flags.server.region.clone()),
+            ("--data", text(data)),
+            ("--run", text(self.runtime.path.join(name))),
+            ("--images", text(self.folder.images())),
+            ("--zone", zone.to_owned()),
+            ("--address", address.to_string()),
+            ("--region-tag", tag.clone()),
+            ("--cgroup", format!("landfall/{tag}/{name}")),
+            ("--attribute", format!("landfall.address={address}")),
+            ("--attribute", format!("landfall.name={name}")),
+        ]
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .collect()
+    }
+}
