@@ -87,7 +87,8 @@ async fn keep(name: String, mut command: Command, mut stop: watch::Receiver<bool
 async fn end(name: &str, child: &mut Child) {
     let id = child.id().and_then(|it| i32::try_from(it).ok());
     if let Some(id) = id.and_then(rustix::process::Pid::from_raw) {
-        drop(rustix::process::kill_process(id, rustix::process::Signal::TERM));
+        // It may have ended already; then there is nobody to ask.
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
     }
     if timeout(STOP_WITHIN, child.wait()).await.is_err() {
         tracing::warn!(name, "an agent does not end; killing it");
