@@ -78,4 +78,6 @@ pub fn choose(capacity: &Capacity, request: &Request, dice: u128) -> Option<Plac
 }
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;

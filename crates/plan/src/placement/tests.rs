@@ -1,6 +1,5 @@
 //! Placement in small pictures.
 
-mod fixture;
 mod pictures;
 mod random;
 mod reference;

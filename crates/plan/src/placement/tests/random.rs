@@ -3,8 +3,8 @@
 use state::{Change, ContainerInstance, Desired, Dice, Draft, InstanceStatus, State, Status, Task};
 use types::{Port, TaskId, Zone};
 
-use super::fixture::{cluster, demand, group, instance, region, task, zone};
 use super::reference;
+use crate::placement::fixture::{cluster, demand, group, instance, region, task, zone};
 use crate::placement::{
     Constraint, Field, NAMED, Request, Resource, Strategy, check, doubled, explain, place, verify,
 };

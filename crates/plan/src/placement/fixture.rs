@@ -13,26 +13,26 @@ use types::{
 
 use crate::placement::Request;
 
-pub(super) fn region() -> State {
+pub(crate) fn region() -> State {
     State::new(Home {
         region: Region::parse("us-east-1").expect("valid"),
         account: AccountId::parse("123456789012").expect("valid"),
     })
 }
 
-pub(super) fn cluster() -> ClusterName {
+pub(crate) fn cluster() -> ClusterName {
     ClusterName::parse("default").expect("valid")
 }
 
-pub(super) fn group(name: &str) -> Group {
+pub(crate) fn group(name: &str) -> Group {
     Group::parse(name).expect("valid")
 }
 
-pub(super) fn zone(name: &str) -> Zone {
+pub(crate) fn zone(name: &str) -> Zone {
     Zone::parse(name).expect("valid")
 }
 
-pub(super) fn instance(id: u128, at: &str, cpu: u32, memory: u32) -> ContainerInstance {
+pub(crate) fn instance(id: u128, at: &str, cpu: u32, memory: u32) -> ContainerInstance {
     ContainerInstance {
         id: InstanceId::new(id),
         cluster: cluster(),
@@ -64,12 +64,12 @@ pub(super) fn instance(id: u128, at: &str, cpu: u32, memory: u32) -> ContainerIn
     }
 }
 
-pub(super) fn demand(cpu: u32, memory: u32) -> Demand {
+pub(crate) fn demand(cpu: u32, memory: u32) -> Demand {
     Demand { cpu: Cpu(cpu), memory: MemoryMib(memory), ..Demand::default() }
 }
 
 /// A task that its agent has not heard of yet.
-pub(super) fn task(id: u128, on: &ContainerInstance, request: &Request) -> Task {
+pub(crate) fn task(id: u128, on: &ContainerInstance, request: &Request) -> Task {
     Task {
         id: TaskId::new(id),
         cluster: on.cluster.clone(),
@@ -104,7 +104,7 @@ pub(super) fn task(id: u128, on: &ContainerInstance, request: &Request) -> Task 
     }
 }
 
-pub(super) fn request(cpu: u32, memory: u32) -> Request {
+pub(crate) fn request(cpu: u32, memory: u32) -> Request {
     Request {
         cluster: cluster(),
         demand: demand(cpu, memory),
