@@ -89,10 +89,11 @@ pub struct Core {
 impl Core {
     /// An agent that knows nothing yet.
     pub fn new(settings: Settings) -> Self {
+        let container_instance = settings.container_instance.clone();
         Self {
             settings,
             now: Timestamp::default(),
-            sequence: Sequence::default(),
+            sequence: Sequence { container_instance, ..Sequence::default() },
             tasks: BTreeMap::new(),
             credentials: BTreeMap::new(),
             admission: Admission::default(),

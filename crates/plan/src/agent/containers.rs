@@ -24,7 +24,6 @@ impl Task {
         match happened {
             Happened::Pulled { container, image } => self.pulled(&container, image, turn),
             Happened::PullFailed { container, failure } => {
-                self.record.pull_stopped_at = Some(turn.now);
                 self.failed(&container, Busy::Pulling, None, &failure, turn);
             }
             Happened::Prepared(network) => {
@@ -51,7 +50,7 @@ impl Task {
             Happened::Probed { container, run, outcome } => {
                 self.probed(&container, run, outcome, turn);
             }
-            Happened::ShimLost { text } => self.shim_lost(&text, turn),
+            Happened::ShimLost { text } => self.lost(&text, turn),
             Happened::Released => {
                 self.volatile.releasing = false;
                 if self.is_stopped() && !self.record.released {
@@ -115,6 +114,7 @@ impl Task {
         work.probe_at = None;
         work.probing_since = None;
         record.status = Status::Running;
+        record.reason = None;
         record.ran = true;
         record.started_at = Some(running.at);
         record.runtime_id = Some(running.runtime_id.chars().take(RUNTIME_ID_MAX).collect());
@@ -153,6 +153,13 @@ impl Task {
                 && ran_for >= policy.attempt_period
                 && !record.exit_code.is_some_and(|it| policy.ignored_exit_codes.contains(&it))
         });
+        record.reason = if exit.out_of_memory {
+            Some(reasons::out_of_memory())
+        } else if record.exit_code.is_none() {
+            Some(reasons::reason(FailureClass::ContainerVanished, "its exit code is not known"))
+        } else {
+            None
+        };
         if again {
             record.run = record.run.saturating_add(1);
             record.status = Status::Pulled;
@@ -162,13 +169,6 @@ impl Task {
             return;
         }
         record.status = Status::Stopped;
-        record.reason = if exit.out_of_memory {
-            Some(reasons::out_of_memory())
-        } else if record.exit_code.is_none() {
-            Some(reasons::reason(FailureClass::ContainerVanished, "its exit code is not known"))
-        } else {
-            None
-        };
         self.note_end(index, exit.at);
     }
 
@@ -183,6 +183,9 @@ impl Task {
         let Some(index) = self.index(container.as_str()) else { return };
         let Some((record, work)) = self.at(index) else { return };
         if busy(work.busy) == Some(step) && run.is_none_or(|it| it == record.run) {
+            if step == Busy::Pulling {
+                self.record.pull_stopped_at = Some(turn.now);
+            }
             self.end(index, Some(reasons::of(failure)), turn);
         }
     }
@@ -194,16 +197,26 @@ impl Task {
             return;
         }
         *turn.flush = Flush::BeforeEffects;
-        if record.ran && record.status == Status::Running {
-            record.exit_code = None;
+        if record.status == Status::Running {
             record.finished_at = Some(turn.now);
         }
+        // A code from a run before says nothing about this end.
+        record.exit_code = None;
         record.status = Status::Stopped;
         record.reason = reason;
         work.busy = None;
         work.pid = None;
         work.probing_since = None;
         self.note_end(index, turn.now);
+    }
+
+    /// A container that was to be restarted in place is not: its last end was its end.
+    pub(super) fn stay_ended(&mut self, index: usize, turn: &mut Turn<'_>) {
+        let Some((record, _)) = self.at(index) else { return };
+        *turn.flush = Flush::BeforeEffects;
+        record.status = Status::Stopped;
+        let at = record.finished_at.unwrap_or(turn.now);
+        self.note_end(index, at);
     }
 
     /// Every container that has not stopped counts as stopped, and the task with them.
@@ -214,7 +227,8 @@ impl Task {
         }
     }
 
-    fn shim_lost(&mut self, text: &str, turn: &mut Turn<'_>) {
+    /// All that the task had on the machine is gone.
+    pub(super) fn lost(&mut self, text: &str, turn: &mut Turn<'_>) {
         if self.is_stopped() || !self.record.admitted {
             return;
         }

@@ -11,8 +11,12 @@ use super::spec::TaskArn;
 
 impl Core {
     /// The credentials that this task may fetch under this id: its own, and only while it lives.
+    /// The id that its containers were started with stays good when fresh ones come with another.
     pub fn credentials(&self, task: &TaskArn, id: &str) -> Option<&Credentials> {
-        self.role_credentials(task, Role::Application).filter(|it| it.id == id)
+        let spec = self.tasks.get(task).and_then(|it| it.spec.as_ref());
+        let first = spec.and_then(|it| it.role_credentials.as_deref());
+        let role = self.role_credentials(task, Role::Application);
+        role.filter(|it| it.id == id || first == Some(id))
     }
 
     /// The credentials of a living task.

@@ -224,6 +224,11 @@ fn health(config: &Object<'_>) -> Result<Option<HealthCheck>, DockerError> {
     let probe = match test.split_first() {
         None => return Ok(None),
         Some((kind, [line])) if kind == "CMD-SHELL" => Probe::Shell(line.clone()),
+        // Further words are the line's own arguments, as Docker passes them on.
+        Some((kind, words)) if kind == "CMD-SHELL" && !words.is_empty() => {
+            let shell = ["/bin/sh".to_owned(), "-c".to_owned()];
+            Probe::Command(shell.into_iter().chain(words.iter().cloned()).collect())
+        }
         Some((kind, words)) if kind == "CMD" && !words.is_empty() => Probe::Command(words.to_vec()),
         Some((kind, _)) if kind == "NONE" => return Ok(None),
         Some(_) => return Err(DockerError::Member("Healthcheck.Test", "CMD or CMD-SHELL")),

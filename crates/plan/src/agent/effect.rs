@@ -178,7 +178,7 @@ pub enum Action {
         /// To be stopped after this.
         timeout: Duration,
     },
-    /// Kill whatever still runs; free network, ports, cgroup and shim: `Released` or
+    /// Kill whatever still runs, drop pulls; free network, ports, cgroup and shim: `Released` or
     /// `ReleaseFailed`. Done also if there is nothing to free.
     Release,
     /// Delete what else is left of the task: writable layers, empty volumes, logs on disk. Answers

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use types::{ContainerName, Timestamp};
 
+use super::Core;
 use super::containers::set_health;
 use super::effect::{Action, Effect};
 use super::input::Probed;
@@ -25,6 +26,23 @@ pub struct HealthReport<'a> {
     pub health: Health,
     /// Since when; `None` before the first finding.
     pub since: Option<Timestamp>,
+}
+
+impl Core {
+    /// The health of every container that is checked and whose task has not stopped.
+    pub fn health_reports(&self) -> Vec<HealthReport<'_>> {
+        let living = self.tasks.values().filter(|it| !it.is_stopped());
+        let containers = living.flat_map(|task| task.containers().map(|it| (&task.arn, it)));
+        containers
+            .filter(|(_, (spec, record))| spec.health.is_some() && record.ran)
+            .map(|(task, (spec, record))| HealthReport {
+                task,
+                container: &spec.name,
+                health: record.health,
+                since: record.health_since,
+            })
+            .collect()
+    }
 }
 
 impl Task {

@@ -12,10 +12,13 @@ use super::spec::TaskArn;
 use crate::lifecycle::Desired;
 
 impl Core {
-    /// Takes in a manifest; one that is not newer than all seen before is dropped silently.
+    /// Takes in a manifest; one that is older than what was seen before is dropped silently.
+    // Differs: the genuine agent also drops one as old as what it has seen. This one takes it in
+    // again, so that a verification lost with its session is asked for again; candidates stop only
+    // when verified, so nothing can go wrong by asking.
     pub(super) fn manifest(&mut self, message: acs::TaskManifestMessage, output: &mut Output) {
         let seen = self.sequence.payload.max(self.sequence.manifest);
-        let Some(timeline) = message.timeline.filter(|it| *it > seen) else { return };
+        let Some(timeline) = message.timeline.filter(|it| *it >= seen) else { return };
         if !self.is_for_me(message.container_instance_arn.as_deref()) {
             return;
         }

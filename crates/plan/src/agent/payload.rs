@@ -29,7 +29,7 @@ impl Core {
         if !self.is_for_me(message.container_instance_arn.as_deref()) {
             return;
         }
-        let sequence = i64::from(message.seq_num.unwrap_or(0));
+        let sequence = i64::from(message.seq_num.unwrap_or(0)).max(message.timeline.unwrap_or(0));
         let tasks = message.tasks.unwrap_or_default();
         let (stops, starts): (Vec<_>, Vec<_>) = tasks.into_iter().partition(wants_stop);
         let mut all = Taken::In;

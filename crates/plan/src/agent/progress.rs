@@ -9,7 +9,6 @@ use super::containers::stop_signal;
 use super::effect::{Action, Flush};
 use super::input::FailureClass;
 use super::reasons;
-use super::record::ContainerRecord;
 use super::spec::TaskSpec;
 use super::task::{Task, Turn};
 use crate::lifecycle::{self, Busy, Desired, Next, Status};
@@ -115,8 +114,12 @@ impl Task {
             }
             Next::End => {
                 let pulling = work.busy.is_some_and(|(busy, _)| busy == Busy::Pulling);
-                let reason = never_ran(record);
-                self.end(index, reason, turn);
+                if record.ran {
+                    self.stay_ended(index, turn);
+                } else {
+                    let reason = never_ran(record.status);
+                    self.end(index, Some(reason), turn);
+                }
                 if pulling {
                     self.step(turn, Action::CancelPull { container: name });
                 }
@@ -179,8 +182,10 @@ impl Task {
             }));
         }
         self.wake(self.volatile.preparing_since.map(|it| it.after(settings.create_timeout)));
+        let all_ran = self.containers().all(|(it, record)| record.ran || !it.essential);
         match self.status() {
-            Status::Running => {
+            // What failed to start does not run, though others of the task still do.
+            Status::Running if all_ran => {
                 self.record.running_at.get_or_insert(turn.now);
             }
             Status::Stopped if self.record.stopped_at.is_none() => {
@@ -214,15 +219,12 @@ impl Task {
 }
 
 /// Why a container that never ran has stopped.
-fn never_ran(record: &ContainerRecord) -> Option<String> {
-    if record.ran {
-        return record.reason.clone();
-    }
-    Some(match record.status {
+fn never_ran(status: Status) -> String {
+    match status {
         Status::None => reasons::reason(
             FailureClass::TaskStoppedBeforePullBegin,
             "Task stopped before the image pull could finish for the task",
         ),
         _ => "Task stopped before the container was started".into(),
-    })
+    }
 }

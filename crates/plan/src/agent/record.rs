@@ -168,6 +168,9 @@ pub struct Sequence {
     /// Place of the next task.
     #[n(3)]
     pub next_order: u64,
+    /// Which container instance followed; another one begins anew.
+    #[n(4)]
+    pub container_instance: String,
 }
 
 /// Credentials of a task.

@@ -45,6 +45,11 @@ impl Core {
 impl Task {
     fn recover(&mut self, found: Found, turn: &mut Turn<'_>) {
         self.volatile.recovering = false;
+        if found.containers.is_empty() && self.record.containers.iter().any(|it| it.ran) {
+            // What ran left nothing, not even how it ended: its shim died, or the machine did.
+            self.lost("the task was gone when the agent started again", turn);
+            return;
+        }
         if found.containers.is_empty() || found.network.is_some() {
             // Without containers, whatever network there was is made, or found, again.
             self.record.network = found.network;

@@ -109,7 +109,7 @@ pub(super) fn restore<'a>(
         memory.read(key, value)?;
     }
     let mut core = Core::new(settings);
-    core.sequence = memory.sequence;
+    core.follow(memory.sequence);
     core.credentials = memory.credentials;
     for (arn, record) in memory.records {
         let spec = memory.specs.get(&arn);
@@ -148,6 +148,15 @@ fn refuse(arn: TaskArn, record: TaskRecord, reason: String) -> Task {
 }
 
 impl Core {
+    /// Follows on from before, unless that was as another container instance.
+    fn follow(&mut self, before: Sequence) {
+        if before.container_instance == self.sequence.container_instance {
+            self.sequence = before;
+        } else {
+            self.sequence.next_order = before.next_order;
+        }
+    }
+
     /// Takes over a task from before: it holds its part of the instance, and waits to be found.
     fn adopt(&mut self, mut task: Task) {
         let arn = task.arn.clone();
@@ -201,4 +210,32 @@ impl Core {
 
 fn bytes(record: &TaskRecord) -> Vec<u8> {
     minicbor::to_vec(record).expect("memory takes any bytes")
+}
+
+#[cfg(test)]
+impl Core {
+    /// Whether another core remembers the same; what is under way does not count.
+    pub(super) fn same_memory(&self, other: &Self) -> Result<(), String> {
+        let tasks = |it: &Self| -> Vec<_> {
+            it.tasks
+                .values()
+                .map(|it| (it.arn.clone(), it.record.clone(), it.spec.clone()))
+                .collect()
+        };
+        let (ours, theirs) = (tasks(self), tasks(other));
+        if ours != theirs {
+            let differs = ours.iter().zip(&theirs).find(|(a, b)| a != b);
+            return Err(format!("remembered otherwise: {differs:?}"));
+        }
+        if self.sequence != other.sequence {
+            return Err(format!("{:?} is remembered as {:?}", self.sequence, other.sequence));
+        }
+        if self.credentials != other.credentials {
+            return Err("credentials are remembered otherwise".into());
+        }
+        if self.admission != other.admission {
+            return Err(format!("{:?} is remembered as {:?}", self.admission, other.admission));
+        }
+        Ok(())
+    }
 }

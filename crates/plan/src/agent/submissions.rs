@@ -70,23 +70,18 @@ impl Task {
     /// The report that is due, marked as under way.
     pub(super) fn report(&mut self, id: SubmissionId, cluster: &str) -> Submission {
         let task = self.task_news().unwrap_or(self.record.reported);
-        let stopped = self.record.stopped_at.is_some();
-        // The news that the task ran comes first and says nothing of its end.
-        let until = if stopped && task == Reported::Running {
-            Reported::Running
-        } else {
-            Reported::Stopped
-        };
+        let last = task == Reported::Stopped;
         let mut containers = Vec::new();
         let mut changes = Vec::new();
         for (spec, record) in self.containers() {
-            let to = reportable(record).min(until).max(record.reported);
+            let to = reportable(record);
             containers.push(to);
-            for step in [Reported::Running, Reported::Stopped] {
-                let ran = step == Reported::Stopped || record.ran;
-                if record.reported < step && step <= to && ran {
-                    changes.push(self.change(&spec.name, record, step));
-                }
+            if record.reported == Reported::Nothing && record.ran {
+                changes.push(self.change(&spec.name, record, Reported::Running));
+            }
+            // The last report tells the end of every container, whatever was told before.
+            if to == Reported::Stopped && (last || record.reported < to) {
+                changes.push(self.change(&spec.name, record, Reported::Stopped));
             }
         }
         self.volatile.report.in_flight = Some(InFlight { id, task, containers });

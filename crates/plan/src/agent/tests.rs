@@ -4,5 +4,8 @@ mod bench;
 mod lifecycle;
 mod messages;
 mod reports;
+mod specs;
+mod walk;
+mod words;
 
 use bench::{check, container, task};

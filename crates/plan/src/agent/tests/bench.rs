@@ -11,10 +11,11 @@ use shapes::{acs, ecs};
 use state::Dice;
 use types::{ContainerName, Cpu, MemoryMib, Port, Timestamp};
 
+use super::words::describe;
 use crate::agent::{
-    Action, AgentMessage, Closed, Core, Effect, Exit, Failure, FailureClass, Found, FoundContainer,
-    FoundState, Happened, Host, ImageFacts, Input, NetworkFacts, Output, Probed, Running,
-    ServerMessage, SessionEvent, Settings, SubmissionId, Submitted, Task, TaskArn,
+    Binding, Closed, Core, Effect, Exit, Failure, FailureClass, Found, FoundContainer, FoundState,
+    Happened, Host, ImageFacts, Input, NetworkFacts, Output, Probed, Running, ServerMessage,
+    SessionEvent, Settings, SubmissionId, Submitted, Task, TaskArn,
 };
 
 const CLUSTER: &str = "arn:aws:ecs:us-east-1:123456789012:cluster/c";
@@ -82,9 +83,10 @@ pub(in crate::agent) struct Bench {
     pub(in crate::agent) core: Core,
     tasks: Vec<acs::Task>,
     dice: Dice,
-    now: Timestamp,
-    rows: BTreeMap<String, Vec<u8>>,
+    pub(in crate::agent) now: Timestamp,
+    pub(in crate::agent) rows: BTreeMap<String, Vec<u8>>,
     submission: Option<SubmissionId>,
+    pub(in crate::agent) last_report: Option<ecs::SubmitTaskStateChangeRequest>,
 }
 
 impl Bench {
@@ -96,6 +98,7 @@ impl Bench {
             now: Timestamp(0),
             rows: BTreeMap::new(),
             submission: None,
+            last_report: None,
         };
         bench.give(Input::Tick);
         bench.give(Input::Session(SessionEvent::Opened));
@@ -111,6 +114,11 @@ impl Bench {
             };
         }
         output
+    }
+
+    /// Plays one left side, whatever the agent does.
+    pub(in crate::agent) fn run(&mut self, happens: &str) {
+        self.play(happens);
     }
 
     fn play(&mut self, happens: &str) -> Vec<String> {
@@ -150,7 +158,10 @@ impl Bench {
         let mut did = Vec::new();
         for effect in output.effects {
             match &effect {
-                Effect::Submit(it) => self.submission = Some(it.id),
+                Effect::Submit(it) => {
+                    self.submission = Some(it.id);
+                    self.last_report = Some(it.request.clone());
+                }
                 // Sessions have a test of their own.
                 Effect::OpenSession { .. } => continue,
                 _ => {}
@@ -229,7 +240,7 @@ impl Bench {
             None => ("t1", *it),
         });
         let container = || ContainerName::parse(name).expect("a container");
-        let run = self.run(task, name);
+        let run = self.nth(task, name);
         let at = self.now;
         let failure = |class, text: &str| Failure { class, text: text.into() };
         let exit = |code, signal, out_of_memory| Exit { code, signal, out_of_memory, at };
@@ -238,7 +249,11 @@ impl Bench {
             "prepare-failed" => {
                 Happened::PrepareFailed(failure(FailureClass::ContainerNetworking, "no address"))
             }
-            "pulled" => Happened::Pulled { container: container(), image: ImageFacts::default() },
+            "bound" => Happened::Prepared(Self::bound(container(), rest)),
+            "pulled" => Happened::Pulled {
+                container: container(),
+                image: ImageFacts { digest: Some("sha256:0".into()), stop_signal: None },
+            },
             "pull-failed" => Happened::PullFailed {
                 container: container(),
                 failure: failure(FailureClass::CannotPullContainer, "no such image"),
@@ -275,7 +290,7 @@ impl Bench {
         Input::Task { task: arn(task), happened }
     }
 
-    fn run(&self, task: &str, container: &str) -> u32 {
+    fn nth(&self, task: &str, container: &str) -> u32 {
         let containers = self.core.task(&arn(task)).into_iter().flat_map(Task::containers);
         let mut named = containers.filter(|(spec, _)| spec.name.as_str() == container);
         named.next().map_or(0, |(_, record)| record.run)
@@ -283,6 +298,19 @@ impl Bench {
 
     fn running(&self, name: &str) -> Running {
         Running { runtime_id: format!("id-{name}"), pid: Some(7), at: self.now }
+    }
+
+    fn bound(container: ContainerName, rest: &[&str]) -> NetworkFacts {
+        let port = |at: usize| rest.get(at).and_then(|it| it.parse().ok()).expect("a port");
+        let binding = Binding {
+            container,
+            protocol: types::Protocol::Tcp,
+            container_port: port(1),
+            host_port: port(2),
+            count: 1,
+            bind_ip: "0.0.0.0".into(),
+        };
+        NetworkFacts { addresses: vec!["172.17.0.2".into()], bindings: vec![binding] }
     }
 
     /// `app:running`, `app:created` or `app:exited:3`.
@@ -336,70 +364,4 @@ fn identifier(name: &str, status: &str) -> acs::TaskIdentifier {
         desired_status: Some(status.into()),
         ..acs::TaskIdentifier::default()
     }
-}
-
-fn describe(effect: &Effect) -> String {
-    match effect {
-        Effect::Send(message) => describe_message(message),
-        Effect::Submit(it) => describe_report(&it.request),
-        Effect::Step(step) => format!("{} {}", step.task.id(), describe_action(&step.action)),
-        Effect::PublishHealth => "publish health".into(),
-        Effect::OpenSession { send_credentials } => format!("open session ({send_credentials})"),
-        Effect::CloseSession => "close session".into(),
-    }
-}
-
-fn describe_message(message: &AgentMessage) -> String {
-    let text = |it: &Option<String>| it.clone().unwrap_or_default();
-    match message {
-        AgentMessage::Ack(it) => format!("ack {}", text(&it.message_id)),
-        AgentMessage::Nack(it) => format!("nack {}", text(&it.message_id)),
-        AgentMessage::HeartbeatAck(it) => format!("heartbeat-ack {}", text(&it.message_id)),
-        AgentMessage::CredentialsAck(it) => {
-            format!("credentials-ack {} {}", text(&it.credentials_id), text(&it.expiration))
-        }
-        AgentMessage::TaskStopVerification(it) => {
-            let candidates = it.stop_candidates.iter().flatten();
-            let names = candidates.map(|it| it.task_arn.as_deref().and_then(TaskArn::parse));
-            let names: Vec<_> = names.flatten().map(|it| it.id().to_owned()).collect();
-            format!("candidates {}: {}", text(&it.message_id), names.join(" "))
-        }
-    }
-}
-
-fn describe_action(action: &Action) -> String {
-    let nth = |run: &u32| if *run == 0 { String::new() } else { format!(" #{run}") };
-    match action {
-        Action::Prepare => "prepare".into(),
-        Action::PullImage { container } => format!("pull {container}"),
-        Action::CancelPull { container } => format!("cancel pull {container}"),
-        Action::Create { container, run } => format!("create {container}{}", nth(run)),
-        Action::Start { container, run } => format!("start {container}{}", nth(run)),
-        Action::Signal { container, signal, .. } => format!("{signal} {container}"),
-        Action::Probe { container, command, .. } => {
-            format!("probe {container} {}", command.join(" "))
-        }
-        Action::Release => "release".into(),
-        Action::Remove => "remove".into(),
-    }
-}
-
-fn describe_report(it: &ecs::SubmitTaskStateChangeRequest) -> String {
-    let text = |it: &Option<String>| it.clone().unwrap_or_default();
-    let id = it.task.as_deref().and_then(TaskArn::parse).expect("a report names its task");
-    let mut line = format!("submit {} {}", id.id(), text(&it.status));
-    for change in it.containers.iter().flatten() {
-        write!(line, ", {} {}", text(&change.container_name), text(&change.status))
-            .expect("memory");
-        if let Some(code) = change.exit_code {
-            write!(line, " {code}").expect("memory");
-        }
-        if let Some(reason) = &change.reason {
-            write!(line, " ({reason})").expect("memory");
-        }
-    }
-    if let Some(reason) = &it.reason {
-        write!(line, " ({reason})").expect("memory");
-    }
-    line
 }
