@@ -27,7 +27,7 @@ mod volumes;
 
 pub(super) use describe::describe_task_definition;
 pub(super) use list::{list_task_definition_families, list_task_definitions};
-pub(super) use register::register_task_definition;
+pub(crate) use register::register_task_definition;
 pub(super) use retire::{delete_task_definitions, deregister_task_definition};
 
 use shapes::ecs as shape;

@@ -13,6 +13,10 @@ use super::asked::{self, Asked};
 const OLD: &str = "com.amazonaws.ecs.capability.";
 const NEW: &str = "ecs.capability.";
 
+/// What no agent of this region has yet: a task that needs one of these is refused by placement,
+/// which names it, instead of running without a part of what was asked. Not shown in answers.
+const UNBUILT: &str = "landfall.capability.";
+
 /// CPU units above which an agent must know of more than ten vCPU a task.
 const MANY_CPUS: u32 = 10 * 1024;
 
@@ -24,8 +28,30 @@ pub(super) fn required(asked: &Asked<'_>) -> Vec<String> {
     for container in asked.containers {
         self::container(asked, container, &mut names);
         log(asked, container, &mut names);
+        unbuilt(container, &mut names);
     }
     names.into_iter().collect()
+}
+
+/// Those of the names that AWS knows too.
+pub(super) fn shown(names: &[String]) -> impl Iterator<Item = &String> {
+    names.iter().filter(|it| !it.starts_with(UNBUILT))
+}
+
+/// What a container asks for and an agent is not told yet.
+fn unbuilt(container: &shape::ContainerDefinition, names: &mut Names) {
+    let log = container.log_configuration.as_ref();
+    let parts = [
+        ("secrets", listed(container.secrets.as_deref())),
+        ("secrets", log.is_some_and(|it| listed(it.secret_options.as_deref()))),
+        ("environment-files", listed(container.environment_files.as_deref())),
+        ("repository-credentials", container.repository_credentials.is_some()),
+        ("firelens", container.firelens_configuration.is_some()),
+        ("credential-specs", listed(container.credential_specs.as_deref())),
+    ];
+    for (name, _) in parts.into_iter().filter(|(_, asked)| *asked) {
+        names.insert(format!("{UNBUILT}{name}"));
+    }
 }
 
 type Names = BTreeSet<String>;
@@ -68,9 +94,11 @@ fn task(asked: &Asked<'_>, names: &mut Names) {
         new(names, "pid-ipc-namespace-sharing");
     }
     if ask.proxy_configuration.is_some() {
+        names.insert(format!("{UNBUILT}proxy"));
         new(names, "aws-appmesh");
     }
     if ask.enable_fault_injection == Some(true) {
+        names.insert(format!("{UNBUILT}fault-injection"));
         new(names, "fault-injection");
     }
     if asked.cpu.is_some_and(|it| it > MANY_CPUS) {
@@ -82,6 +110,13 @@ fn volumes(asked: &Asked<'_>, names: &mut Names) {
     for volume in asked.ask.volumes.as_deref().unwrap_or_default() {
         if let Some(docker) = &volume.docker_volume_configuration {
             new(names, &format!("docker-plugin.{}", docker.driver.as_deref().unwrap_or("local")));
+        }
+        let remote = volume.efs_volume_configuration.is_some()
+            || volume.fsx_windows_file_server_volume_configuration.is_some()
+            || volume.s3files_volume_configuration.is_some()
+            || volume.configured_at_launch == Some(true);
+        if remote {
+            names.insert(format!("{UNBUILT}remote-volumes"));
         }
         if let Some(efs) = &volume.efs_volume_configuration {
             new(names, "efs");

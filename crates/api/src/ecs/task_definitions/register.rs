@@ -78,7 +78,7 @@ pub(crate) fn register_task_definition(
     draft.change(Change::from(FamilyRow { family, last: number }));
     draft.change(Change::from(definition.clone()));
     Ok(shape::RegisterTaskDefinitionResponse {
-        tags: Some(tags::view(&definition.tags)),
+        tags: (!definition.tags.is_empty()).then(|| tags::view(&definition.tags)),
         task_definition: Some(view::definition(draft.state().home(), &definition)),
     })
 }

@@ -192,6 +192,22 @@ fn a_definition_needs_exactly_the_attributes_of_what_it_uses() {
 }
 
 #[test]
+fn what_cannot_be_run_yet_is_registered_and_fits_nowhere() {
+    let mut region = fixture::region();
+    let secret = ask(|ask, app| {
+        ask.execution_role_arn = Some("runner".into());
+        app.secrets = Some(vec![shape::Secret {
+            name: Some("S".into()),
+            value_from: Some("parameter".into()),
+        }]);
+    });
+    register(&mut region, secret).expect("registers");
+    let (_, row) = region.state.task_definitions().last_key_value().expect("a row");
+    let needs = ["ecs.capability.secrets.ssm.environment-variables", "landfall.capability.secrets"];
+    assert_eq!(row.requires, needs);
+}
+
+#[test]
 fn a_fargate_definition_can_be_registered() {
     let mut region = fixture::region();
     let shown = register(

@@ -6,7 +6,7 @@ use state::{DefinitionStatus, NetworkMode, TaskDefinition};
 use types::Home;
 
 use super::asked::Asked;
-use super::compatibilities;
+use super::{capabilities, compatibilities};
 use crate::ecs::view::{spec, time};
 
 /// Seconds and tries of a health check that does not say. Source: API Reference, `HealthCheck`.
@@ -39,7 +39,7 @@ pub(super) fn definition(home: &Home, definition: &TaskDefinition) -> shape::Tas
         family: Some(revision.family.to_string()),
         revision: i32::try_from(revision.number).ok(),
         status: Some(self::status(*status)),
-        requires_attributes: Some(requires.iter().map(attribute).collect()),
+        requires_attributes: Some(capabilities::shown(requires).map(attribute).collect()),
         compatibilities: asked.as_ref().map(compatibilities::all),
         cpu: asked.as_ref().and_then(|it| it.cpu).map(|it| it.to_string()),
         memory: asked.as_ref().and_then(|it| it.memory).map(|it| it.to_string()),
