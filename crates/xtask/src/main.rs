@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+mod floors;
 mod generate;
 mod tidy;
 
@@ -11,7 +12,7 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     let outcome = match command.as_str() {
         "generate" => generate::generate(&root.join("models"), &root.join("crates/shapes")),
-        "tidy" => tidy::tidy(&root),
+        "tidy" => tidy::tidy(&root).and_then(|()| floors::check(&root)),
         _ => Err("usage: cargo run -p xtask -- generate | tidy".into()),
     };
     match outcome {
