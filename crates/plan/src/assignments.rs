@@ -22,8 +22,8 @@ pub struct Assigned {
     pub task: Arc<Task>,
     /// What it runs; `None` once nobody may start it any more.
     pub definition: Option<Arc<TaskDefinition>>,
-    /// Credentials made for it.
-    pub keys: Vec<Arc<AccessKey>>,
+    /// Its newest credentials, if it acts in a role.
+    pub key: Option<Arc<AccessKey>>,
 }
 
 impl Assigned {
@@ -51,6 +51,9 @@ fn assigned(state: &State, task: &Arc<Task>) -> Assigned {
     Assigned {
         task: task.clone(),
         definition: state.task_definition(&task.revision).cloned(),
-        keys: keys.filter_map(|id| state.access_keys().get(id)).cloned().collect(),
+        key: keys
+            .filter_map(|id| state.access_keys().get(id))
+            .max_by_key(|it| (it.expires_at, it.id.clone()))
+            .cloned(),
     }
 }

@@ -65,7 +65,7 @@ pub fn task(around: Surroundings<'_>, assigned: &Assigned) -> Result<acs::Task, 
         overrides: Some("{}".into()),
         volumes: Some(spec.volumes.iter().flatten().map(volume).collect()),
         containers: Some(containers.iter().map(one).collect()),
-        role_credentials: assigned.keys.first().and_then(|it| credentials(it)),
+        role_credentials: assigned.key.as_ref().and_then(|it| credentials(it)),
         elastic_network_interfaces: row
             .interface
             .as_ref()

@@ -38,6 +38,8 @@ pub struct Session {
     /// Payloads on their way, by message id.
     sent: BTreeMap<String, Sent>,
     manifest: Option<String>,
+    /// Which credentials the agent was told last, by task.
+    keys: BTreeMap<TaskId, String>,
     heartbeat_at: Timestamp,
 }
 
@@ -57,6 +59,7 @@ impl Session {
             known: BTreeMap::new(),
             sent: BTreeMap::new(),
             manifest: None,
+            keys: BTreeMap::new(),
             heartbeat_at: now,
         }
     }
@@ -87,6 +90,7 @@ impl Session {
         for some in unsaid.chunks(PAYLOAD_TASKS_MAX) {
             said.push(self.say_payload(around, all, some, now));
         }
+        said.extend(self.say_credentials(around, all));
         said
     }
 
@@ -198,6 +202,27 @@ impl Session {
             timeline: Some(version(all)),
             tasks: Some(some.iter().map(|(_, words)| words.clone()).collect()),
         })
+    }
+
+    /// Fresh credentials of tasks that run on. The first ones come with the task itself.
+    fn say_credentials(&mut self, around: Surroundings<'_>, all: &Assignments) -> Vec<ToAgent> {
+        self.keys.retain(|id, _| all.tasks.contains_key(id));
+        let mut said = Vec::new();
+        for it in all.tasks.values().filter(|it| it.should_run()) {
+            let Some(key) = &it.key else { continue };
+            match self.keys.insert(it.task.id, key.id.clone()) {
+                Some(before) if before != key.id => {}
+                _ => continue,
+            }
+            said.push(ToAgent::Credentials(acs::IAMRoleCredentialsMessage {
+                message_id: Some(self.message_id()),
+                role_credentials: payload::credentials(key),
+                role_type: Some("TaskApplication".into()),
+                task_arn: Some(around.home.task(&it.task.cluster, it.task.id)),
+                task_cluster_arn: Some(around.home.cluster(&it.task.cluster)),
+            }));
+        }
+        said
     }
 
     /// The agent asks before it stops what the manifest did not hold; only the answer to the

@@ -4,9 +4,11 @@
 //! proposes nothing. So a restart, a missed event and an ordinary day are one path.
 
 mod deleted_definitions;
+mod gone_instances;
 mod lost_instances;
 mod queue;
 mod registry;
+mod task_credentials;
 mod task_reaper;
 mod token_expiry;
 

@@ -6,7 +6,9 @@ use state::{Change, Context, Draft, Revision, State};
 use types::{InstanceId, Timestamp};
 
 use crate::deleted_definitions::DeletedDefinitions;
+use crate::gone_instances::GoneInstances;
 use crate::lost_instances::LostInstances;
+use crate::task_credentials::TaskCredentials;
 use crate::task_reaper::TaskReaper;
 use crate::token_expiry::TokenExpiry;
 
@@ -77,7 +79,9 @@ impl Default for Policy {
 pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
     vec![
         Box::new(DeletedDefinitions),
+        Box::new(GoneInstances),
         Box::new(LostInstances { give_up_after: policy.give_up_after }),
+        Box::new(TaskCredentials),
         Box::new(TaskReaper { kept: policy.stopped_kept }),
         Box::new(TokenExpiry),
     ]

@@ -41,6 +41,7 @@ pub struct Indexes {
     uses: BTreeMap<Revision, u32>,
     expiring: BTreeSet<(Timestamp, TokenKey)>,
     task_keys: BTreeMap<TaskId, BTreeSet<String>>,
+    expiring_keys: BTreeSet<(Timestamp, String)>,
     addresses: BTreeMap<u32, TaskId>,
     cluster_counts: BTreeMap<ClusterName, Counts>,
     instance_counts: BTreeMap<InstanceId, Counts>,
@@ -128,6 +129,11 @@ impl Indexes {
     /// Access keys made for a task.
     pub fn keys_of(&self, task: TaskId) -> impl Iterator<Item = &String> {
         self.task_keys.get(&task).into_iter().flatten()
+    }
+
+    /// Access keys by the time they expire, the earliest first.
+    pub fn expiring_keys(&self) -> &BTreeSet<(Timestamp, String)> {
+        &self.expiring_keys
     }
 
     /// The task that holds an address of the VPC.
@@ -284,6 +290,12 @@ impl Indexes {
             Purpose::Task { task, .. } => Some(task),
             Purpose::Root | Purpose::Agent(_) => None,
         };
+        if let Some((at, it)) = before.and_then(|it| Some((it.expires_at?, it))) {
+            self.expiring_keys.remove(&(at, it.id.clone()));
+        }
+        if let Some((at, it)) = after.and_then(|it| Some((it.expires_at?, it))) {
+            self.expiring_keys.insert((at, it.id.clone()));
+        }
         if let Some((it, task)) = before.and_then(|it| Some((it, task(it)?))) {
             drop_from(&mut self.task_keys, &task, &it.id);
         }

@@ -84,7 +84,7 @@ pub(crate) fn assigned(
         delete_requested_at: None,
         tags: Vec::new(),
     };
-    Assigned { task: Arc::new(task), definition: Some(Arc::new(definition)), keys: Vec::new() }
+    Assigned { task: Arc::new(task), definition: Some(Arc::new(definition)), key: None }
 }
 
 fn app() -> ecs::ContainerDefinition {

@@ -180,3 +180,23 @@ fn only_what_should_not_run_is_verified_as_a_stop() {
     let asked = FromAgent::StopVerification(ask);
     assert_eq!(talk.session.hear(&asked, around, &it, Timestamp(0)), []);
 }
+
+#[test]
+fn fresh_credentials_are_said_once_and_the_first_ones_come_with_the_task() {
+    let mut talk = Talk::new();
+    let with_key = |id: &str| {
+        let mut it = all(&[(1, RUN)]);
+        let purpose = state::Purpose::Task { task: TaskId::new(1), role: "r".into() };
+        let mut dice = state::Dice::of(1);
+        let key = crate::credentials::long_lived(purpose, Timestamp(0), &mut dice);
+        let key = state::AccessKey { id: id.into(), ..key };
+        for assigned in it.tasks.values_mut() {
+            assigned.key = Some(Arc::new(key.clone()));
+        }
+        it
+    };
+    assert_eq!(short(&talk.tell(&with_key("first"))), ["manifest 1", "payload 1"]);
+    assert_eq!(short(&talk.tell(&with_key("first"))), Vec::<String>::new());
+    assert_eq!(short(&talk.tell(&with_key("second"))), ["credentials"]);
+    assert_eq!(short(&talk.tell(&with_key("second"))), Vec::<String>::new());
+}
