@@ -1,8 +1,9 @@
-//! Housekeeping of the repository: `cargo run -p xtask -- generate | tidy`.
+//! Housekeeping of the repository: `cargo run -p xtask -- generate | coverage | tidy`.
 
 use std::path::Path;
 use std::process::ExitCode;
 
+mod coverage;
 mod floors;
 mod generate;
 mod tidy;
@@ -12,8 +13,9 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     let outcome = match command.as_str() {
         "generate" => generate::generate(&root.join("models"), &root.join("crates/shapes")),
+        "coverage" => coverage::coverage(&root),
         "tidy" => tidy::tidy(&root).and_then(|()| floors::check(&root)),
-        _ => Err("usage: cargo run -p xtask -- generate | tidy".into()),
+        _ => Err("usage: cargo run -p xtask -- generate | coverage | tidy".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
