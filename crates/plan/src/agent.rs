@@ -10,6 +10,7 @@
 //! Source: handbook 2.4 to 2.10, 3.3 to 3.7 and 6.1, and recorded conversations of amazon-ecs-agent.
 
 mod admission;
+mod attachments;
 mod containers;
 mod credentials;
 mod docker;
@@ -58,6 +59,7 @@ pub use spec::{TaskArn, TaskSpec};
 pub use task::Task;
 
 use admission::Admission;
+use attachments::{Attaching, Attachment};
 use session::Session;
 use task::Turn;
 
@@ -70,6 +72,7 @@ pub struct Core {
     sequence: Sequence,
     tasks: BTreeMap<TaskArn, Task>,
     credentials: BTreeMap<(TaskArn, Role), Credentials>,
+    attachments: BTreeMap<String, (Attachment, Attaching)>,
     admission: Admission,
     session: Session,
     /// Message id of the manifest whose stop candidates await verification.
@@ -96,6 +99,7 @@ impl Core {
             sequence: Sequence { container_instance, ..Sequence::default() },
             tasks: BTreeMap::new(),
             credentials: BTreeMap::new(),
+            attachments: BTreeMap::new(),
             admission: Admission::default(),
             session: Session::default(),
             verification: None,
@@ -130,6 +134,7 @@ impl Core {
         self.wake_due();
         self.settle(dice, &mut output);
         self.submit(&mut output);
+        self.report_attachments(&mut output);
         let mut session = core::mem::take(&mut self.session);
         session.settle(&mut self.turn(dice, &mut output));
         self.session = session;
@@ -139,7 +144,7 @@ impl Core {
     /// When to give [`Input::Tick`]; `None` if only an outside event can move anything.
     pub fn next_timer(&self) -> Option<Timestamp> {
         let task = self.timers.first().map(|(at, _)| *at);
-        [task, self.session.timer()].into_iter().flatten().min()
+        [task, self.session.timer(), self.attachment_timer()].into_iter().flatten().min()
     }
 
     /// All tasks the agent knows, stopped ones until they are removed.
@@ -194,6 +199,7 @@ impl Core {
             ServerMessage::TaskStopVerificationAck(it) => self.verified(it, output),
             ServerMessage::Heartbeat(it) => manifest::heartbeat(it, output),
             ServerMessage::IamRoleCredentials(it) => self.fresh_credentials(it, output),
+            ServerMessage::AttachTaskNetworkInterfaces(it) => self.attach(it, output),
             ServerMessage::PerformUpdate(it) => self.nack_update(it.message_id, output),
             ServerMessage::StageUpdate(it) => self.nack_update(it.message_id, output),
             ServerMessage::Other(_) => {}

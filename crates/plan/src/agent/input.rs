@@ -53,6 +53,8 @@ pub enum ServerMessage {
     Heartbeat(acs::HeartbeatMessage),
     /// Fresh credentials.
     IamRoleCredentials(acs::IAMRoleCredentialsMessage),
+    /// An interface for a task to come.
+    AttachTaskNetworkInterfaces(acs::AttachTaskNetworkInterfacesMessage),
     /// The agent shall update itself.
     PerformUpdate(acs::PerformUpdateMessage),
     /// The agent shall fetch an update.

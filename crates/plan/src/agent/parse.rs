@@ -305,7 +305,8 @@ fn volume(it: &acs::Volume) -> Result<Volume, SpecError> {
     Ok(Volume { name, source })
 }
 
-fn interface(it: &acs::ElasticNetworkInterface) -> Result<Interface, SpecError> {
+/// Reads an interface of a task.
+pub(super) fn interface(it: &acs::ElasticNetworkInterface) -> Result<Interface, SpecError> {
     let addresses = it.ipv4_addresses.as_deref().unwrap_or_default();
     let address = addresses
         .iter()

@@ -6,6 +6,7 @@ use shapes::acs;
 
 use super::Core;
 use super::admission::Demand;
+use super::attachments::{Attaching, Attachment};
 use super::effect::{Action, Effect, Flush, Output, Row, Step};
 use super::parse;
 use super::reasons;
@@ -44,6 +45,10 @@ pub(super) fn credentials_key(task: &TaskArn, role: Role) -> String {
     format!("credentials/{role}/{task}")
 }
 
+pub(super) fn attachment_key(attachment: &str) -> String {
+    format!("attachment/{attachment}")
+}
+
 pub(super) fn put<T: minicbor::Encode<()>>(key: String, value: &T) -> Row {
     let value = minicbor::to_vec(value).expect("memory takes any bytes");
     Row { key, value: Some(value) }
@@ -72,6 +77,7 @@ struct Memory {
     specs: BTreeMap<TaskArn, acs::Task>,
     records: BTreeMap<TaskArn, TaskRecord>,
     credentials: BTreeMap<(TaskArn, Role), Credentials>,
+    attachments: BTreeMap<String, Attachment>,
 }
 
 impl Memory {
@@ -92,6 +98,9 @@ impl Memory {
         } else if let Some(tail) = key.strip_prefix("credentials/execution/") {
             let value = minicbor::decode(value).map_err(|_| damaged())?;
             self.credentials.insert((task(tail)?, Role::Execution), value);
+        } else if let Some(arn) = key.strip_prefix("attachment/") {
+            let value = minicbor::decode(value).map_err(|_| damaged())?;
+            self.attachments.insert(arn.to_owned(), value);
         } else {
             return Err(unknown());
         }
@@ -111,6 +120,8 @@ pub(super) fn restore<'a>(
     let mut core = Core::new(settings);
     core.follow(memory.sequence);
     core.credentials = memory.credentials;
+    let begun = |(arn, it)| (arn, (it, Attaching::default()));
+    core.attachments = memory.attachments.into_iter().map(begun).collect();
     for (arn, record) in memory.records {
         let spec = memory.specs.get(&arn);
         let task = revive(arn, record, spec);

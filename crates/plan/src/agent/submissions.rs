@@ -192,7 +192,9 @@ impl Core {
             let task = self.tasks.get(*it);
             task.and_then(|it| it.volatile.report.in_flight.as_ref()).is_some_and(|it| it.id == id)
         };
-        let Some(arn) = self.reporting.iter().find(awaits).cloned() else { return };
+        let Some(arn) = self.reporting.iter().find(awaits).cloned() else {
+            return self.attached(id, outcome, dice, output);
+        };
         self.submissions = self.submissions.saturating_sub(1);
         self.with(&arn, dice, output, |task, turn| task.submitted(id, outcome, turn));
     }
@@ -208,7 +210,7 @@ fn reportable(record: &ContainerRecord) -> Reported {
 }
 
 /// Doubles from attempt to attempt, plus up to half by lot.
-fn backoff(attempts: u32, dice: &mut Dice) -> Duration {
+pub(super) fn backoff(attempts: u32, dice: &mut Dice) -> Duration {
     let doublings = attempts.saturating_sub(1).min(16);
     let wait = RETRY_FIRST.saturating_mul(1 << doublings).min(RETRY_LAST);
     wait.mul_f64(1.0 + fraction(dice) / 2.0).min(RETRY_LAST)

@@ -194,6 +194,9 @@ impl Bench {
                     ..acs::TaskStopVerificationAck::default()
                 }))
             }
+            ("announce", [name, task, wait]) => {
+                server(ServerMessage::AttachTaskNetworkInterfaces(announcement(name, task, wait)))
+            }
             ("heartbeat", []) => server(ServerMessage::Heartbeat(acs::HeartbeatMessage {
                 message_id: Some("hb".into()),
                 healthy: Some(true),
@@ -355,6 +358,26 @@ impl Bench {
             tasks: Some(tasks.collect()),
             ..acs::PayloadMessage::default()
         }
+    }
+}
+
+fn announcement(name: &str, task: &str, wait: &str) -> acs::AttachTaskNetworkInterfacesMessage {
+    acs::AttachTaskNetworkInterfacesMessage {
+        message_id: Some("at".into()),
+        task_arn: Some(arn(task).to_string()),
+        wait_timeout_ms: wait.parse().ok(),
+        elastic_network_interfaces: Some(vec![acs::ElasticNetworkInterface {
+            attachment_arn: Some(name.into()),
+            ec2_id: Some("eni-1".into()),
+            mac_address: Some("02:00:00:00:00:01".into()),
+            ipv4_addresses: Some(vec![acs::IPv4AddressAssignment {
+                primary: Some(true),
+                private_address: Some("10.0.1.7".into()),
+            }]),
+            subnet_gateway_ipv4_address: Some("10.0.1.1/24".into()),
+            ..acs::ElasticNetworkInterface::default()
+        }]),
+        ..acs::AttachTaskNetworkInterfacesMessage::default()
     }
 }
 

@@ -276,3 +276,23 @@ fn a_lost_session_is_opened_again_at_once_and_then_less_and_less_often() {
     assert!((562..=680).contains(&waits[2]), "{waits:?}");
     assert_eq!(waits[3], 60 * 60 * 1000);
 }
+
+#[test]
+fn an_announced_interface_is_reported_attached_until_that_is_acknowledged() {
+    check(
+        [],
+        "
+        announce eni t1 0 => -
+        announce eni t1 60000 => ack at; submit t1 , eni ATTACHED
+        failed => -
+        +2s => submit t1 , eni ATTACHED
+        crash => submit t1 , eni ATTACHED
+        acknowledged => -
+        announce other t2 5000 => ack at; submit t2 , other ATTACHED
+        failed => -
+        +4s => submit t2 , other ATTACHED
+        failed => -
+        +30s => -
+        ",
+    );
+}

@@ -235,3 +235,46 @@ fn an_interface_comes_with_its_address_and_gateway() {
         assert!(read(with(eni)).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn what_our_own_control_plane_says_is_understood() {
+    use crate::payload::tests::{assigned, home};
+    use shapes::ecs;
+
+    let container = ecs::ContainerDefinition {
+        name: Some("app".into()),
+        image: Some("nginx:1".into()),
+        memory: Some(128),
+        memory_reservation: Some(64),
+        health_check: Some(ecs::HealthCheck {
+            command: Some(vec!["CMD-SHELL".into(), "true".into()]),
+            ..ecs::HealthCheck::default()
+        }),
+        linux_parameters: Some(ecs::LinuxParameters {
+            init_process_enabled: Some(true),
+            max_swap: Some(32),
+            devices: Some(vec![ecs::Device {
+                host_path: Some("/dev/fuse".into()),
+                ..ecs::Device::default()
+            }]),
+            ..ecs::LinuxParameters::default()
+        }),
+        ..ecs::ContainerDefinition::default()
+    };
+    let request = ecs::RegisterTaskDefinitionRequest {
+        container_definitions: Some(vec![container]),
+        cpu: Some("256".into()),
+        ..ecs::RegisterTaskDefinitionRequest::default()
+    };
+    let home = home();
+    let around = crate::payload::Surroundings { home: &home, region: None };
+    let told = crate::payload::task(around, &assigned(&request, state::NetworkMode::Bridge));
+    let spec = parse::task(&told.expect("it can be told")).expect("it reads");
+    assert_eq!((spec.cpu, spec.network_mode), (Some(Cpu(256)), NetworkMode::Bridge));
+    let app = spec.container("app").expect("there is one");
+    assert_eq!(app.memory, Some(MemoryMib(128)));
+    assert_eq!(app.docker.memory_reservation, Some(64 << 20));
+    assert_eq!(app.docker.memory_swap, Some(160 << 20));
+    assert!(app.docker.init && app.essential);
+    assert_eq!(app.health.as_ref().map(|it| it.interval), Some(Duration::from_secs(30)));
+}

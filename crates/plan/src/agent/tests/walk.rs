@@ -36,8 +36,10 @@ enum Bug {
     RecoveryBlind,
     /// Reports that get lost count as acknowledged.
     ReportsForgotten,
-    /// Tasks told to stop are not.
-    StopsLost,
+    /// Tasks that shall stop are told to run.
+    StopsTwisted,
+    /// Some rows never reach the disk.
+    RowsLost,
     /// Ends without an exit code are shown as 0.
     UnknownIsZero,
     /// Stop verifications are not answered.
@@ -452,7 +454,8 @@ fn planted_bugs_are_found() {
         Bug::VisibleBeforeDurable,
         Bug::RecoveryBlind,
         Bug::ReportsForgotten,
-        Bug::StopsLost,
+        Bug::StopsTwisted,
+        Bug::RowsLost,
         Bug::UnknownIsZero,
         Bug::NothingVerified,
     ] {

@@ -67,6 +67,10 @@ fn describe_report(it: &ecs::SubmitTaskStateChangeRequest) -> String {
             write!(line, " ({reason})").expect("memory");
         }
     }
+    for change in it.attachments.iter().flatten() {
+        write!(line, ", {} {}", text(&change.attachment_arn), text(&change.status))
+            .expect("memory");
+    }
     if let Some(reason) = &it.reason {
         write!(line, " ({reason})").expect("memory");
     }

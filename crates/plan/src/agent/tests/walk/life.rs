@@ -12,7 +12,8 @@ impl World {
             self.crash();
             return Ok(());
         }
-        self.unsafe_rows.extend(rows);
+        let lossy = self.bug == Some(Bug::RowsLost);
+        self.unsafe_rows.extend(rows.into_iter().filter(|_| !lossy || self.fate.below(20) > 0));
         let careless = self.bug == Some(Bug::VisibleBeforeDurable);
         if flush == Flush::BeforeEffects && !careless {
             self.keep_rows();

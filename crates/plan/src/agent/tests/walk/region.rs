@@ -113,7 +113,6 @@ impl Region {
             .iter()
             .filter(|(_, it)| !it.given_up && it.stopped.is_none())
             .filter(|(_, it)| it.known.is_none_or(|known| known < it.desired))
-            .filter(|(_, it)| bug != Some(Bug::StopsLost) || it.desired == Desired::Running)
             .map(|(arn, it)| (arn.clone(), it.desired))
             .collect();
         untold.chunks(3).map(|some| self.payload(some, bug)).collect()
@@ -125,7 +124,9 @@ impl Region {
         self.sent.insert(id.clone(), some.to_vec());
         let tasks = some.iter().filter_map(|(arn, desired)| {
             let mut shape = self.tasks.get(arn)?.shape.clone();
-            shape.desired_status = Some(word(*desired).into());
+            let twisted = bug == Some(Bug::StopsTwisted);
+            let desired = if twisted { Desired::Running } else { *desired };
+            shape.desired_status = Some(word(desired).into());
             if bug == Some(Bug::DependenciesUnknown) {
                 for container in shape.containers.iter_mut().flatten() {
                     container.depends_on = None;
