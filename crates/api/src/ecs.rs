@@ -9,8 +9,8 @@ pub(crate) mod find;
 mod services;
 mod tagging;
 mod tags;
-mod task_definitions;
-mod tasks;
+pub(crate) mod task_definitions;
+pub(crate) mod tasks;
 mod view;
 
 pub(crate) use clusters::first as first_cluster;
