@@ -22,7 +22,7 @@ use std::sync::Arc;
 use types::{ClusterName, InstanceId, Port};
 
 pub use bits::{Bits, Seat};
-pub use block::{Block, Rows};
+pub use block::{Block, Known, Rows};
 pub use group::{Group as GroupPlaces, Shape, Share};
 pub use host::{Host, Presence};
 pub use pool::{Pool, Zone as ZonePlaces};

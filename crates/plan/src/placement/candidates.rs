@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use state::capacity::{Block, Pool, Share, Values, ZonePlaces};
+use state::capacity::{Block, Known, Pool, Share, Values, ZonePlaces};
 
 use super::filter::Filter;
 use super::search::{Found, Search, found};
@@ -41,7 +41,7 @@ impl<'a, 'b> Candidates<'a, 'b> {
         for (zone, filter) in filters {
             let mut words = Vec::new();
             let mut from = 0;
-            while let Some((at, block, seats)) = filter.next(from, &[]) {
+            while let Some((at, block, seats)) = filter.next(from, &[], Known::default()) {
                 let word = filter.word(block, seats);
                 words.extend((word != 0).then_some((block, word)));
                 from = at + 1;

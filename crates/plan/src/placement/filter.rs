@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use state::ContainerInstance;
-use state::capacity::{Bits, Block, GroupPlaces, Pool, Rows, Share, Values, ZonePlaces};
+use state::capacity::{Bits, Block, GroupPlaces, Known, Pool, Rows, Share, Values, ZonePlaces};
 
 use super::Request;
 use crate::query::{self, Expression, Node, Property, Subject, Term, Test, Value};
@@ -18,6 +18,8 @@ pub(super) struct Filter<'a> {
     with: Vec<&'a Bits>,
     without: Vec<&'a Bits>,
     members: Vec<Sieve<'a>>,
+    /// Those that must ask each instance, so they come last.
+    asked: Vec<Sieve<'a>>,
 }
 
 impl<'a> Filter<'a> {
@@ -60,6 +62,7 @@ impl<'a> Filter<'a> {
             with: Vec::new(),
             without: Vec::new(),
             members: Vec::new(),
+            asked: Vec::new(),
         };
         for name in request.requires.iter().filter(|it| *it != query::ZONE) {
             filter.with.push(places.traits().attribute(name)?.all());
@@ -68,6 +71,7 @@ impl<'a> Filter<'a> {
             match Sieve::of(pool, zone, places, expression) {
                 Sieve::Nobody => return None,
                 Sieve::Everybody => {}
+                sieve if sieve.asks() => filter.asked.push(sieve),
                 sieve => filter.members.push(sieve),
             }
         }
@@ -79,7 +83,11 @@ impl<'a> Filter<'a> {
 
     /// Whether room is all that binds.
     pub(super) fn is_plain(&self) -> bool {
-        self.gpus == 0 && self.with.is_empty() && self.without.is_empty() && self.members.is_empty()
+        self.gpus == 0
+            && self.with.is_empty()
+            && self.without.is_empty()
+            && self.members.is_empty()
+            && self.asked.is_empty()
     }
 
     /// The instances of the zone that it chooses from.
@@ -93,8 +101,9 @@ impl<'a> Filter<'a> {
         &self,
         from: usize,
         members: &[(u32, u64)],
+        known: Known,
     ) -> Option<(usize, &'a Block, u64)> {
-        let (at, seats) = self.rows.next_fit(from, (self.cpu, self.memory), members)?;
+        let (at, seats) = self.rows.next_fit(from, (self.cpu, self.memory), members, known)?;
         Some((at, self.rows.blocks().get(at)?, seats))
     }
 
@@ -115,10 +124,13 @@ impl<'a> Filter<'a> {
         for bits in &self.without {
             word &= !bits.word(label);
         }
+        for sieve in &self.members {
+            word = sieve.word(self.pool, block, word);
+        }
         if word != 0 {
             word = block.fitting(word, self.cpu, self.memory);
         }
-        for sieve in &self.members {
+        for sieve in &self.asked {
             word = sieve.word(self.pool, block, word);
         }
         if self.gpus > 0 {
@@ -187,6 +199,16 @@ impl<'a> Sieve<'a> {
                 _ => Self::Each(term),
             },
             Property::RegisteredAt | Property::RunningTasksCount => Self::Each(term),
+        }
+    }
+
+    /// Whether it must ask each instance.
+    fn asks(&self) -> bool {
+        match self {
+            Self::Each(_) => true,
+            Self::All(all) | Self::Any(all) => all.iter().any(Self::asks),
+            Self::Not(it) => it.asks(),
+            Self::Everybody | Self::Nobody | Self::Set(_) => false,
         }
     }
 

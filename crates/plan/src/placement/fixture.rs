@@ -52,7 +52,6 @@ pub(crate) fn instance(id: u128, at: &str, cpu: u32, memory: u32) -> ContainerIn
         given_up_at: None,
         registered_at: Timestamp(0),
         version: 1,
-        assignment: 0,
         agent_version: "1.89.2".to_owned(),
         agent_hash: String::new(),
         docker_version: String::new(),

@@ -1,7 +1,7 @@
 //! The search for the best instance: the usual chains of strategies walk the index and stop at the
 //! first answer; all others narrow down the whole set.
 
-use state::capacity::{Bits, Block, Capacity, GroupPlaces, Pool, Share};
+use state::capacity::{Bits, Block, Capacity, GroupPlaces, Known, Pool, Share};
 use types::{Cpu, InstanceId, MemoryMib};
 
 use super::candidates::Candidates;
@@ -84,7 +84,7 @@ impl<'a> Search<'a> {
         };
         match rest {
             [] => filters()
-                .filter_map(|(zone, filter)| first_outside(zone, &filter, &[]))
+                .filter_map(|(zone, filter)| first_outside(zone, &filter, &[], Known::default()))
                 .min_by_key(|it| it.id),
             [Strategy::Spread(Field::Instance)] => filters()
                 .filter_map(|(zone, filter)| self.fewest(zone, filter))
@@ -104,11 +104,13 @@ impl<'a> Search<'a> {
     fn fewest(&self, zone: usize, filter: Filter<'a>) -> Option<(usize, Found)> {
         let share = self.group.and_then(|it| it.share(zone));
         let members = share.map_or(&[][..], |it| it.members().words());
-        if let Some(found) = first_outside(zone, &filter, members) {
+        let covered = self.group.is_some_and(|it| it.covers(&self.request.demand));
+        let known = share.filter(|_| covered).map_or_else(Known::default, Share::known);
+        if let Some(found) = first_outside(zone, &filter, members, known) {
             return Some((0, found));
         }
-        let (group, share) = (self.group?, share?);
-        if group.covers(&self.request.demand) {
+        let share = share?;
+        if covered {
             let mut levels = (1..).zip(share.levels());
             return levels.find_map(|(level, it)| Some((level, first_of(zone, &filter, it)?)));
         }
@@ -177,9 +179,14 @@ enum Walk {
 }
 
 /// The first of a zone that complies and is not one of these members.
-fn first_outside(zone: usize, filter: &Filter<'_>, mut members: &[(u32, u64)]) -> Option<Found> {
+fn first_outside(
+    zone: usize,
+    filter: &Filter<'_>,
+    mut members: &[(u32, u64)],
+    known: Known,
+) -> Option<Found> {
     let mut from = 0;
-    while let Some((at, block, seats)) = filter.next(from, members) {
+    while let Some((at, block, seats)) = filter.next(from, members, known) {
         if let Some(bit) = block.first(filter.word(block, seats)) {
             return Some(found(zone, block, bit));
         }

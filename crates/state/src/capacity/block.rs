@@ -4,13 +4,16 @@
 
 use types::InstanceId;
 
-use super::bits::Seat;
+use super::bits::{Bits, Seat};
 
 /// How many instances a block holds.
 pub(super) const SEATS: usize = 64;
 
 /// Distance of labels when blocks are appended in order; leaves room to split between them.
 const GAP: u32 = 1 << 14;
+
+/// By how many blocks a placement at most lets a group know more.
+const STRIDE: usize = 4;
 
 /// Up to 64 instances whose identifiers follow each other.
 #[derive(Debug, Clone)]
@@ -92,6 +95,18 @@ impl Block {
         word
     }
 
+    /// Whether some of the seats have that much left.
+    fn has_room(&self, mut seats: u64, room: (u32, u32)) -> bool {
+        while seats != 0 {
+            let at = seats.trailing_zeros() as usize;
+            if self.cpu[at] >= room.0 && self.memory[at] >= room.1 {
+                return true;
+            }
+            seats &= seats - 1;
+        }
+        false
+    }
+
     /// The first of these seats in the order of identifiers.
     pub fn first(&self, seats: u64) -> Option<u8> {
         self.order.iter().copied().find(|bit| seats >> bit & 1 == 1)
@@ -130,6 +145,17 @@ pub struct Rows {
     firsts: Vec<InstanceId>,
     cpu_most: Vec<u32>,
     memory_most: Vec<u32>,
+    /// When each block last gained room or an instance, on the clock of `gains`.
+    gained: Vec<u64>,
+    gains: u64,
+}
+
+/// What was once found out: in blocks before this label, nobody else has room, unless the block
+/// has gained some since.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known {
+    pub(super) label: u32,
+    epoch: u64,
 }
 
 /// Where a new instance goes.
@@ -164,25 +190,70 @@ impl Rows {
     }
 
     /// Position of the first block from one on where somebody may have that much left and is not
-    /// one of these members; and the seats there that are not.
+    /// one of these members; and the seats there that are not. Steps over what is known.
     pub fn next_fit(
         &self,
         from: usize,
         room: (u32, u32),
         members: &[(u32, u64)],
+        known: Known,
     ) -> Option<(usize, u64)> {
+        let from = from.max(self.unknown_from(known));
         let labels = self.labels.get(from..)?;
         let mut members = members.iter().peekable();
         let most = self.cpu_most[from..].iter().zip(&self.memory_most[from..]);
         let rows = labels.iter().zip(&self.used[from..]).zip(most).enumerate();
         for (step, ((label, used), (cpu, memory))) in rows {
+            if *cpu < room.0 || *memory < room.1 || self.is_known(from + step, known) {
+                continue;
+            }
             while members.next_if(|it| it.0 < *label).is_some() {}
             let taken = members.next_if(|it| it.0 == *label).map_or(0, |it| it.1);
-            if *cpu >= room.0 && *memory >= room.1 && used & !taken != 0 {
+            if used & !taken != 0 {
                 return Some((from + step, used & !taken));
             }
         }
         None
+    }
+
+    fn is_known(&self, at: usize, known: Known) -> bool {
+        self.labels[at] < known.label && self.gained[at] <= known.epoch
+    }
+
+    /// Position of the first block of which nothing is known.
+    fn unknown_from(&self, known: Known) -> usize {
+        let before = self.labels.partition_point(|it| *it < known.label);
+        if known.epoch == self.gains {
+            return before;
+        }
+        self.gained[..before].iter().position(|it| *it > known.epoch).unwrap_or(before)
+    }
+
+    /// Finds out a little more: goes on by a few blocks in which nobody but members has room.
+    pub(super) fn learn(&self, known: Known, room: (u32, u32), members: &Bits) -> Known {
+        let start = self.unknown_from(known);
+        let stop = self.blocks.len().min(start + STRIDE);
+        let none = |at: &usize| {
+            let block = &self.blocks[*at];
+            let others = block.used & !members.word(block.label);
+            !self.may_fit(*at, room.0, room.1) || !block.has_room(others, room)
+        };
+        let passed = (start..stop).take_while(none).count();
+        let label = self.labels.get(start + passed).copied().unwrap_or(u32::MAX);
+        Known { label, epoch: self.gains }
+    }
+
+    fn gain(&mut self, at: usize) {
+        self.gains += 1;
+        self.gained[at] = self.gains;
+    }
+
+    /// Whether what is known is true; for tests of the index.
+    pub(super) fn confirms(&self, known: Known, room: (u32, u32), members: &Bits) -> bool {
+        (0..self.blocks.len()).filter(|at| self.is_known(*at, known)).all(|at| {
+            let block = &self.blocks[at];
+            !block.has_room(block.used & !members.word(block.label), room)
+        })
     }
 
     pub(super) fn room(&self, id: InstanceId) -> Room {
@@ -224,6 +295,8 @@ impl Rows {
         self.firsts.insert(position, first);
         self.cpu_most.insert(position, 0);
         self.memory_most.insert(position, 0);
+        self.gained.insert(position, 0);
+        self.gain(position);
         position
     }
 
@@ -233,6 +306,7 @@ impl Rows {
         }
         let seat = self.blocks[at].put(id, host);
         self.used[at] = self.blocks[at].used;
+        self.gain(at);
         seat
     }
 
@@ -254,6 +328,7 @@ impl Rows {
             self.firsts.remove(at);
             self.cpu_most.remove(at);
             self.memory_most.remove(at);
+            self.gained.remove(at);
         }
     }
 
@@ -273,6 +348,9 @@ impl Rows {
         } else {
             self.cpu_most[at] = self.cpu_most[at].max(cpu);
             self.memory_most[at] = self.memory_most[at].max(memory);
+        }
+        if cpu > cpu_before || memory > memory_before {
+            self.gain(at);
         }
         (cpu_before, memory_before)
     }

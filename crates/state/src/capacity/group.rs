@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use types::{Group as Name, Port};
 
 use super::bits::{Bits, Seat};
+use super::block::Known;
 use crate::record::Demand;
 
 /// The least that any task of a group has asked for since the group came up.
@@ -40,6 +41,11 @@ impl Shape {
             && self.ports.iter().all(|it| demand.ports.contains(it))
     }
 
+    /// What it asks of CPU and memory.
+    pub(super) fn room(&self) -> (u32, u32) {
+        (self.cpu, self.memory)
+    }
+
     /// What it asks of CPU and memory, if it asks for nothing else.
     pub(super) fn plain(&self) -> Option<(u32, u32)> {
         let plain = self.gpus == 0 && !self.interface && self.ports.is_empty();
@@ -61,6 +67,7 @@ pub struct Share {
     pub(super) living: u32,
     members: Bits,
     open: Vec<Bits>,
+    pub(super) known: Known,
 }
 
 impl Share {
@@ -78,6 +85,11 @@ impl Share {
     /// level has one.
     pub fn levels(&self) -> &[Bits] {
         &self.open
+    }
+
+    /// Blocks where nobody but members has room for the group's shape.
+    pub fn known(&self) -> Known {
+        self.known
     }
 
     pub(super) fn put(&mut self, seat: Seat, count: u32, open: bool) {

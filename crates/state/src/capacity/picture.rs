@@ -147,6 +147,10 @@ fn faults(pool: &Pool, at: usize, zone: &Zone) -> Vec<String> {
     for group in pool.groups() {
         let Some(share) = group.share(at) else { continue };
         let open = |host: &Host| group.shape.as_ref().is_none_or(|it| host.fits(it));
+        let room = group.shape.as_ref().map_or((0, 0), super::Shape::room);
+        if !zone.rows().confirms(share.known(), room, share.members()) {
+            faults.push(format!("{} knows what is not so", group.name()));
+        }
         let (position, _) = pool.group(group.name()).expect("listed");
         let mut seen = 0;
         for (level, bits) in (1_u32..).zip(share.levels()) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use types::{Group as GroupName, InstanceId, Zone as ZoneName};
 
 use super::bits::Seat;
-use super::block::{Room, Rows};
+use super::block::{Known, Room, Rows};
 use super::group::{Group, Shape};
 use super::host::{Host, Presence};
 use super::ports_held;
@@ -249,6 +249,18 @@ impl Pool {
         let before = it.groups.iter().find(|it| it.group == at).copied();
         let count = before.map_or(0, |it| it.count) + 1;
         self.set_presence(host, before, Presence { group: at, count, open });
+        if count == 1
+            && let Some((zone, _)) = self.hosts[host as usize].seat
+        {
+            self.learn(at, zone);
+        }
+    }
+
+    fn learn(&mut self, group: u32, zone: usize) {
+        let group = &mut self.groups[group as usize];
+        let room = group.shape.as_ref().map_or((0, 0), Shape::room);
+        let share = group.share_mut(zone);
+        share.known = self.zones[zone].rows.learn(share.known, room, share.members());
     }
 
     fn uncount(&mut self, host: u32, task: &Task) {
@@ -282,6 +294,7 @@ impl Pool {
                     share.put(seat, after.count, after.open);
                 } else {
                     share.take(seat, 0, after.open);
+                    share.known.label = share.known.label.min(seat.label);
                 }
             }
             None if after.count > 0 => {
@@ -303,7 +316,8 @@ impl Pool {
     /// Looks at every member of a group again, after its shape has become smaller.
     fn reshape(&mut self, group: u32) {
         let mut members = Vec::new();
-        for (share, zone) in self.groups[group as usize].shares.iter().zip(&self.zones) {
+        for (share, zone) in self.groups[group as usize].shares.iter_mut().zip(&self.zones) {
+            share.known = Known::default();
             for (label, word) in share.members().words() {
                 let block = zone.rows.block(*label).expect("members have seats");
                 members.extend(block.ordered(*word).map(|bit| block.host(bit)));

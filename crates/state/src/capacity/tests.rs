@@ -63,7 +63,6 @@ fn instance(id: InstanceId, dice: &mut Dice) -> ContainerInstance {
         given_up_at: None,
         registered_at: Timestamp(0),
         version: 1,
-        assignment: dice.below(3),
         agent_version: "1.89.2".to_owned(),
         agent_hash: String::new(),
         docker_version: String::new(),

@@ -40,7 +40,7 @@ fn picture(lines: &str) -> State {
                     held.push((name, count.parse::<u32>().expect("a number")));
                 }
                 (port, ..) => {
-                    it.resources.ports.push(Port::tcp(port[1..].parse().expect("a port")))
+                    it.resources.ports.push(Port::tcp(port[1..].parse().expect("a port")));
                 }
             }
         }
