@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use shapes::{OperationSchema, Service};
-use state::{Audit, Change, Context, Draft, Outcome, RegionRow, State};
-use types::Home;
-
 use crate::Fault;
+use shapes::{OperationSchema, Service};
+use state::{Audit, Change, ContainerInstance, Context, Draft, Outcome, RegionRow, State};
 
 /// How many of the newest audit rows are kept. A row has about 400 bytes, and all of them are in
 /// memory: this bounds them to some 40 MB.
@@ -73,7 +71,7 @@ fn outcome(draft: &Draft<'_>, refusal: Option<&Fault>) -> (Outcome, Vec<String>)
         return (refused, Vec::new());
     }
     let Some(first) = draft.replays() else {
-        return (Outcome::Done, touched(draft.state().home(), draft.changes()));
+        return (Outcome::Done, touched(draft));
     };
     let resources = draft.state().audits().get(&first).map(|it| it.resources.clone());
     (Outcome::Replayed(first), resources.unwrap_or_default())
@@ -87,18 +85,29 @@ fn forget_beyond(draft: &mut Draft<'_>, newest: u64) {
     }
 }
 
-/// ARNs of what these changes made or changed, in order, each once.
-///
-/// An instance is told with every task put on it, so it is named only where no task is.
-fn touched(home: &Home, changes: &[Change]) -> Vec<String> {
-    let tasks = changes.iter().any(|it| matches!(it, Change::Task(..)));
+/// ARNs of what an input made or changed, in order, each once.
+fn touched(draft: &Draft<'_>) -> Vec<String> {
+    let home = draft.state().home();
     let mut seen = BTreeSet::new();
-    let named = changes.iter().filter_map(|change| match change {
+    let named = draft.steps().filter_map(|(change, inverse)| match change {
         Change::Cluster(name, _) => Some(home.cluster(name)),
         Change::TaskDefinition(it, _) => Some(home.task_definition(&it.family, it.number)),
         Change::Task(id, Some(task)) => Some(home.task(&task.cluster, *id)),
-        Change::ContainerInstance(id, Some(it)) if !tasks => Some(home.instance(&it.cluster, *id)),
+        Change::ContainerInstance(id, Some(it)) if changed(inverse, it) => {
+            Some(home.instance(&it.cluster, *id))
+        }
         _ => None,
     });
     named.filter(|it| seen.insert(it.clone())).take(RESOURCES_MAX).collect()
+}
+
+/// Whether an instance differs in what the API shows of it, not only in what it is told to hold:
+/// that follows from its tasks.
+fn changed(inverse: &Change, after: &ContainerInstance) -> bool {
+    match inverse {
+        Change::ContainerInstance(_, Some(before)) => {
+            before.version != after.version || before.tags != after.tags
+        }
+        _ => true,
+    }
 }

@@ -44,6 +44,11 @@ impl<'a> Draft<'a> {
         &self.changes
     }
 
+    /// What has changed so far, in order: each change, and the one that would take it back.
+    pub fn steps(&self) -> impl Iterator<Item = (&Change, &Change)> {
+        self.changes.iter().zip(&self.undo)
+    }
+
     /// Keeps everything and gives it out for the journal.
     pub fn keep(self) -> Vec<Change> {
         self.changes

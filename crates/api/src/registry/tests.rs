@@ -92,6 +92,42 @@ fn a_write_that_is_done_leaves_its_changes_and_one_audit_row() {
 }
 
 #[test]
+fn the_trail_names_tasks_and_not_the_instances_they_land_on() {
+    let mut region = fixture::region();
+    region.instance(1);
+    let container = op::ContainerDefinition {
+        name: Some("app".into()),
+        image: Some("landfall/demo:latest".into()),
+        memory: Some(64),
+        ..Default::default()
+    };
+    let register = op::RegisterTaskDefinitionRequest {
+        family: Some("web".into()),
+        container_definitions: Some(vec![container]),
+        ..Default::default()
+    };
+    let start = op::RunTaskRequest { task_definition: Some("web".into()), ..Default::default() };
+    let drain = op::UpdateContainerInstancesStateRequest {
+        container_instances: Some(vec![format!("{:032x}", 1)]),
+        status: Some("DRAINING".into()),
+        ..Default::default()
+    };
+    let requests: [(&str, &dyn Shape); 3] = [
+        ("RegisterTaskDefinition", &register),
+        ("RunTask", &start),
+        ("UpdateContainerInstancesState", &drain),
+    ];
+    let mut kinds = Vec::new();
+    for (name, request) in requests {
+        run(&mut region, &ecs::registry(), name, &mut with(request)).map(drop).expect("answers");
+        let (_, row) = region.state.audits().last_key_value().expect("a row");
+        let kind = |it: &String| it.split([':', '/']).nth(5).expect("a kind").to_owned();
+        kinds.push(row.resources.iter().map(kind).collect::<Vec<_>>());
+    }
+    assert_eq!(kinds, [["task-definition"], ["task"], ["container-instance"]]);
+}
+
+#[test]
 fn a_refused_write_leaves_the_audit_row_alone() {
     let mut region = fixture::region();
     let before = region.state.clone();
