@@ -92,7 +92,6 @@ impl Fixture {
             given_up_at: None,
             registered_at: now,
             version: 1,
-            assignment: 0,
             agent_version: "1.0.0".into(),
             agent_hash: String::new(),
             docker_version: String::new(),

@@ -113,7 +113,7 @@ impl Hub {
     pub fn changed(&self, changes: &[Change]) {
         let sessions = lock(&self.sessions);
         for change in changes {
-            if let Change::ContainerInstance(id, _) = change
+            if let Change::ContainerInstance(id, _) | Change::Assignment(id, _) = change
                 && let Some(line) = sessions.get(id)
             {
                 line.changed.notify_one();

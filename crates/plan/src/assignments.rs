@@ -11,6 +11,8 @@ use types::{InstanceId, TaskId};
 pub struct Assignments {
     /// The instance.
     pub instance: Arc<ContainerInstance>,
+    /// How often what it should hold has changed.
+    pub version: u64,
     /// Its tasks that may still hold something there.
     pub tasks: BTreeMap<TaskId, Assigned>,
 }
@@ -43,7 +45,8 @@ pub fn of(state: &State, instance: InstanceId) -> Option<Assignments> {
         .filter_map(|id| state.task(*id))
         .map(|task| (task.id, assigned(state, task)))
         .collect();
-    Some(Assignments { instance: row, tasks })
+    let version = state.assignments().get(&instance).map_or(0, |it| it.version);
+    Some(Assignments { instance: row, version, tasks })
 }
 
 fn assigned(state: &State, task: &Arc<Task>) -> Assigned {

@@ -15,9 +15,9 @@ pub fn connect(draft: &mut Draft<'_>, id: InstanceId, now: Timestamp) {
         connected_at: if changed { now } else { row.connected_at },
         given_up_at: None,
         version: row.version + u64::from(changed),
-        assignment: row.assignment + 1,
         ..row.as_ref().clone()
     }));
+    tasks::raise_assignment(draft, id);
 }
 
 /// Its agent has been silent for too long. It takes no tasks until it is back.

@@ -268,7 +268,7 @@ fn desired(it: &Assigned) -> Desired {
 }
 
 fn version(all: &Assignments) -> i64 {
-    i64::try_from(all.instance.assignment).unwrap_or(i64::MAX)
+    i64::try_from(all.version).unwrap_or(i64::MAX)
 }
 
 /// A task in words; `None` for one that should run but has no definition, which registration

@@ -5,9 +5,7 @@
 
 use core::time::Duration;
 
-use state::{
-    Change, ContainerInstance, Desired, Draft, Status, Stop, StopCode, Task, Token, TokenKey,
-};
+use state::{Assignment, Change, Desired, Draft, Status, Stop, StopCode, Task, Token, TokenKey};
 use types::{InstanceId, TaskId, Timestamp};
 
 /// How long a token outlives the last of its tasks. Source: ECS Developer Guide, idempotency.
@@ -76,10 +74,8 @@ pub fn drop_keys(draft: &mut Draft<'_>, task: TaskId) {
 
 /// Marks that what an instance should hold has changed.
 pub fn raise_assignment(draft: &mut Draft<'_>, instance: InstanceId) {
-    if let Some(it) = draft.state().container_instance(instance) {
-        let after = ContainerInstance { assignment: it.assignment + 1, ..it.as_ref().clone() };
-        draft.change(Change::from(after));
-    }
+    let version = draft.state().assignments().get(&instance).map_or(0, |it| it.version) + 1;
+    draft.change(Change::from(Assignment { instance, version }));
 }
 
 /// Once the last task of a token has stopped, the token lives an hour more at most.

@@ -51,6 +51,7 @@ impl Reconciler for GoneInstances {
             return Outcome::AgainAt(context.now.after(KEPT));
         }
         draft.change(Change::ContainerInstance(*id, None));
+        draft.change(Change::Assignment(*id, None));
         Outcome::Settled
     }
 }

@@ -6,8 +6,8 @@ use types::{ClusterName, Family, InstanceId, TaskId};
 
 use crate::Table;
 use crate::record::{
-    AccessKey, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow, Revision,
-    Setting, SettingKey, Task, TaskDefinition, Token, TokenKey,
+    AccessKey, Assignment, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow,
+    Revision, Setting, SettingKey, Task, TaskDefinition, Token, TokenKey,
 };
 
 /// Lists the kinds of change: variant, record.
@@ -50,4 +50,5 @@ changes! {
     AccessKey(String, AccessKey);
     JoinToken(String, JoinToken);
     Audit(u64, Audit);
+    Assignment(InstanceId, Assignment);
 }

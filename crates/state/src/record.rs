@@ -18,7 +18,7 @@ mod token;
 pub use access_key::{AccessKey, JoinToken, Purpose};
 pub use audit::{Audit, Outcome};
 pub use cluster::{Cluster, ClusterStatus};
-pub use container_instance::{ContainerInstance, InstanceStatus, Resources};
+pub use container_instance::{Assignment, ContainerInstance, InstanceStatus, Resources};
 pub use region::{RegionRow, Subnet};
 pub use setting::{Setting, SettingKey};
 pub use tag::Tag;

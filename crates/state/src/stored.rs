@@ -5,8 +5,8 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 
 use crate::record::{
-    AccessKey, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow, Setting, Task,
-    TaskDefinition, Token,
+    AccessKey, Assignment, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow,
+    Setting, Task, TaskDefinition, Token,
 };
 use crate::{Change, Table};
 
@@ -46,6 +46,7 @@ pub fn encode(change: &Change) -> StoredRow {
         Change::AccessKey(key, it) => row::<AccessKey>(key, it.as_ref()),
         Change::JoinToken(key, it) => row::<JoinToken>(key, it.as_ref()),
         Change::Audit(key, it) => row::<Audit>(key, it.as_ref()),
+        Change::Assignment(key, it) => row::<Assignment>(key, it.as_ref()),
     }
 }
 
@@ -70,6 +71,7 @@ pub fn decode(table: u8, value: &[u8]) -> Result<Change, minicbor::decode::Error
         AccessKey::NUMBER => record::<AccessKey>(value)?.into(),
         JoinToken::NUMBER => record::<JoinToken>(value)?.into(),
         Audit::NUMBER => record::<Audit>(value)?.into(),
+        Assignment::NUMBER => record::<Assignment>(value)?.into(),
         _ => return Err(minicbor::decode::Error::message("a table this version does not know")),
     })
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use types::{ClusterName, Family, Home, InstanceId, TaskId};
 
 use crate::record::{
-    AccessKey, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow, Revision,
-    Setting, SettingKey, Task, TaskDefinition, Token, TokenKey,
+    AccessKey, Assignment, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow,
+    Revision, Setting, SettingKey, Task, TaskDefinition, Token, TokenKey,
 };
 use crate::{Capacity, Change, Indexes};
 
@@ -85,6 +85,7 @@ tables! {
     AccessKey = 9, access_keys: String, |it| it.id.clone();
     JoinToken = 10, join_tokens: String, |it| it.id.clone();
     Audit = 11, audits: u64, |it| it.number;
+    Assignment = 12, assignments: InstanceId, |it| it.instance;
 }
 
 impl State {
@@ -181,6 +182,9 @@ impl State {
                 Change::JoinToken(key, before)
             }
             Change::Audit(key, after) => Change::Audit(key, swap(&mut self.audits, key, after)),
+            Change::Assignment(key, after) => {
+                Change::Assignment(key, swap(&mut self.assignments, key, after))
+            }
         }
     }
 }

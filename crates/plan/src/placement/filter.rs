@@ -65,7 +65,10 @@ impl<'a> Filter<'a> {
             asked: Vec::new(),
         };
         for name in request.requires.iter().filter(|it| *it != query::ZONE) {
-            filter.with.push(places.traits().attribute(name)?.all());
+            let values = places.traits().attribute(name)?;
+            if values.count() < places.rows().seated() {
+                filter.with.push(values.all());
+            }
         }
         for expression in request.expressions() {
             match Sieve::of(pool, zone, places, expression) {
@@ -118,14 +121,14 @@ impl<'a> Filter<'a> {
     pub(super) fn word(&self, block: &Block, seats: u64) -> u64 {
         let label = block.label();
         let mut word = seats & block.used();
-        for bits in &self.with {
-            word &= bits.word(label);
-        }
-        for bits in &self.without {
-            word &= !bits.word(label);
-        }
         for sieve in &self.members {
             word = sieve.word(self.pool, block, word);
+        }
+        for bits in self.with.iter() {
+            word &= bits.word(label);
+        }
+        for bits in self.without.iter() {
+            word &= !bits.word(label);
         }
         if word != 0 {
             word = block.fitting(word, self.cpu, self.memory);

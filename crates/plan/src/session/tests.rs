@@ -17,7 +17,7 @@ fn all(tasks: &[(u128, Desired)]) -> Assignments {
         let task = Task { id: TaskId::new(*id), desired: *desired, ..it.task.as_ref().clone() };
         (task.id, Assigned { task: Arc::new(task), ..it })
     });
-    Assignments { instance: Arc::new(instance()), tasks: tasks.collect() }
+    Assignments { instance: Arc::new(instance()), version: 5, tasks: tasks.collect() }
 }
 
 fn instance() -> ContainerInstance {
@@ -34,7 +34,6 @@ fn instance() -> ContainerInstance {
         given_up_at: None,
         registered_at: Timestamp(0),
         version: 1,
-        assignment: 5,
         agent_version: "1.0.0".into(),
         agent_hash: String::new(),
         docker_version: String::new(),

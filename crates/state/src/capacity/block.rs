@@ -148,6 +148,7 @@ pub struct Rows {
     /// When each block last gained room or an instance, on the clock of `gains`.
     gained: Vec<u64>,
     gains: u64,
+    seated: usize,
 }
 
 /// What was once found out: in blocks before this label, nobody else has room, unless the block
@@ -172,6 +173,11 @@ impl Rows {
     /// The blocks, in order.
     pub fn blocks(&self) -> &[Box<Block>] {
         &self.blocks
+    }
+
+    /// How many instances there are.
+    pub fn seated(&self) -> usize {
+        self.seated
     }
 
     /// The labels of the blocks, in order.
@@ -307,6 +313,7 @@ impl Rows {
         let seat = self.blocks[at].put(id, host);
         self.used[at] = self.blocks[at].used;
         self.gain(at);
+        self.seated += 1;
         seat
     }
 
@@ -314,6 +321,7 @@ impl Rows {
     pub(super) fn take(&mut self, seat: Seat) {
         let Ok(at) = self.labels.binary_search(&seat.label) else { return };
         self.blocks[at].take(seat.bit);
+        self.seated -= 1;
         self.used[at] = self.blocks[at].used;
         self.weigh(at);
     }

@@ -141,6 +141,11 @@ fn faults(pool: &Pool, at: usize, zone: &Zone) -> Vec<String> {
             }
         }
     }
+    let values = zone.traits().each_attribute().map(|it| it.1);
+    let counted = |it: &super::Values| members(zone, it.all()).len() == it.count();
+    if zone.rows().seated() != ids.len() || !values.into_iter().all(counted) {
+        faults.push(format!("{} is miscounted", zone.name()));
+    }
     if !ids.is_sorted() {
         faults.push(format!("{} is out of order", zone.name()));
     }

@@ -11,6 +11,7 @@ use crate::record::ContainerInstance;
 #[derive(Debug, Clone, Default)]
 pub struct Values {
     all: Bits,
+    count: usize,
     by_value: BTreeMap<String, Bits>,
 }
 
@@ -18,6 +19,11 @@ impl Values {
     /// All that have it, with whatever value.
     pub fn all(&self) -> &Bits {
         &self.all
+    }
+
+    /// How many have it.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// Those that have it with this value; an attribute without a value has the empty one.
@@ -32,6 +38,7 @@ impl Values {
 
     fn put(&mut self, value: &str, seat: Seat) {
         self.all.put(seat);
+        self.count += 1;
         match self.by_value.get_mut(value) {
             Some(bits) => bits.put(seat),
             None => self.by_value.entry(value.to_owned()).or_default().put(seat),
@@ -40,6 +47,7 @@ impl Values {
 
     fn take(&mut self, value: &str, seat: Seat) {
         self.all.take(seat);
+        self.count -= 1;
         if let Some(bits) = self.by_value.get_mut(value) {
             bits.take(seat);
             if bits.is_empty() {

@@ -81,9 +81,6 @@ pub struct ContainerInstance {
     /// Rises with every change that the API shows.
     #[n(11)]
     pub version: u64,
-    /// Rises with every change of what the instance should hold; stamps what it is told.
-    #[n(12)]
-    pub assignment: u64,
     /// As the agent registered it.
     #[n(13)]
     pub agent_version: String,
@@ -108,4 +105,17 @@ pub struct ContainerInstance {
     /// Why it is in its status, where that is not plain.
     #[n(20)]
     pub status_reason: Option<String>,
+}
+
+/// How often what an instance should hold has changed: stamps what it is told.
+///
+/// A row of its own, because it changes with every task and the instance does not.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Assignment {
+    /// Which instance.
+    #[n(0)]
+    pub instance: InstanceId,
+    /// 1, 2, 3, ….
+    #[n(1)]
+    pub version: u64,
 }

@@ -115,7 +115,6 @@ fn fresh(
         given_up_at: None,
         registered_at: context.now,
         version: 1,
-        assignment: 1,
         agent_version: version.agent_version.unwrap_or_default(),
         agent_hash: version.agent_hash.unwrap_or_default(),
         docker_version: version.docker_version.unwrap_or_default(),
@@ -157,7 +156,6 @@ fn renewed(before: &ContainerInstance, fresh: ContainerInstance) -> ContainerIns
     ContainerInstance {
         id: before.id,
         version: before.version + 1,
-        assignment: before.assignment + 1,
         incarnation: before.incarnation + 1,
         ..fresh
     }

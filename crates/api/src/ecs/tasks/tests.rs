@@ -268,10 +268,9 @@ fn stop_task_asks_once_and_is_remembered_as_the_reason() {
     let task = answer.task.expect("a task");
     assert_eq!(task.desired_status.as_deref(), Some("STOPPED"));
     assert_eq!(task.last_status.as_deref(), Some("PENDING"));
-    let assignment = world.state.container_instances().values().next().expect("one").assignment;
+    let assignment = world.state.assignments().clone();
     world.write(stop_task, stop(Some("again"))).expect("answers");
-    let after = world.state.container_instances().values().next().expect("one").assignment;
-    assert_eq!(assignment, after);
+    assert_eq!(*world.state.assignments(), assignment);
 
     stopped(&mut world, &arn);
     let task = row(&world, &arn);
