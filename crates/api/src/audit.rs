@@ -33,13 +33,17 @@ pub(crate) struct Asked {
 }
 
 /// Leaves the row of one request in its own transaction: after the request's changes, or, if it
-/// was refused, alone.
+/// was refused, alone. A refused request that nobody signed leaves none.
 pub(crate) fn record(
     draft: &mut Draft<'_>,
     context: &Context<'_>,
     asked: Asked,
     refusal: Option<&Fault>,
 ) {
+    // Nobody could be asked about it, and anybody could push the rest out of the trail with it.
+    if asked.operation.anonymous && refusal.is_some() {
+        return;
+    }
     let number = next_audit(draft.state());
     let (outcome, resources) = outcome(draft, refusal);
     let caller = &context.caller;
@@ -48,7 +52,7 @@ pub(crate) fn record(
         number,
         at: context.now,
         request_id: context.request_id.to_be_bytes().to_vec(),
-        source: format!("{}.amazonaws.com", asked.service.endpoint_prefix),
+        source: source(asked.service),
         operation: asked.operation.name.to_owned(),
         caller: principal.to_owned(),
         access_key: caller.access_key.to_string(),
@@ -63,6 +67,14 @@ pub(crate) fn record(
         draft.change(Change::from(region));
     }
     forget_beyond(draft, number);
+}
+
+/// A service as CloudTrail names it; our own operations are nobody else's.
+fn source(service: &Service) -> String {
+    match service.name {
+        "landfall" => "landfall".to_owned(),
+        _ => format!("{}.amazonaws.com", service.endpoint_prefix),
+    }
 }
 
 fn outcome(draft: &Draft<'_>, refusal: Option<&Fault>) -> (Outcome, Vec<String>) {

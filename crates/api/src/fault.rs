@@ -60,7 +60,7 @@ impl Fault {
     /// The refusal of a request that breaks the limits of its shape.
     pub fn invalid(service: &Service, message: String) -> Self {
         let code = match service.name {
-            "ecs" | "logs" => "InvalidParameterException",
+            "ecs" | "landfall" | "logs" => "InvalidParameterException",
             "ec2" => "InvalidParameterValue",
             "sts" => "ValidationError",
             _ => "ValidationException",

@@ -173,6 +173,21 @@ fn the_token_of_a_request_and_what_it_repeats_stand_in_the_trail() {
 }
 
 #[test]
+fn a_refusal_of_nobody_leaves_no_row() {
+    let mut region = fixture::region();
+    let registry = registry();
+    let Ok(Entry::Write(entry)) = registry.find(&shapes::landfall::SERVICE, "RedeemJoinToken")
+    else {
+        panic!("it is a write");
+    };
+    let request = shapes::landfall::RedeemJoinTokenRequest { join_token: Some("guess".into()) };
+    let write = entry.prepare(&mut with(&request)).expect("keeps the limits of its shape");
+    let answer = region.step(|draft, context| write.run(draft, context));
+    assert_eq!(answer.map(drop).expect_err("refused").code, "InvalidTokenException");
+    assert_eq!(region.state.audits().len(), 0);
+}
+
+#[test]
 fn what_agents_report_leaves_no_row() {
     fn run_report(
         _: &mut Draft<'_>,
