@@ -30,6 +30,8 @@ pub enum Input {
     },
     /// After a start of the agent: what is really there of a task. To be told once for each task
     /// that [`super::Core::awaiting_recovery`] names, and for each that only the machine knows of.
+    /// What happens after that look at the machine is to be told after this; what is told of the
+    /// task before this changes nothing.
     Recovered {
         /// Whose.
         task: TaskArn,

@@ -296,3 +296,74 @@ fn an_announced_interface_is_reported_attached_until_that_is_acknowledged() {
         ",
     );
 }
+
+/// The tasks of the recorded conversations: `init` then `app`, and a lone `job`.
+fn recorded() -> [acs::Task; 2] {
+    let set = |id: &str| {
+        Some(acs::IAMRoleCredentials {
+            credentials_id: Some(id.into()),
+            expiration: Some("2026-11-22T07:04:33Z".into()),
+            ..acs::IAMRoleCredentials::default()
+        })
+    };
+    let init = acs::Container { essential: Some(false), ..container("init") };
+    let app = acs::Container {
+        port_mappings: Some(vec![acs::PortMapping {
+            container_port: Some(8080),
+            host_port: Some(0),
+            protocol: Some("tcp".into()),
+            ..acs::PortMapping::default()
+        }]),
+        depends_on: Some(vec![acs::ContainerDependency {
+            container_name: Some("init".into()),
+            condition: Some("SUCCESS".into()),
+        }]),
+        stop_timeout: Some(5),
+        ..container("app")
+    };
+    let web = acs::Task {
+        role_credentials: set("c1"),
+        execution_role_credentials: set("c2"),
+        ..task([init, app])
+    };
+    [web, task([container("job")])]
+}
+
+/// What the genuine agent said to the same messages, but for the order of acknowledgements and for
+/// what it pulls when.
+#[test]
+fn a_conversation_goes_as_it_was_recorded_with_the_genuine_agent() {
+    check(
+        recorded(),
+        "
+        heartbeat => heartbeat-ack hb
+        payload 2 t1 t2 => credentials-ack c1 2026-11-22T07:04:33Z; \
+         credentials-ack c2 2026-11-22T07:04:33Z; ack pm-2; t1 prepare; t1 pull init; t1 pull app; \
+         t2 prepare; t2 pull job
+        prepared t2 => -
+        pulled t2/job => t2 create job
+        created t2/job => t2 start job
+        started t2/job => submit t2 RUNNING, job RUNNING
+        acknowledged => -
+        exited t2/job 3 => t2 release; submit t2 STOPPED, job STOPPED 3
+        acknowledged => -
+        released t2 => -
+        pulled t1/init => -
+        bound t1/app 8080 32768 => t1 create init
+        pulled t1/app => -
+        created t1/init => t1 start init
+        started t1/init => -
+        exited t1/init 0 => t1 create app
+        created t1/app => t1 start app
+        started t1/app => submit t1 RUNNING, init RUNNING, init STOPPED 0, app RUNNING
+        acknowledged => -
+        credentials t1 c1 2026-11-22T07:05:13Z => credentials-ack c1 2026-11-22T07:05:13Z
+        manifest 1 => -
+        manifest 3 => ack tm-3; candidates tm-3: t1
+        verified tm-3 t1 => t1 SIGTERM app
+        +5s => t1 KILL app
+        killed t1/app => t1 release; submit t1 STOPPED, init STOPPED 0, app STOPPED 137
+        acknowledged => -
+        ",
+    );
+}
