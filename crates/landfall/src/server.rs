@@ -215,8 +215,7 @@ impl Server {
         for door in self.doors {
             drop(door.await);
         }
-        // The sessions of agents still hold the writer; they end with the process.
-        drop(self.threads);
+        drop(tokio::task::spawn_blocking(|| self.threads.end()).await);
     }
 }
 

@@ -125,6 +125,13 @@ pub trait Journal: Send {
     /// The name of the last committed batch; none if there never was one.
     fn last_operation(&self) -> Option<OperationId>;
 
+    /// Ends in good order, so that damage to the last write can be told from a crash.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::commit`]; the journal is closed all the same.
+    fn close(self: Box<Self>) -> Result<(), JournalError>;
+
     /// How much more fits. Ask before deciding on an input, refuse what would only grow the state.
     fn room(&self) -> Room;
 }

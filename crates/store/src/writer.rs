@@ -34,6 +34,12 @@ pub type Release = Box<dyn FnOnce() + Send>;
 /// One input: decides on the core, gives out what to do once that is durable.
 pub type Job = Box<dyn FnOnce(&mut Core) -> Release + Send>;
 
+/// What lies in the writer's inbox.
+enum Order {
+    Handle(Job),
+    End,
+}
+
 /// The standing control loops, as the writer sees them.
 pub trait Desk: Send {
     /// Takes in a change.
@@ -65,18 +71,23 @@ pub struct Overloaded;
 /// The way to the writer, for everybody.
 #[derive(Clone)]
 pub struct Writer {
-    inbox: SyncSender<Job>,
+    inbox: SyncSender<Order>,
     reserve_only: Arc<AtomicBool>,
 }
 
-/// The threads behind a [`Writer`]; they end when every handle is gone.
-#[derive(Debug)]
-pub struct Threads(Vec<JoinHandle<()>>);
+/// The threads behind a [`Writer`]; they end when told, or when every handle is gone.
+pub struct Threads {
+    inbox: SyncSender<Order>,
+    handles: Vec<JoinHandle<()>>,
+}
 
 impl Threads {
-    /// Waits until all that was decided is durable and answered.
-    pub fn join(self) {
-        for thread in self.0 {
+    /// Lets the writer handle what lies before it and end; waits until all that was decided is
+    /// durable and answered. Later inputs are refused.
+    pub fn end(self) {
+        // It has ended already if nobody takes this.
+        drop(self.inbox.send(Order::End));
+        for thread in self.handles {
             // A panic has been reported by the thread's own hook.
             drop(thread.join());
         }
@@ -92,7 +103,7 @@ impl Writer {
         desk: Box<dyn Desk>,
         surroundings: Surroundings,
     ) -> (Self, Threads) {
-        let (inbox, jobs) = sync_channel(INBOX_MAX);
+        let (inbox, orders) = sync_channel(INBOX_MAX);
         let reserve_only = Arc::new(AtomicBool::new(journal.room() == Room::ReserveOnly));
         let belt = Arc::new(Belt::default());
         let Surroundings { now, durable, fatal } = surroundings;
@@ -104,10 +115,10 @@ impl Writer {
             fatal,
             reserve_only: reserve_only.clone(),
         };
-        let decider = Decider { core, desk, jobs, now, belt };
+        let decider = Decider { core, desk, orders, now, belt };
         let threads =
             vec![spawn("writer", move || decider.run()), spawn("journal", move || syncer.run())];
-        (Self { inbox, reserve_only }, Threads(threads))
+        (Self { inbox: inbox.clone(), reserve_only }, Threads { inbox, handles })
     }
 
     /// Hands an input to the writer.
@@ -116,7 +127,7 @@ impl Writer {
     ///
     /// [`Overloaded`]: nothing will happen.
     pub fn submit(&self, job: Job) -> Result<(), Overloaded> {
-        self.inbox.try_send(job).map_err(|refused| match refused {
+        self.inbox.try_send(Order::Handle(job)).map_err(|refused| match refused {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
         })
     }
@@ -186,7 +197,7 @@ impl Belt {
 struct Decider {
     core: Core,
     desk: Box<dyn Desk>,
-    jobs: Receiver<Job>,
+    orders: Receiver<Order>,
     now: Box<dyn Fn() -> Timestamp + Send>,
     belt: Arc<Belt>,
 }
@@ -197,20 +208,27 @@ impl Decider {
         loop {
             self.core.advance((self.now)());
             let nap = self.desk.due().since(self.core.now()).min(NAP_MAX);
-            match self.jobs.recv_timeout(nap) {
-                Ok(job) => {
-                    self.handle(job, &mut releases);
-                    for job in self.jobs.try_iter().take(TURN_MAX).collect::<Vec<_>>() {
-                        self.handle(job, &mut releases);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => self.core.advance((self.now)()),
-                Err(RecvTimeoutError::Disconnected) => break,
+            let first = self.orders.recv_timeout(nap);
+            let waiting = matches!(first, Ok(Order::Handle(_)));
+            let mut ending = matches!(first, Ok(Order::End) | Err(RecvTimeoutError::Disconnected));
+            if let Ok(Order::Handle(job)) = first {
+                self.handle(job, &mut releases);
             }
+            for _ in 0..if waiting { TURN_MAX } else { 0 } {
+                match self.orders.try_recv() {
+                    Ok(Order::Handle(job)) => self.handle(job, &mut releases),
+                    Ok(Order::End) => ending = true,
+                    Err(_) => break,
+                }
+            }
+            self.core.advance((self.now)());
             self.review();
             let transactions = self.core.take();
             if !transactions.is_empty() || !releases.is_empty() {
                 self.belt.put(transactions, &mut releases);
+            }
+            if ending {
+                break;
             }
         }
         self.belt.close();
@@ -272,6 +290,9 @@ impl Syncer {
             for release in load.releases {
                 release();
             }
+        }
+        if let Err(error) = self.journal.close() {
+            (self.fatal)(error);
         }
     }
 }

@@ -358,6 +358,10 @@ impl Journal for FileJournal {
         self.log.position.operation
     }
 
+    fn close(self: Box<Self>) -> Result<(), JournalError> {
+        Self::close(*self)
+    }
+
     fn room(&self) -> Room {
         self.log.room
     }

@@ -215,6 +215,10 @@ impl Journal for MemoryJournal {
         self.region.content().operation
     }
 
+    fn close(self: Box<Self>) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     fn room(&self) -> Room {
         self.region.content().room
     }
