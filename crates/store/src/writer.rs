@@ -116,7 +116,7 @@ impl Writer {
             reserve_only: reserve_only.clone(),
         };
         let decider = Decider { core, desk, orders, now, belt };
-        let threads =
+        let handles =
             vec![spawn("writer", move || decider.run()), spawn("journal", move || syncer.run())];
         (Self { inbox: inbox.clone(), reserve_only }, Threads { inbox, handles })
     }
