@@ -262,6 +262,30 @@ fn line(name: &str, wants: Wants, starts: &[Capacity]) -> Vec<f64> {
     seconds
 }
 
+/// What an index must beat: a scan over plain arrays that knows nothing but zones, CPU, memory and
+/// one group.
+fn scan(size: usize) -> f64 {
+    const SCANS: usize = 400;
+    let mut dice = Dice::of(3);
+    let zones: Vec<usize> = (0..size).map(|it| it / 4 % 3).collect();
+    let mut left: Vec<(u32, u32)> =
+        (0..size).map(|it| [1, 2, 4, 8][it % 4]).map(|it| (2_048 * it, 7_680 * it)).collect();
+    let mut counts = vec![0_u32; size];
+    let mut by_zone = [0_u32; 3];
+    let wants: Vec<_> = (0..SCANS).map(|_| demand(&mut dice)).collect();
+    let clock = on_processor();
+    for it in &wants {
+        let fits = |at: &usize| left[*at].0 >= it.cpu.0 && left[*at].1 >= it.memory.0;
+        let rank = |at: &usize| (by_zone[zones[*at]], counts[*at], *at);
+        if let Some(at) = (0..size).filter(fits).min_by_key(rank) {
+            left[at] = (left[at].0 - it.cpu.0, left[at].1 - it.memory.0);
+            counts[at] += 1;
+            by_zone[zones[at]] += 1;
+        }
+    }
+    (on_processor() - clock) as f64 / 1e9 / SCANS as f64
+}
+
 /// The whole way through the state: `place`, then `State::apply` of the task.
 fn whole(size: usize) -> f64 {
     let mut dice = Dice::of(1);
@@ -304,6 +328,16 @@ fn main() {
     println!("one decision, held in the placement index; columns: {SIZES:?} instances in 3 zones");
     let fresh: Vec<_> = SIZES.iter().map(|it| empty(*it)).collect();
     let spread = line("spread zone+instance, 1 group", spread_one, &fresh);
+    if is_asked("scan") {
+        for (size, indexed) in SIZES.iter().zip(&spread) {
+            let scanned = scan(*size);
+            println!(
+                "   {size:>6} instances: a scan of plain arrays takes {:.0} ns, {:.0} times as long",
+                scanned * 1e9,
+                scanned / indexed
+            );
+        }
+    }
     line("spread zone+instance, 1 group, one size", spread_fixed, &fresh);
     line("spread zone+instance, 1,000 groups", spread_many, &fresh);
     line("binpack memory", packed, &fresh);
