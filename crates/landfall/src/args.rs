@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Up(UpFlags),
     /// Run the control plane alone.
     Server(ServerFlags),
+    /// Run a container instance: it joins a cluster of a region and runs tasks.
+    Agent(AgentFlags),
     /// Print the exports that point AWS tools at the region: eval "$(landfall env)".
     Env(Place),
 }
@@ -124,6 +126,15 @@ pub(crate) struct AgentFlags {
     /// Parent of the control groups of this agent's tasks.
     #[arg(long, default_value = "landfall")]
     pub(crate) cgroup: String,
+    /// Id of a GPU for tasks.
+    #[arg(long = "gpu", value_name = "ID")]
+    pub(crate) gpus: Vec<String>,
+    /// A registry that may be reached without TLS.
+    #[arg(long = "insecure-registry", value_name = "HOST[:PORT]")]
+    pub(crate) insecure_registries: Vec<String>,
+    /// Run containers by this OCI runtime, such as /usr/sbin/runc, instead of our own.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) runtime: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Flags)]

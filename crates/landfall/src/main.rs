@@ -1,17 +1,23 @@
 //! Landfall: one binary that runs a whole region. This is its roof: flags, wiring, start and stop.
 
+mod agent;
 mod args;
+mod demo;
 mod env;
 mod home;
 mod server;
 mod up;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use args::{Args, Command};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    if let Some(code) = inner_program() {
+        return code;
+    }
     let args = Args::parse();
     log_to_stderr(args.verbose);
     match run(args.command) {
@@ -23,10 +29,26 @@ fn main() -> ExitCode {
     }
 }
 
+/// The programs that this one is executed again for. They come first, because each must be small and
+/// two of them alone in their process.
+fn inner_program() -> Option<ExitCode> {
+    let mut words = std::env::args_os().skip(1);
+    match words.next()?.to_str()? {
+        "shim" => {
+            let dir = words.next().filter(|it| it == "--dir").and_then(|_| words.next())?;
+            Some(shim::main(Path::new(&dir)))
+        }
+        "unpack" => Some(images::unpack_main(words)),
+        "demo" => Some(demo::run(words)),
+        _ => None,
+    }
+}
+
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Up(flags) => up::run(&flags),
         Command::Server(flags) => server::run(&flags),
+        Command::Agent(flags) => agent::run(&flags),
         Command::Env(place) => env::run(&place),
     }
 }

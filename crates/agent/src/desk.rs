@@ -1,0 +1,177 @@
+//! The core at work: inputs in, rows to disk, effects out to those who carry them out.
+
+use std::collections::{BTreeMap, btree_map};
+use std::io;
+use std::sync::Arc;
+
+use plan::agent::{
+    Action, Core, Effect, Flush, Input, Output, Step, Submission, Submitted, TaskArn,
+};
+use shapes::ecs;
+use state::Dice;
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::acs;
+use crate::clock;
+use crate::machine::{Letter, Machine, blocking};
+use crate::rows::Rows;
+use crate::worker::{self, Order};
+
+/// Inputs handled before their rows go to disk together.
+const BATCH_MAX: usize = 64;
+
+/// The core with its memory and its hands.
+pub(crate) struct Desk {
+    machine: Arc<Machine>,
+    core: Core,
+    dice: Dice,
+    rows: Rows,
+    workers: BTreeMap<TaskArn, mpsc::UnboundedSender<Order>>,
+    session: Option<mpsc::Sender<String>>,
+    health: Arc<Notify>,
+}
+
+impl Desk {
+    /// A desk with this memory; `health` is told when a container's health changes.
+    pub(crate) fn new(
+        machine: Arc<Machine>,
+        core: Core,
+        dice: Dice,
+        rows: Rows,
+        health: Arc<Notify>,
+    ) -> Self {
+        Self { machine, core, dice, rows, workers: BTreeMap::new(), session: None, health }
+    }
+
+    /// The core, before work begins.
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Takes over a task that was there before this agent.
+    pub(crate) fn adopt(&mut self, task: &TaskArn) -> mpsc::UnboundedSender<Order> {
+        self.worker(task).clone()
+    }
+
+    /// Works until told to stop.
+    ///
+    /// # Errors
+    ///
+    /// If the memory cannot be written: nothing more can be promised then.
+    pub(crate) async fn work(
+        mut self,
+        mut inbox: mpsc::Receiver<Letter>,
+        mut shutdown: watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        let mut letters = Vec::new();
+        self.handle(vec![Input::Tick]).await?;
+        loop {
+            let wait = self.core.next_timer().map(|it| it.since(clock::now()));
+            let timer = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => core::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = shutdown.wait_for(|it| *it) => break,
+                count = inbox.recv_many(&mut letters, BATCH_MAX) => if count == 0 { break },
+                () = timer => letters.push(Letter::Input(Box::new(Input::Tick))),
+            }
+            let mut inputs = Vec::new();
+            for letter in letters.drain(..) {
+                match letter {
+                    Letter::Input(input) => inputs.push(*input),
+                    Letter::Ask(ask) => ask(&self.core),
+                }
+            }
+            self.handle(inputs).await?;
+        }
+        self.rows.syncer()?.sync_data()
+    }
+
+    async fn handle(&mut self, inputs: Vec<Input>) -> io::Result<()> {
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        let mut all = Output::default();
+        for input in inputs {
+            let output = self.core.handle(clock::now(), &mut self.dice, input);
+            all.rows.extend(output.rows);
+            all.effects.extend(output.effects);
+            if output.flush == Flush::BeforeEffects {
+                all.flush = Flush::BeforeEffects;
+            }
+        }
+        self.rows.append(all.rows)?;
+        if all.flush == Flush::BeforeEffects {
+            let file = self.rows.syncer()?;
+            blocking(move || file.sync_data()).await?;
+        }
+        for effect in all.effects {
+            self.carry_out(effect);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(message) => {
+                if let Some(session) = &self.session {
+                    // A session that takes nothing is as good as none: the server asks again.
+                    drop(session.try_send(link::frames::to_server(&message)));
+                }
+            }
+            Effect::Submit(submission) => {
+                tokio::spawn(submit(self.machine.clone(), submission));
+            }
+            Effect::Step(step) => self.step(step),
+            Effect::PublishHealth => self.health.notify_one(),
+            Effect::OpenSession { send_credentials } => {
+                let (outbound, outgoing) = mpsc::channel(acs::OUTBOUND_MAX);
+                self.session = Some(outbound);
+                let machine = self.machine.clone();
+                tokio::spawn(async move {
+                    acs::converse(&machine, send_credentials, outgoing).await;
+                });
+            }
+            Effect::CloseSession => self.session = None,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let task = step.task.clone();
+        let last = step.action == Action::Remove;
+        // A worker only ends when its channel does, so it takes every step.
+        drop(self.worker(&task).send(Order::Step(step)));
+        if last {
+            self.workers.remove(&task);
+        }
+    }
+
+    fn worker(&mut self, task: &TaskArn) -> &mpsc::UnboundedSender<Order> {
+        match self.workers.entry(task.clone()) {
+            btree_map::Entry::Occupied(it) => it.into_mut(),
+            btree_map::Entry::Vacant(it) => {
+                it.insert(worker::start(self.machine.clone(), task.clone()))
+            }
+        }
+    }
+}
+
+async fn submit(machine: Arc<Machine>, submission: Submission) {
+    let id = submission.id;
+    let answer = machine.api.call::<ecs::SubmitTaskStateChange>(&submission.request).await;
+    let outcome = match answer {
+        Ok(_) => Submitted::Acknowledged,
+        Err(error) if error.is_final() && error.code() != Some("AccessDeniedException") => {
+            tracing::error!(%error, task = submission.request.task, "a report is refused for good");
+            Submitted::Refused
+        }
+        Err(error) => {
+            tracing::warn!(%error, task = submission.request.task, "a report did not arrive");
+            Submitted::Failed
+        }
+    };
+    machine.inbox.tell(Input::Submitted { id, outcome }).await;
+}

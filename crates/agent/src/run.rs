@@ -1,0 +1,123 @@
+//! The agent from start to end.
+
+use std::fs;
+use std::sync::Arc;
+
+use images::{Puller, Store};
+use network::Host;
+use plan::agent::{Core, Settings, TaskArn};
+use state::Dice;
+use tokio::sync::{Notify, OnceCell, mpsc, watch};
+
+use crate::api::Api;
+use crate::config::Config;
+use crate::desk::Desk;
+use crate::error::AgentError;
+use crate::machine::{INBOX_MAX, Inbox, Letter, Machine, blocking};
+use crate::register::{Note, register};
+use crate::rows::Rows;
+use crate::worker::Order;
+use crate::{prepare, pull};
+
+/// Runs an agent until `shutdown` says `true`. Containers go on after that.
+///
+/// Must be called within a tokio runtime with I/O and time; one thread is enough. The program that
+/// calls this must enter [`shim::main`] when executed with `shim --dir DIR`, and
+/// [`images::unpack_main`] when executed with `unpack …`.
+///
+/// # Errors
+///
+/// [`AgentError`] if the agent cannot start, or can no longer keep what it must not forget.
+pub async fn run(config: Config, shutdown: watch::Receiver<bool>) -> Result<(), AgentError> {
+    for folder in [&config.data, &config.run, &config.images] {
+        fs::create_dir_all(folder).map_err(AgentError::file("make", folder))?;
+    }
+    let mut stopped = shutdown.clone();
+    let (machine, inbox) = tokio::select! {
+        made = machine(config) => made?,
+        _ = stopped.wait_for(|it| *it) => return Ok(()),
+    };
+    let desk = desk(&machine)?;
+    let files = AgentError::file("write the memory in", machine.config.data.clone());
+    serve(machine, desk, inbox, shutdown).await.map_err(files)
+}
+
+async fn serve(
+    machine: Arc<Machine>,
+    mut desk: Desk,
+    inbox: mpsc::Receiver<Letter>,
+    shutdown: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let mut known: Vec<TaskArn> = desk.core().awaiting_recovery().cloned().collect();
+    known.extend(prepare::tasks_on_disk(&machine.config.data));
+    known.sort();
+    known.dedup();
+    for task in known {
+        drop(desk.adopt(&task).send(Order::Recover));
+    }
+    let built_in = machine.clone();
+    tokio::spawn(async move {
+        if let Err(failure) = pull::built_in(&built_in).await {
+            tracing::error!(why = failure.text, "the built-in image cannot be made");
+        }
+    });
+    desk.work(inbox, shutdown).await
+}
+
+/// Opens all doors and registers the instance.
+async fn machine(config: Config) -> Result<(Arc<Machine>, mpsc::Receiver<Letter>), AgentError> {
+    let api = Api::new(&config)?;
+    let store = Store::open(images::Config::new(&config.images))?;
+    let options = images::Options {
+        insecure: config.insecure_registries.clone(),
+        ..images::Options::default()
+    };
+    let puller = Puller::new(store.clone(), options);
+    let setup = config.network.clone();
+    let host = Arc::new(blocking(move || Host::ensure(&setup)).await?);
+    let mut note = Note::open(&config)?;
+    let instance = register(&api, &config, &note).await?;
+    if note.instance.as_deref() != Some(&instance) {
+        note.instance = Some(instance.clone());
+        note.keep(&config.data)?;
+    }
+    tracing::info!(instance, "registered");
+    let mut secret = [0; 32];
+    hex::decode_to_slice(&note.secret, &mut secret)
+        .map_err(|it| AgentError::Randomness(it.to_string()))?;
+    let (letters, inbox) = mpsc::channel(INBOX_MAX);
+    let (inbox_of, built_in) = (Inbox(letters), OnceCell::new());
+    let machine =
+        Machine { config, api, store, puller, host, inbox: inbox_of, secret, instance, instance_id: note.instance_id, built_in };
+    Ok((Arc::new(machine), inbox))
+}
+
+/// The core with what it remembers.
+fn desk(machine: &Arc<Machine>) -> Result<Desk, AgentError> {
+    let config = &machine.config;
+    let folder = &config.data;
+    let rows = Rows::open(folder).map_err(AgentError::file("open the memory in", folder))?;
+    let resources = &config.resources;
+    let host = plan::agent::Host {
+        cpu: resources.cpu,
+        memory: resources.memory,
+        reserved_ports: resources.reserved_ports.clone(),
+        gpus: resources.gpus.clone(),
+    };
+    let settings = Settings {
+        stop_timeout: config.timings.stop_timeout,
+        cleanup_after: config.timings.cleanup_after,
+        ..Settings::new(config.cluster.clone(), machine.instance.clone(), host)
+    };
+    let core = match Core::restore(settings.clone(), rows.iter()) {
+        Ok(core) => core,
+        Err(error) => {
+            // What cannot be read cannot be gone on from; tasks are found again on the machine.
+            tracing::error!(%error, "the agent's memory is damaged: beginning anew");
+            Core::new(settings)
+        }
+    };
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|it| AgentError::Randomness(it.to_string()))?;
+    Ok(Desk::new(machine.clone(), core, Dice::new(seed), rows, Arc::new(Notify::new())))
+}

@@ -1,0 +1,152 @@
+//! `landfall agent`: a container instance.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use agent::{Config, Identity, Keys, PullBehavior, Resources, Timings};
+use anyhow::{Context as _, bail};
+use network::{Place, Setup};
+use types::{Cpu, MemoryMib, Port};
+
+use crate::args::AgentFlags;
+use crate::server::until_told;
+
+/// Ports of an instance that no task gets (handbook 6.1): ssh, Docker's API, the agent's own.
+const RESERVED_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
+/// How many namespaces of each kind are kept ready.
+const NAMESPACES_READY: usize = 2;
+
+/// `landfall agent`, until Ctrl-C.
+pub(crate) fn run(flags: &AgentFlags) -> anyhow::Result<()> {
+    // Everything waits for something: one thread carries it, and what blocks has its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the thread that carries the agent")?;
+    runtime.block_on(async {
+        let config = config(flags)?;
+        let (tell, told) = tokio::sync::watch::channel(false);
+        let agent = agent::run(config, told);
+        tokio::pin!(agent);
+        tokio::select! {
+            ended = &mut agent => Ok(ended?),
+            () = until_told() => {
+                tell.send_replace(true);
+                Ok(agent.await?)
+            }
+        }
+    })
+}
+
+fn config(flags: &AgentFlags) -> anyhow::Result<Config> {
+    let zone = flags.zone.clone().unwrap_or_else(|| format!("{}a", flags.region));
+    Ok(Config {
+        endpoint: flags.endpoint.clone(),
+        region: flags.region.clone(),
+        cluster: flags.cluster.clone(),
+        keys: keys(flags)?,
+        images: flags.images.clone().unwrap_or_else(|| flags.data.join("images")),
+        cgroup: flags.cgroup.clone(),
+        program: std::env::current_exe().context("cannot find this program")?,
+        network: network(flags)?,
+        address: flags.address,
+        attributes: attributes(&flags.attributes)?,
+        identity: Identity { instance_id: flags.instance_id.clone(), zone },
+        resources: resources(flags)?,
+        insecure_registries: flags.insecure_registries.clone(),
+        pull: PullBehavior::Default,
+        runtime: match &flags.runtime {
+            Some(program) => shim::RuntimeKind::External { program: program.clone() },
+            None => shim::RuntimeKind::Embedded,
+        },
+        timings: Timings::default(),
+        data: flags.data.clone(),
+        run: flags.run.clone(),
+    })
+}
+
+/// The key that signs, from the environment: arguments can be read by everybody on the machine.
+fn keys(flags: &AgentFlags) -> anyhow::Result<Keys> {
+    let get = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+    match (get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY")) {
+        (Some(access_key_id), Some(secret_access_key)) => {
+            Ok(Keys { access_key_id, secret_access_key, session_token: get("AWS_SESSION_TOKEN") })
+        }
+        _ if flags.token.is_some() => bail!("this region does not take join tokens yet"),
+        _ => bail!("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key of the region"),
+    }
+}
+
+fn network(flags: &AgentFlags) -> anyhow::Result<Setup> {
+    let place = match (&flags.region_tag, flags.address) {
+        (Some(tag), Some(address)) => {
+            let tag = network::Tag::parse(tag).context("--region-tag")?;
+            let region = network::Region::ensure(&tag, None)
+                .context("cannot set up the region's network on this machine")?;
+            Place::Region(region.uplink(address).context("--address")?)
+        }
+        (Some(_), None) => bail!("--region-tag needs the instance's --address"),
+        (None, _) => Place::Machine { vpc: None },
+    };
+    Ok(Setup {
+        folder: flags.run.join("net"),
+        place,
+        containers: None,
+        dynamic_ports: None,
+        ready: NAMESPACES_READY,
+    })
+}
+
+fn attributes(given: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let one = |it: &String| {
+        let (name, value) = it.split_once('=').unwrap_or((it, ""));
+        if name.is_empty() {
+            bail!("--attribute {it}: a name is missing");
+        }
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    given.iter().map(one).collect()
+}
+
+fn resources(flags: &AgentFlags) -> anyhow::Result<Resources> {
+    let cpu = match flags.cpu {
+        Some(cpu) => cpu,
+        None => {
+            let processors = std::thread::available_parallelism().context("--cpu")?.get();
+            u32::try_from(processors).unwrap_or(u32::MAX).saturating_mul(1024)
+        }
+    };
+    let memory = match flags.memory {
+        Some(memory) => memory,
+        None => memory_of_machine()?,
+    };
+    Ok(Resources {
+        cpu: Cpu(cpu),
+        memory: MemoryMib(memory),
+        reserved_ports: RESERVED_PORTS.into_iter().map(Port::tcp).collect(),
+        gpus: flags.gpus.iter().cloned().collect(),
+    })
+}
+
+fn memory_of_machine() -> anyhow::Result<u32> {
+    let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
+    let total = text.lines().find_map(|it| it.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|it| it.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    let mib = kib.and_then(|it| u32::try_from(it / 1024).ok());
+    mib.context("/proc/meminfo does not say how much memory there is: give --memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::attributes;
+
+    #[test]
+    fn attributes_are_names_with_or_without_values() {
+        let given = ["rack=7".to_owned(), "ssd".to_owned(), "a=b=c".to_owned()];
+        let read = attributes(&given).expect("reads");
+        let shown: Vec<_> = read.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+        assert_eq!(shown, ["a:b=c", "rack:7", "ssd:"]);
+        assert!(attributes(&["=x".to_owned()]).is_err());
+    }
+}

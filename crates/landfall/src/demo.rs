@@ -1,0 +1,168 @@
+//! What the built-in image `landfall/demo` runs: small programs to try a region with.
+//!
+//! Plain blocking code, so that a container of it is as small as the program allows.
+
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A client that sends or takes nothing for this long is given up.
+const CLIENT_WITHIN: Duration = Duration::from_secs(5);
+/// How memory is filled: in steps, with time to look between them.
+const STEP_MIB: u64 = 8;
+const STEP_WAIT: Duration = Duration::from_millis(50);
+const USAGE: &str = "landfall demo: what the image landfall/demo runs
+  web [PORT]              answer HTTP with the task's own metadata (port 80)
+  sleep [SECONDS]         wait, for ever without a number
+  exit [CODE] [SECONDS]   end with this code (0) after this time (0)
+  log [COUNT] [MILLISECONDS]  write so many lines (for ever: 0), one every so often (1000)
+  burn-cpu [SECONDS]      keep one processor busy, for ever without a number
+  fill-memory [MIB]       take memory and keep it, for ever more without a number
+";
+
+/// Runs what the words say.
+pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
+    let words: Vec<String> = words.map(|it| it.to_string_lossy().into_owned()).collect();
+    let mut words = words.iter().map(String::as_str);
+    let what = words.next().unwrap_or_default();
+    let mut numbers = Vec::new();
+    for word in words {
+        match word.parse::<u64>() {
+            Ok(number) => numbers.push(number),
+            Err(_) => return usage(),
+        }
+    }
+    let (first, second) = (numbers.first().copied(), numbers.get(1).copied());
+    match what {
+        "web" => match u16::try_from(first.unwrap_or(80)) {
+            Ok(port) => web(port),
+            Err(_) => usage(),
+        },
+        "sleep" => wait(first),
+        "exit" => {
+            sleep(Duration::from_secs(second.unwrap_or(0)));
+            u8::try_from(first.unwrap_or(0)).map_or_else(|_| usage(), ExitCode::from)
+        }
+        "log" => log(first.unwrap_or(0), Duration::from_millis(second.unwrap_or(1000))),
+        "burn-cpu" => burn(first.map(Duration::from_secs)),
+        "fill-memory" => fill(first),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ExitCode {
+    say(USAGE.trim_end());
+    ExitCode::from(2)
+}
+
+/// Nobody reads any more: nothing to be done about it.
+fn say(line: &str) {
+    drop(writeln!(std::io::stdout(), "{line}"));
+}
+
+fn wait(seconds: Option<u64>) -> ExitCode {
+    match seconds {
+        Some(seconds) => sleep(Duration::from_secs(seconds)),
+        None => loop {
+            sleep(Duration::from_hours(1));
+        },
+    }
+    ExitCode::SUCCESS
+}
+
+fn log(count: u64, every: Duration) -> ExitCode {
+    let mut number = 0;
+    while count == 0 || number < count {
+        number += 1;
+        say(&format!("line {number}"));
+        sleep(every);
+    }
+    ExitCode::SUCCESS
+}
+
+fn burn(time: Option<Duration>) -> ExitCode {
+    let begun = Instant::now();
+    let mut number = 1_u64;
+    while time.is_none_or(|it| begun.elapsed() < it) {
+        for _ in 0..1_000_000 {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        }
+        std::hint::black_box(number);
+    }
+    ExitCode::SUCCESS
+}
+
+fn fill(most_mib: Option<u64>) -> ExitCode {
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    let mut mib = 0;
+    while most_mib.is_none_or(|it| mib < it) {
+        let step = most_mib.map_or(STEP_MIB, |it| (it - mib).min(STEP_MIB));
+        // Not zeros: those would be shared with every process until written.
+        held.push(vec![1; usize::try_from(step * 1024 * 1024).unwrap_or(0)]);
+        mib += step;
+        say(&format!("{mib} MiB"));
+        sleep(STEP_WAIT);
+    }
+    let code = wait(None);
+    drop(std::hint::black_box(held));
+    code
+}
+
+fn web(port: u16) -> ExitCode {
+    let listener = match TcpListener::bind(("0.0.0.0", port)) {
+        Ok(listener) => listener,
+        Err(error) => {
+            say(&format!("cannot listen on port {port}: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    say(&format!("listening on port {port}"));
+    for stream in listener.incoming().flatten() {
+        if let Err(error) = answer(stream) {
+            say(&format!("a client was lost: {error}"));
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// `/health` says ok; everything else shows who answers: the task's metadata.
+fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(CLIENT_WITHIN))?;
+    stream.set_write_timeout(Some(CLIENT_WITHIN))?;
+    let mut head = [0; 4096];
+    let length = stream.read(&mut head)?;
+    let head = String::from_utf8_lossy(head.get(..length).unwrap_or_default()).into_owned();
+    let line = head.lines().next().unwrap_or_default();
+    say(line);
+    let path = line.split(' ').nth(1).unwrap_or("/");
+    let (kind, body) = match path {
+        "/health" => ("text/plain", "ok\n".to_owned()),
+        _ => match metadata() {
+            Ok(metadata) => ("application/json", metadata),
+            Err(error) => ("text/plain", format!("Landfall: no task metadata here ({error})\n")),
+        },
+    };
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+}
+
+/// What the task endpoint says of this task.
+fn metadata() -> std::io::Result<String> {
+    let missing = || std::io::Error::other("not in a task");
+    let uri = std::env::var("ECS_CONTAINER_METADATA_URI_V4").map_err(|_| missing())?;
+    let (host, path) =
+        uri.strip_prefix("http://").and_then(|it| it.split_once('/')).ok_or_else(missing)?;
+    let mut stream = TcpStream::connect((host, 80))?;
+    stream.set_read_timeout(Some(CLIENT_WITHIN))?;
+    write!(stream, "GET /{path}/task HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    body.ok_or_else(|| std::io::Error::other("the task endpoint answers with nothing"))
+}
