@@ -5,6 +5,16 @@ use std::path::PathBuf;
 
 use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
 
+use crate::commands::audit::AuditFlags;
+use crate::commands::doctor::DoctorFlags;
+use crate::commands::image::ImageFlags;
+use crate::commands::journal::JournalFlags;
+use crate::commands::logs::LogsFlags;
+use crate::commands::ps::PsFlags;
+use crate::commands::run::RunFlags;
+use crate::commands::token::TokenFlags;
+use crate::commands::why::WhyFlags;
+
 /// Amazon ECS that you own: a whole region on machines you control.
 #[derive(Debug, Parser)]
 #[command(name = "landfall", version, about, propagate_version = true)]
@@ -26,6 +36,15 @@ pub(crate) enum Command {
     Agent(AgentFlags),
     /// Print the exports that point AWS tools at the region: eval "$(landfall env)".
     Env(Place),
+    Run(RunFlags),
+    Ps(PsFlags),
+    Logs(LogsFlags),
+    Why(WhyFlags),
+    Audit(AuditFlags),
+    Image(ImageFlags),
+    Token(TokenFlags),
+    Journal(JournalFlags),
+    Doctor(DoctorFlags),
 }
 
 /// Where a region keeps what it knows.

@@ -2,6 +2,8 @@
 
 mod agent;
 mod args;
+mod client;
+mod commands;
 mod demo;
 mod env;
 mod home;
@@ -50,6 +52,15 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Server(flags) => server::run(&flags),
         Command::Agent(flags) => agent::run(&flags),
         Command::Env(place) => env::run(&place),
+        Command::Run(flags) => commands::run::run(&flags),
+        Command::Ps(flags) => commands::ps::run(&flags),
+        Command::Logs(flags) => commands::logs::run(&flags),
+        Command::Why(flags) => commands::why::run(&flags),
+        Command::Audit(flags) => commands::audit::run(&flags),
+        Command::Image(flags) => commands::image::run(&flags),
+        Command::Token(flags) => commands::token::run(&flags),
+        Command::Journal(flags) => commands::journal::run(&flags),
+        Command::Doctor(flags) => commands::doctor::run(&flags),
     }
 }
 

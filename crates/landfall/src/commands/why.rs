@@ -1,0 +1,123 @@
+//! `landfall why`: the story of a task, or why one more would find no place.
+
+use clap::Args;
+use shapes::landfall::{
+    ConsideredInstance, ExplainPlacement, ExplainPlacementRequest, ExplainPlacementResponse,
+};
+
+use super::output::{print, print_json, value};
+use super::table::Table;
+use super::tasks::{explain, short};
+use super::wait_for;
+use crate::args::Place;
+use crate::client::Client;
+
+/// Explain a task: who asked for it, where it is, what it waits for or why it ended, what to do.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  landfall why 3fa9c201                    a task by the start of its id, its id or its ARN
+  landfall why --task-definition web       where one more task of family web would fit, instance
+                                           by instance, without starting one
+
+The second form is for a request that found no place: it tells for every container instance what
+speaks against it, with numbers.")]
+pub(crate) struct WhyFlags {
+    #[command(flatten)]
+    place: Place,
+    /// Task to explain: at least the first four digits of its id.
+    #[arg(required_unless_present = "task_definition", conflicts_with = "task_definition")]
+    task: Option<String>,
+    /// Task definition to find a place for: FAMILY, FAMILY:REVISION or ARN.
+    #[arg(long, value_name = "DEFINITION")]
+    task_definition: Option<String>,
+    /// Cluster to look in. Default: any for a task; `default` for a task definition.
+    #[arg(long)]
+    cluster: Option<String>,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(flags: &WhyFlags) -> anyhow::Result<()> {
+    let client = Client::from_env_or(&flags.place)?;
+    wait_for(async {
+        if let Some(task) = &flags.task {
+            let story = explain(&client, flags.cluster.as_deref(), task).await?;
+            return match flags.json {
+                true => print_json(&value(&story)),
+                false => print(&lines(&story.lines.unwrap_or_default())),
+            };
+        }
+        let ask = ExplainPlacementRequest {
+            cluster: flags.cluster.clone(),
+            task_definition: flags.task_definition.clone(),
+        };
+        let answer = client.call::<ExplainPlacement>(&ask).await?;
+        match flags.json {
+            true => print_json(&value(&answer)),
+            false => print(&places(&answer)),
+        }
+    })
+}
+
+fn lines(lines: &[String]) -> String {
+    lines.iter().map(|it| format!("{it}\n")).collect()
+}
+
+fn places(answer: &ExplainPlacementResponse) -> String {
+    let mut text = lines(answer.lines.as_deref().unwrap_or_default());
+    let instances = answer.instances.as_deref().unwrap_or_default();
+    if !instances.is_empty() {
+        let mut table = Table::new(&["INSTANCE", "FITS", "REASON", "DETAIL"]);
+        instances.iter().for_each(|it| table.row(row(it)));
+        text += &format!("\n{table}");
+    }
+    text
+}
+
+fn row(it: &ConsideredInstance) -> [String; 4] {
+    let fits = it.fits.unwrap_or(false);
+    let detail = it.detail.clone().filter(|_| !fits);
+    [
+        short(it.arn.as_deref()),
+        if fits { "yes" } else { "no" }.to_owned(),
+        it.reason.clone().unwrap_or_default(),
+        detail.unwrap_or_default(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instance_has_a_row() {
+        let instance = |fits, reason: Option<&str>, detail: &str| ConsideredInstance {
+            arn: Some("arn:aws:ecs:r:a:container-instance/default/0123456789".into()),
+            fits: Some(fits),
+            reason: reason.map(str::to_owned),
+            detail: Some(detail.into()),
+        };
+        let answer = ExplainPlacementResponse {
+            lines: Some(vec!["A task needs much.".into()]),
+            instances: Some(vec![
+                instance(true, None, "fits"),
+                instance(false, Some("RESOURCE:MEMORY"), "needs 3 MiB, 2 free"),
+            ]),
+        };
+        let text = places(&answer);
+        let words: Vec<String> =
+            text.lines().map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            words,
+            [
+                "A task needs much.",
+                "",
+                "INSTANCE FITS REASON DETAIL",
+                "01234567 yes - -",
+                "01234567 no RESOURCE:MEMORY needs 3 MiB, 2 free",
+            ]
+        );
+    }
+}
