@@ -124,10 +124,10 @@ impl<'a> Filter<'a> {
         for sieve in &self.members {
             word = sieve.word(self.pool, block, word);
         }
-        for bits in self.with.iter() {
+        for bits in &self.with {
             word &= bits.word(label);
         }
-        for bits in self.without.iter() {
+        for bits in &self.without {
             word &= !bits.word(label);
         }
         if word != 0 {
