@@ -21,7 +21,7 @@ use crate::server::now;
 /// How long the region's machine may take to answer a new connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long an answer may take. The region answers in milliseconds, or its disk is in trouble.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// The largest answer that is read, in bytes; a page of log events has 1 MiB.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 /// The port of `http` where an endpoint names none.
@@ -61,10 +61,7 @@ pub(crate) enum CallError {
         fault: Fault,
     },
     /// Nobody answers at the endpoint: nothing was asked.
-    #[error(
-        "nothing answers at {endpoint} ({source}): is the region running? Start it with \
-         `landfall up`"
-    )]
+    #[error("cannot reach the region at {endpoint} (is it running? start it with `landfall up`)")]
     Unreachable {
         /// The endpoint's URL.
         endpoint: String,

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 use core::time::Duration;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -37,8 +37,6 @@ Examples:
 
 An agent on another machine keeps images of its own and pulls them from registries.")]
 pub(crate) struct ImageFlags {
-    #[command(flatten)]
-    place: Place,
     #[command(subcommand)]
     command: ImageCommand,
 }
@@ -47,17 +45,23 @@ pub(crate) struct ImageFlags {
 enum ImageCommand {
     /// Load all images of a `docker save` archive or an OCI layout (also gzip, zstd, a directory).
     Load {
+        #[command(flatten)]
+        place: Place,
         /// Archive or directory.
         file: PathBuf,
     },
     /// List images.
     Ls {
+        #[command(flatten)]
+        place: Place,
         /// One JSON array instead of a table.
         #[arg(long)]
         json: bool,
     },
     /// Remove images that no task uses.
     Rm {
+        #[command(flatten)]
+        place: Place,
         /// Names, as `ls` shows them.
         #[arg(required = true, value_name = "IMAGE")]
         names: Vec<String>,
@@ -65,19 +69,23 @@ enum ImageCommand {
 }
 
 pub(crate) fn run(flags: &ImageFlags) -> anyhow::Result<()> {
-    let folder = Folder::of(&flags.place)?;
-    folder.make()?;
-    let path = folder.images();
-    let store = Store::open(Config::new(&path))
-        .with_context(|| format!("cannot open the images in {}", path.display()))?;
     match &flags.command {
-        ImageCommand::Load { file } => load(&store, file.clone()),
-        ImageCommand::Ls { json } => list(&store, *json),
-        ImageCommand::Rm { names } => remove(&store, names),
+        ImageCommand::Load { place, file } => load(&open(place)?, file),
+        ImageCommand::Ls { place, json: true } => list_json(&open(place)?),
+        ImageCommand::Ls { place, json: false } => list(&open(place)?),
+        ImageCommand::Rm { place, names } => remove(&open(place)?, names),
     }
 }
 
-fn load(store: &Store, file: PathBuf) -> anyhow::Result<()> {
+fn open(place: &Place) -> anyhow::Result<Store> {
+    let folder = Folder::of(place)?;
+    folder.make()?;
+    let path = folder.images();
+    Store::open(Config::new(&path))
+        .with_context(|| format!("cannot open the images in {}", path.display()))
+}
+
+fn load(store: &Store, file: &Path) -> anyhow::Result<()> {
     let said = Cell::new(Instant::now());
     let progress = |it: Progress| {
         if said.get().elapsed() >= SAY_EVERY {
@@ -86,9 +94,9 @@ fn load(store: &Store, file: PathBuf) -> anyhow::Result<()> {
         }
     };
     let loaded = store
-        .import(&file, now(), &progress)
+        .import(file, now(), &progress)
         .with_context(|| format!("cannot load {}", file.display()))?;
-    print(&loaded.iter().map(|it| format!("{}\n", it.name)).collect::<String>())
+    print(&loaded.iter().map(|it| it.name.clone() + "\n").collect::<Vec<_>>().concat())
 }
 
 fn how_far(it: Progress) -> String {
@@ -99,11 +107,12 @@ fn how_far(it: Progress) -> String {
     }
 }
 
-fn list(store: &Store, json: bool) -> anyhow::Result<()> {
+fn list_json(store: &Store) -> anyhow::Result<()> {
+    print_json(&store.list()?.iter().map(document).collect())
+}
+
+fn list(store: &Store) -> anyhow::Result<()> {
     let images = store.list()?;
-    if json {
-        return print_json(&images.iter().map(document).collect());
-    }
     if images.is_empty() {
         say("No images yet. `landfall image load FILE` brings some; tasks pull what is missing.");
     }

@@ -165,7 +165,8 @@ fn record(entry: &Entry, form: Form) -> String {
         Form::Text => {
             let operation = batch.map(|it| format!(" operation {}", it.id)).unwrap_or_default();
             let head = format!("{name:<9} {lsn} epoch {epoch} {file}@{offset}{operation}\n");
-            head + &ops.map(|(verb, it)| format!("  {verb:<7} {it}\n")).collect::<String>()
+            let lines = ops.map(|(verb, it)| format!("  {verb:<7} {it}\n"));
+            head + &lines.collect::<Vec<_>>().concat()
         }
         Form::Json => {
             let changes: Vec<Value> = ops.map(|(verb, it)| it.document(verb)).collect();
@@ -204,7 +205,7 @@ impl Shown {
         match state::decode(table, value) {
             // The `Debug` of keys and tokens leaves their secrets out.
             Ok(change) => {
-                let record = format!("{change:?}");
+                let record = compact(&format!("{change:?}"));
                 let name = record.split('(').next().unwrap_or_default().to_owned();
                 Self { table: name, key: hex(key), record }
             }
@@ -225,6 +226,28 @@ impl core::fmt::Display for Shown {
         }
         write!(f, "{} {} {}", self.table, self.key, self.record)
     }
+}
+
+/// The least count of numbers in a row that are taken for bytes.
+const BYTES_MIN: usize = 8;
+
+/// Lists of bytes, `[161, 104, …]`, as hexadecimal digits.
+fn compact(text: &str) -> String {
+    let mut pieces = text.split('[');
+    let start = pieces.next().unwrap_or_default().to_owned();
+    let rest = pieces.map(|piece| {
+        let bytes = piece.split_once(']').and_then(|(list, rest)| Some((bytes(list)?, rest)));
+        match bytes {
+            Some((bytes, rest)) => format!("0x{}{rest}", hex(&bytes)),
+            None => format!("[{piece}"),
+        }
+    });
+    start + &rest.collect::<Vec<_>>().concat()
+}
+
+fn bytes(list: &str) -> Option<Vec<u8>> {
+    let bytes: Vec<u8> = list.split(',').map(|it| it.trim().parse().ok()).collect::<Option<_>>()?;
+    (bytes.len() >= BYTES_MIN).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -274,6 +297,18 @@ mod tests {
         assert!(text.contains("  delete  table 6 ab"), "{text}");
         let json: Value = serde_json::from_str(&record(&entry, Form::Json)).expect("JSON");
         assert_eq!(json["changes"][1]["what"], "delete");
+    }
+
+    #[test]
+    fn bytes_are_shown_as_digits_and_other_lists_as_they_are() {
+        for (text, expected) in [
+            ("A { id: [1, 2, 3, 4, 5, 6, 7, 255] }", "A { id: 0x01020304050607ff }"),
+            ("A { ports: [22, 80] }", "A { ports: [22, 80] }"),
+            ("A { of: [B { n: [] }, C] }", "A { of: [B { n: [] }, C] }"),
+            ("[1, 2, 3, 4, 5, 6, 7, 256]", "[1, 2, 3, 4, 5, 6, 7, 256]"),
+        ] {
+            assert_eq!(compact(text), expected);
+        }
     }
 
     #[test]

@@ -144,8 +144,8 @@ fn containers(task: &Task) -> impl Iterator<Item = &Container> {
 
 /// The task's own address, if it has one (`awsvpc`).
 fn address(task: &Task) -> Option<String> {
-    let interfaces = containers(task).flat_map(|it| it.network_interfaces.iter().flatten());
-    interfaces.filter_map(|it| it.private_ipv4_address.clone()).next()
+    let mut interfaces = containers(task).flat_map(|it| it.network_interfaces.iter().flatten());
+    interfaces.find_map(|it| it.private_ipv4_address.clone())
 }
 
 /// Published ports as `ADDRESS:PORT->CONTAINER/PROTOCOL`; with `tcp` understood.

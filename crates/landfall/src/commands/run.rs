@@ -112,7 +112,8 @@ pub(crate) fn run(flags: &RunFlags) -> anyhow::Result<()> {
             network_configuration: network(&client, flags).await?,
             ..RunTaskRequest::default()
         };
-        let RunTaskResponse { tasks, failures } = start(&client, &ask).await?;
+        let RunTaskResponse { tasks, failures } =
+            start(&client, &ask).await.map_err(|error| advised(error, &flags.cluster))?;
         let tasks = tasks.unwrap_or_default();
         let ended = if flags.wait && !tasks.is_empty() {
             follow::to_running(&client, &flags.cluster, &tasks).await?
@@ -178,6 +179,20 @@ async fn start(client: &Client, ask: &RunTaskRequest) -> Result<RunTaskResponse,
         wait *= 2;
     }
     client.call::<RunTask>(ask).await
+}
+
+/// The one refusal that everybody meets who starts the control plane alone.
+fn advised(error: CallError, cluster: &str) -> anyhow::Error {
+    let lonely = matches!(&error, CallError::Refused { fault, .. }
+        if fault.message.contains("No Container Instances"));
+    let error = anyhow::Error::from(error);
+    if !lonely {
+        return error;
+    }
+    error.context(format!(
+        "cluster {cluster} has no container instances (`landfall up` runs three; `landfall agent` \
+         adds a machine)"
+    ))
 }
 
 async fn show(client: &Client, flags: &RunFlags, tasks: &[Task]) -> anyhow::Result<()> {

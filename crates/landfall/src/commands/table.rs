@@ -37,11 +37,8 @@ impl fmt::Display for Table {
         };
         let widths: Vec<usize> = (0..head.len()).map(width).collect();
         for row in all() {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                line += &format!("{cell:width$}  ");
-            }
-            writeln!(f, "{}", line.trim_end())?;
+            let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            writeln!(f, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ pub(crate) fn run(flags: &WhyFlags) -> anyhow::Result<()> {
 }
 
 fn lines(lines: &[String]) -> String {
-    lines.iter().map(|it| format!("{it}\n")).collect()
+    lines.iter().map(|it| it.clone() + "\n").collect::<Vec<_>>().concat()
 }
 
 fn places(answer: &ExplainPlacementResponse) -> String {
@@ -70,8 +70,10 @@ fn places(answer: &ExplainPlacementResponse) -> String {
     let instances = answer.instances.as_deref().unwrap_or_default();
     if !instances.is_empty() {
         let mut table = Table::new(&["INSTANCE", "FITS", "REASON", "DETAIL"]);
-        instances.iter().for_each(|it| table.row(row(it)));
-        text += &format!("\n{table}");
+        for it in instances {
+            table.row(row(it));
+        }
+        text = format!("{text}\n{table}");
     }
     text
 }

@@ -121,7 +121,7 @@ pub(super) fn definition(
         cpu: i32::try_from(flags.cpu).ok(),
         memory: i32::try_from(flags.memory).ok(),
         environment: some(flags.env.iter().map(variable).collect()),
-        port_mappings: some(flags.publish.iter().map(mapping).collect()),
+        port_mappings: some(flags.publish.iter().copied().map(mapping).collect()),
         log_configuration: log(flags.log_driver, family, region),
         ..ContainerDefinition::default()
     };
@@ -146,7 +146,7 @@ fn variable(it: &Variable) -> KeyValuePair {
     KeyValuePair { name: Some(it.name.clone()), value: Some(it.value.clone()) }
 }
 
-fn mapping(it: &Port) -> PortMapping {
+fn mapping(it: Port) -> PortMapping {
     PortMapping {
         container_port: Some(it.container.into()),
         host_port: it.host.map(i32::from),

@@ -28,7 +28,9 @@ pub(super) async fn to_running(
         match describe(client, cluster, &arns).await {
             Ok(found) => {
                 silent = 0;
-                found.iter().for_each(|it| tell(it, &mut shown));
+                for it in &found {
+                    tell(it, &mut shown);
+                }
                 if found.iter().all(|it| matches!(status(it), "RUNNING" | "STOPPED")) {
                     return Ok(found);
                 }
