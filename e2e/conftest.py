@@ -1,0 +1,105 @@
+"""What all tests share: a control plane, clusters of their own, instances, and a look at the machine."""
+
+import itertools
+import os
+import subprocess
+
+import pytest
+
+import machine
+from instance import Instance
+from region import BINARY, Region
+from until import until
+
+_names = itertools.count(1)
+
+
+def pytest_sessionstart(session):
+    session.config.before = machine.snapshot()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """The run fails if anything is on the machine that was not there before."""
+    before = session.config.before
+
+    def left():
+        return machine.snapshot() - before
+
+    try:
+        until(lambda: not left(), 20, what="the machine is as before")
+    except AssertionError:
+        for line in sorted(left()):
+            print(f"\nLEFT BEHIND: {line}")
+        session.exitstatus = 1
+
+
+@pytest.fixture(scope="session")
+def region():
+    """A control plane without instances. Tests make clusters and instances of their own in it."""
+    it = Region().start()
+    yield it
+    try:
+        assert it.process.poll() is None, f"the control plane has ended:\n{it.tail()}"
+        assert "panicked" not in it.tail()
+    finally:
+        it.down()
+
+
+@pytest.fixture(scope="session")
+def ecs(region):
+    return region.client()
+
+
+@pytest.fixture
+def name():
+    """A name that no other test of this run has."""
+    return f"t{os.getpid()}-{next(_names)}"
+
+
+@pytest.fixture
+def cluster(ecs, name):
+    """A fresh cluster."""
+    ecs.create_cluster(clusterName=name)
+    return name
+
+
+@pytest.fixture
+def instances(region, cluster):
+    """Makes instances of the test's cluster; they hang up at the end."""
+    made = []
+
+    def make(zones="a", **settings):
+        fresh = [Instance(region, settings.pop("cluster", cluster), zone=zone, **settings)
+                 for zone in zones]
+        made.extend(fresh)
+        return fresh if len(fresh) > 1 else fresh[0]
+
+    yield make
+    for it in made:
+        it.hang_up()
+
+
+@pytest.fixture
+def definition(ecs, name):
+    """Registers a task definition of one container; gives its family and revision."""
+
+    def make(cpu=64, memory=64, family=None, ports=(), **settings):
+        container = {"name": "main", "image": "landfall/demo", "cpu": cpu, "memory": memory,
+                     **settings.pop("container", {})}
+        if ports:
+            container["portMappings"] = [{"containerPort": it, "hostPort": it} for it in ports]
+        found = ecs.register_task_definition(
+            family=family or f"{name}-{next(_names)}", containerDefinitions=[container], **settings
+        )["taskDefinition"]
+        return f"{found['family']}:{found['revision']}"
+
+    return make
+
+
+def runs_containers():
+    """Whether this binary and this machine can run a whole region."""
+    if os.geteuid() != 0:
+        return False
+    found = subprocess.run([BINARY, "up", "--help"], capture_output=True, text=True)
+    doctor = subprocess.run([BINARY, "doctor", "--help"], capture_output=True, text=True)
+    return found.returncode == 0 and doctor.returncode == 0

@@ -1,0 +1,161 @@
+"""A region under test: the built binary as a process, and clients that reach it."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import urllib.request
+from pathlib import Path
+
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+from until import until
+
+BINARY = os.environ.get("LANDFALL") or str(
+    Path(__file__).resolve().parent.parent / "target/release/landfall"
+)
+
+
+def free_port():
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return it.getsockname()[1]
+
+
+class Region:
+    """`landfall server` or `landfall up` on a folder of its own."""
+
+    def __init__(self, *flags, command="server", data=None):
+        self.command = command
+        self.flags = list(flags)
+        self.own = data is None
+        self.data = data or tempfile.mkdtemp(prefix="landfall-e2e-")
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.log = open(Path(self.data).parent / (Path(self.data).name + ".log"), "ab")
+        self.process = None
+        self.environment = {}
+
+    # Life.
+
+    def start(self, within=60):
+        """Starts it and waits until it serves."""
+        self.process = subprocess.Popen(
+            [BINARY, self.command, "--data", self.data, "--listen", f"127.0.0.1:{self.port}"]
+            + self.flags,
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+        )
+        until(self.ready, within, what=f"{self.command} is ready\n{self.tail()}")
+        self.environment = dict(
+            re.findall(r"^export (\w+)=(.*)$", self.landfall("env").stdout, re.M)
+        )
+        return self
+
+    def ready(self):
+        assert self.process.poll() is None, f"{self.command} has ended:\n{self.tail()}"
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/_landfall/ready", timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def stop(self, within=30):
+        """Ctrl-C; gives the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(within)
+
+    def kill(self):
+        """As a power cut would for this process."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def down(self):
+        """Leaves nothing of it, whatever state it is in."""
+        if self.process is not None and self.process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.kill()
+        if self.command == "up":
+            subprocess.run(
+                [BINARY, "down", "--data", self.data], stdout=self.log, stderr=self.log, timeout=120
+            )
+        self.log.close()
+        if self.own:
+            shutil.rmtree(self.data, ignore_errors=True)
+            os.unlink(self.log.name)
+
+    def tail(self):
+        self.log.flush()
+        return "".join(Path(self.log.name).read_text(errors="replace").splitlines(True)[-40:])
+
+    # Clients.
+
+    def landfall(self, *words, check=True, timeout=60):
+        """The command line of the region itself."""
+        return subprocess.run(
+            [BINARY, words[0], "--data", self.data, *words[1:]],
+            capture_output=True, text=True, check=check, timeout=timeout,
+            env={**os.environ, **self.environment},
+        )
+
+    def client(self, service="ecs", retries=0, **settings):
+        """A client of boto3 that does not retry and does not check what it sends."""
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=settings.pop("region_name", "us-east-1"),
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+            config=Config(
+                retries={"max_attempts": retries},
+                max_pool_connections=64,
+                read_timeout=30,
+                **settings,
+            ),
+        )
+
+    def request(self, target, body, service="ecs", key=None, secret=None, region="us-east-1",
+                headers=(), sign=True, timeout=30):
+        """One raw request: gives status, headers and body. `body` is sent as it is."""
+        body = body if isinstance(body, bytes) else body.encode()
+        request = AWSRequest("POST", f"{self.endpoint}/", data=body, headers={
+            "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target, **dict(headers)})
+        if sign:
+            key = key or self.environment["AWS_ACCESS_KEY_ID"]
+            secret = secret or self.environment["AWS_SECRET_ACCESS_KEY"]
+            SigV4Auth(Credentials(key, secret), service, region).add_auth(request)
+        return self.send(dict(request.headers), body, timeout=timeout)
+
+    def send(self, headers, body, path="/", method="POST", timeout=30):
+        """Sends exactly this over a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def extension(self, operation, **ask):
+        """An operation of Landfall's own."""
+        status, _, body = self.request(f"Landfall_20260101.{operation}", json.dumps(ask), "landfall")
+        assert status == 200, body
+        return json.loads(body)
+
+    def aws(self, words, check=True, timeout=120):
+        """The `aws` command line as a user types it, after `eval "$(landfall env)"`."""
+        return subprocess.run(
+            words, shell=True, executable="/bin/bash", capture_output=True, text=True,
+            check=check, timeout=timeout, env={**os.environ, **self.environment},
+        )
