@@ -25,10 +25,9 @@ pub(crate) fn random() -> u128 {
     u128::from_ne_bytes(bytes)
 }
 
-/// A request id in the form of a UUID of version 4.
-fn request_id(bits: u128) -> String {
-    let bits = bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    types::uuid(&bits.to_be_bytes())
+/// A request id: the bits of a UUID of version 4. Answers and the audit trail show the same one.
+fn request_id(bits: u128) -> u128 {
+    bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62
 }
 
 /// Answers one request of an AWS client.
@@ -38,8 +37,8 @@ pub(crate) async fn answer(
     body: &[u8],
     peer: &str,
 ) -> Response<Vec<u8>> {
-    let bits = random();
-    let id = request_id(bits);
+    let bits = request_id(random());
+    let id = types::uuid(&bits.to_be_bytes());
     let incoming = Incoming::new(parts, body);
     let route = match wire::route(&incoming) {
         Ok(route) => route,
@@ -196,7 +195,8 @@ mod tests {
 
     #[test]
     fn request_ids_are_uuids_of_version_4() {
-        assert_eq!(request_id(0), "00000000-0000-4000-8000-000000000000");
-        assert_eq!(request_id(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        let text = |bits: u128| types::uuid(&request_id(bits).to_be_bytes());
+        assert_eq!(text(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(text(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
     }
 }

@@ -10,7 +10,7 @@ use crate::ecs::{Error, find};
 ///
 /// # Errors
 ///
-/// [`Error::InvalidParameter`] if the instance it names is not there.
+/// [`Error::ClusterNotFound`].
 ///
 /// Source: Amazon ECS API Reference, `DiscoverPollEndpoint`.
 pub(crate) fn discover_poll_endpoint(
@@ -18,10 +18,9 @@ pub(crate) fn discover_poll_endpoint(
     ask: shape::DiscoverPollEndpointRequest,
     context: &Context<'_>,
 ) -> Result<shape::DiscoverPollEndpointResponse, Error> {
-    let cluster = find::cluster(state, ask.cluster.as_deref())?;
-    if let Some(text) = ask.container_instance.as_deref().filter(|it| !it.is_empty()) {
-        find::instance(state, &cluster.name, text)?;
-    }
+    // Whether the instance is (still) one is said where its session would begin: only there does
+    // the genuine agent understand that it was deregistered.
+    find::cluster(state, ask.cluster.as_deref())?;
     let endpoint = &context.caller.endpoint;
     Ok(shape::DiscoverPollEndpointResponse {
         endpoint: Some(format!("{endpoint}/acs/")),

@@ -225,6 +225,18 @@ pub(super) fn limited(name: &str, text: Option<&str>, most: usize) -> Result<(),
     }
 }
 
+/// Letters, digits, `-`, `/` and `_` only. Source: ECS API Reference, `RunTask`.
+pub(super) fn started_by(text: Option<&str>, most: usize) -> Result<(), Error> {
+    limited("startedBy", text, most)?;
+    let allowed = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '/' | '_');
+    match text {
+        Some(text) if !text.chars().all(allowed) => Err(Error::invalid(
+            "startedBy can hold letters, numbers, hyphens, forward slashes and underscores only.",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The instances of a refusal, closest first, as `failures`.
 pub(super) fn failures(
     state: &State,

@@ -118,7 +118,7 @@ fn asked(
             "The platform version must be null when specifying an EC2 launch type.",
         ));
     }
-    launch::limited("startedBy", ask.started_by.as_deref(), STARTED_BY_MAX)?;
+    launch::started_by(ask.started_by.as_deref(), STARTED_BY_MAX)?;
     Ok(Asked {
         cluster,
         token,

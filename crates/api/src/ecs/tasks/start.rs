@@ -74,7 +74,7 @@ fn on(state: &State, instance: InstanceId) -> Option<Placed> {
 }
 
 fn asked(cluster: ClusterName, ask: shape::StartTaskRequest) -> Result<Asked, Error> {
-    launch::limited("startedBy", ask.started_by.as_deref(), STARTED_BY_MAX)?;
+    launch::started_by(ask.started_by.as_deref(), STARTED_BY_MAX)?;
     Ok(Asked {
         cluster,
         token: None,
