@@ -1,0 +1,132 @@
+//! What must hold of the whole world after a step.
+
+use core::time::Duration;
+
+use plan::session::ToAgent;
+use state::{Caller, Desired, State};
+use types::{ClusterName, Group, TaskId};
+
+use crate::plant::Plant;
+use crate::region::policy;
+use crate::violation::{Checked, Invariant, broken};
+use crate::world::World;
+
+/// Reviews that are due within this may have found already what they are due for.
+const SOON: Duration = Duration::from_secs(1);
+
+impl World {
+    /// What is cheap enough for every step.
+    pub(crate) fn check_step(&self) -> Checked {
+        let Some(process) = &self.region.process else { return Ok(()) };
+        // A copy of a machine publishes ports of its own choice under the same name.
+        let mut wrong = plan::placement::verify(process.core.state()).into_iter();
+        match wrong.find(|it| !self.copied || !it.contains("hold port 3")) {
+            Some(wrong) => broken(Invariant::NoOvercommit, wrong),
+            None => Ok(()),
+        }
+    }
+
+    /// What costs as much as there is.
+    pub(crate) fn check_all(&mut self) -> Checked {
+        let still = self.region.is_still();
+        let Some(process) = &self.region.process else { return Ok(()) };
+        let state = process.core.state();
+        check_apart(state)?;
+        if self.plant == Some(Plant::StaleIndex) {
+            let mut behind = state.clone();
+            let first = state.tasks().keys().next().copied();
+            if let Some(id) = first {
+                behind.apply(state::Change::Task(id, None));
+            }
+            check_indexes(&behind, state)?;
+        }
+        check_indexes(state, state)?;
+        if still && *state != self.region.shadow {
+            return broken(Invariant::Replay, "what is in memory is not what was made durable");
+        }
+        self.check_quiet()
+    }
+
+    /// The journal's rows, read back, are what was made durable.
+    pub(crate) fn check_rows(&self) -> Checked {
+        let Some(rows) = self.region.storage.rows() else { return Ok(()) };
+        if self.region.process.is_none() {
+            return Ok(());
+        }
+        let mut replayed = State::new(self.region.home.clone());
+        for row in rows {
+            match state::decode(row.table, &row.value) {
+                Ok(change) => drop(replayed.apply(change)),
+                Err(error) => return broken(Invariant::Replay, error.to_string()),
+            }
+        }
+        if replayed != self.region.shadow {
+            return broken(Invariant::Replay, "the journal's rows are not what was made durable");
+        }
+        Ok(())
+    }
+
+    /// Where no review is due soon, none would change anything now.
+    fn check_quiet(&mut self) -> Checked {
+        let Some(process) = &mut self.region.process else { return Ok(()) };
+        if process.queue.due() <= process.core.now().after(SOON) {
+            return Ok(());
+        }
+        let found = process.core.write(Caller::region(), 0, |draft, context| {
+            let mut found = None;
+            for reconciler in reconcilers::registry(&policy()) {
+                for subject in reconciler.subjects(draft.state()) {
+                    reconciler.review(draft, &subject, context);
+                    if let Some(change) = draft.changes().first() {
+                        found.get_or_insert_with(|| {
+                            format!("{} at {subject:?}: {change:?}", reconciler.name())
+                        });
+                    }
+                    draft.undo();
+                }
+            }
+            found
+        });
+        match found {
+            Some(found) => broken(Invariant::Quiet, found),
+            None => Ok(()),
+        }
+    }
+
+    /// What an agent is told is durable.
+    pub(crate) fn check_told(&self, message: &ToAgent) -> Checked {
+        let ToAgent::Payload(payload) = message else { return Ok(()) };
+        for task in payload.tasks.iter().flatten() {
+            let name = task.arn.as_deref().and_then(|it| it.rsplit('/').next());
+            let Some(id) = name.and_then(|it| TaskId::parse(it).ok()) else { continue };
+            let row = self.region.shadow.task(id);
+            let stop = task.desired_status.as_deref() == Some("STOPPED");
+            let durable = row.is_some_and(|it| !stop || it.desired == Desired::Stopped);
+            if !durable {
+                let detail = format!("an agent is told of task {id} as it is not durable");
+                return broken(Invariant::Durability, detail);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_indexes(state: &State, of: &State) -> Checked {
+    if *state.indexes() == of.recomputed_indexes() {
+        return Ok(());
+    }
+    broken(Invariant::Indexes, "an index is not what one computes from the tables")
+}
+
+/// The group `apart` is only ever launched with `distinctInstance`.
+fn check_apart(state: &State) -> Checked {
+    let (Ok(cluster), Ok(group)) = (ClusterName::parse("default"), Group::parse("apart")) else {
+        return Ok(());
+    };
+    match plan::placement::doubled(state, &cluster, &group).first() {
+        Some(instance) => {
+            broken(Invariant::Constraints, format!("two tasks of one group are on {instance}"))
+        }
+        None => Ok(()),
+    }
+}

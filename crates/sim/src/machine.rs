@@ -1,0 +1,132 @@
+//! A container instance: a disk, containers, and the real agent core under a made-up machine.
+
+mod agent;
+mod boot;
+mod runtime;
+mod steps;
+
+use std::collections::BTreeMap;
+
+use plan::agent::{Core, Host, Row, Step};
+use state::Dice;
+use types::{Cpu, MemoryMib, Port};
+
+pub(crate) use runtime::Runtime;
+
+use crate::event::{AgentCall, CallId, MachineId, WireId};
+use crate::lot::Lots;
+use crate::region::ZONES;
+
+/// Ports that no task may have. Source: handbook 4.2.
+pub(crate) const RESERVED_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
+
+/// A machine.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) id: MachineId,
+    /// `i-…`.
+    pub(crate) ec2: String,
+    pub(crate) zone: &'static str,
+    /// Whether it has the attribute `disk=ssd`.
+    pub(crate) ssd: bool,
+    pub(crate) host: Host,
+    /// Of which machine this is a copy.
+    pub(crate) copy_of: Option<MachineId>,
+    /// Whether it is there at all; copies go.
+    pub(crate) exists: bool,
+    /// How far its clock is off, in milliseconds.
+    pub(crate) offset: i64,
+    pub(crate) boot: u64,
+    pub(crate) life: u64,
+    /// Until then its agent process does nothing.
+    pub(crate) frozen_until: u64,
+    /// Until then nothing passes between it and the region.
+    pub(crate) cut_off_until: u64,
+    pub(crate) disk: Disk,
+    pub(crate) runtime: Runtime,
+    pub(crate) agent: Option<Agent>,
+}
+
+/// What outlives the agent's process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Disk {
+    /// The ARN that the instance registered under.
+    pub(crate) arn: Option<String>,
+    pub(crate) rows: BTreeMap<String, Vec<u8>>,
+}
+
+/// A running agent process.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    /// Nothing before it is registered.
+    pub(crate) core: Option<Core>,
+    pub(crate) dice: Dice,
+    /// Rows that may be late and are not on disk yet.
+    pub(crate) unsafe_rows: Vec<Row>,
+    /// Its websocket, and whether that stands.
+    pub(crate) wire: Option<WireId>,
+    pub(crate) open: bool,
+    pub(crate) calls: BTreeMap<CallId, AgentCall>,
+    pub(crate) steps: BTreeMap<u64, Step>,
+    pub(crate) next_step: u64,
+    pub(crate) tick_at: u64,
+}
+
+impl Machine {
+    /// A machine that has not booted. Its size, zone and attributes are drawn.
+    pub(crate) fn new(id: MachineId, lots: &mut Lots) -> Self {
+        let lot = &mut lots.machines;
+        let cpu = 512 * u32::try_from(lot.between(1, 4)).unwrap_or(1);
+        let zone = lot.pick(&ZONES).copied().unwrap_or("us-east-1a");
+        Self {
+            id,
+            ec2: format!("i-{:017x}", id + 1),
+            zone,
+            ssd: lot.below(2) == 0,
+            host: Host {
+                cpu: Cpu(cpu),
+                memory: MemoryMib(cpu * 2),
+                reserved_ports: RESERVED_PORTS.into_iter().map(Port::tcp).collect(),
+                gpus: std::collections::BTreeSet::new(),
+            },
+            copy_of: None,
+            exists: true,
+            offset: 0,
+            boot: 0,
+            life: 0,
+            frozen_until: 0,
+            cut_off_until: 0,
+            disk: Disk::default(),
+            runtime: Runtime::default(),
+            agent: None,
+        }
+    }
+
+    /// A second machine with this one's disk and identity, and no containers.
+    pub(crate) fn copy(&self, id: MachineId) -> Self {
+        Self {
+            id,
+            ec2: self.ec2.clone(),
+            zone: self.zone,
+            ssd: self.ssd,
+            host: self.host.clone(),
+            copy_of: Some(self.id),
+            exists: true,
+            offset: 0,
+            boot: 0,
+            life: 0,
+            frozen_until: 0,
+            cut_off_until: 0,
+            disk: self.disk.clone(),
+            runtime: Runtime::default(),
+            agent: None,
+        }
+    }
+
+    /// The container instance that it is registered as, by its id.
+    pub(crate) fn instance(&self) -> Option<types::InstanceId> {
+        let arn = self.disk.arn.as_deref()?;
+        let name = types::short_name(arn, "container-instance")?;
+        types::InstanceId::parse(name).ok()
+    }
+}

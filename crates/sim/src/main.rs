@@ -1,0 +1,123 @@
+//! Runs seeds: `sim --seed N` tells the story of one, `sim --seeds N` runs many on all cores.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use sim::{Count, Options, Outcome};
+
+/// Events of the phase with faults, if nothing else is said.
+const STEPS: u64 = 2_000;
+
+struct Asked {
+    from: u64,
+    seeds: u64,
+    steps: u64,
+    story: bool,
+}
+
+fn asked() -> Result<Asked, String> {
+    let mut asked = Asked { from: 0, seeds: 1_000, steps: STEPS, story: false };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let text = words.next().unwrap_or_default();
+            text.parse().map_err(|_| format!("{word} wants a number, not '{text}'"))
+        };
+        match word.as_str() {
+            "--seed" => {
+                asked.from = number()?;
+                asked.seeds = 1;
+                asked.story = true;
+            }
+            "--seeds" => asked.seeds = number()?,
+            "--from" => asked.from = number()?,
+            "--steps" => asked.steps = number()?,
+            _ => return Err(format!("unknown word '{word}': --seed, --seeds, --from, --steps")),
+        }
+    }
+    Ok(asked)
+}
+
+fn say(text: &str) {
+    // Whoever closed our output does not want to hear of it.
+    drop(writeln!(std::io::stdout(), "{text}"));
+}
+
+fn main() -> ExitCode {
+    let asked = match asked() {
+        Ok(asked) => asked,
+        Err(error) => {
+            say(&error);
+            return ExitCode::FAILURE;
+        }
+    };
+    let begun = Instant::now();
+    let next = AtomicU64::new(asked.from);
+    let threads = std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
+    let sums: Vec<Sum> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(&asked, &next))).collect();
+        workers.into_iter().filter_map(|it| it.join().ok()).collect()
+    });
+    let whole = sums.len() == threads;
+    let mut total = Sum::default();
+    sums.into_iter().for_each(|it| total.add(&it));
+    let Count { made, ran, stopped, replayed } = total.count;
+    say(&format!(
+        "{} seeds, {} steps in {:.1} s: {made} tasks made, {ran} ran, {stopped} stopped, {replayed} answers to tokens; {} seeds failed",
+        asked.seeds,
+        total.steps,
+        begun.elapsed().as_secs_f64(),
+        total.failed,
+    ));
+    if total.failed == 0 && whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[derive(Default)]
+struct Sum {
+    steps: u64,
+    failed: u64,
+    count: Count,
+}
+
+impl Sum {
+    fn add(&mut self, other: &Self) {
+        self.steps += other.steps;
+        self.failed += other.failed;
+        self.count.made += other.count.made;
+        self.count.ran += other.count.ran;
+        self.count.stopped += other.count.stopped;
+        self.count.replayed += other.count.replayed;
+    }
+}
+
+fn work(asked: &Asked, next: &AtomicU64) -> Sum {
+    let mut sum = Sum::default();
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= asked.from + asked.seeds {
+            return sum;
+        }
+        let follow = asked.story.then_some(say as fn(&str));
+        let outcome = sim::run(Options { seed, steps: asked.steps, plant: None, follow });
+        sum.add(&Sum {
+            steps: outcome.steps,
+            failed: u64::from(outcome.failure.is_some()),
+            count: outcome.count,
+        });
+        report(seed, asked, &outcome);
+    }
+}
+
+fn report(seed: u64, asked: &Asked, outcome: &Outcome) {
+    if asked.story {
+        say(&format!("hash {:016x} after {} steps", outcome.hash, outcome.steps));
+    }
+    let Some((violation, tail)) = &outcome.failure else { return };
+    let tail = if asked.story { String::new() } else { tail.join("\n") };
+    say(&format!(
+        "{tail}\nseed {seed}, step {}: {:?}: {}\nreplay: cargo run --release -p sim -- --seed {seed} --steps {}\n",
+        outcome.steps, violation.invariant, violation.detail, asked.steps,
+    ));
+}

@@ -1,0 +1,72 @@
+//! Bugs planted on purpose, one for each checker: a checker that has never failed is not trusted.
+
+/// A bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Plant {
+    /// Answers leave before the journal has what they say.
+    AnswersEarly,
+    /// StopTask frees what a task holds before its containers have ended.
+    FreesEarly,
+    /// A lost instance's tasks are freed when they are given up.
+    FreesLost,
+    /// The token is written by a transaction of its own.
+    TokenApart,
+    /// Tokens are forgotten at once.
+    ForgetsToken,
+    /// A mutation leaves no audit row.
+    SkipsAudit,
+    /// The journal says that a batch is safe and drops it.
+    LosesBatch,
+    /// A report moves a task back to PENDING.
+    MovesBack,
+    /// A change that is seen does not raise the version.
+    SameVersion,
+    /// A placed task moves to another instance.
+    Moves,
+    /// All tasks go to one instance, whatever it has left.
+    Overcommits,
+    /// A task goes to an instance that is draining or disconnected.
+    PlacesAnywhere,
+    /// A task goes where its constraint forbids.
+    IgnoresConstraint,
+    /// The indexes miss a change.
+    StaleIndex,
+    /// Nobody is woken by changes of instances.
+    WakesNobody,
+    /// Stopped tasks are forgotten at once.
+    ReapsEarly,
+    /// A payload counts as acknowledged once it is sent.
+    NeverRepeats,
+    /// The agent acknowledges stops and does nothing about them.
+    IgnoresStop,
+    /// What an agent promised to keep is gone after a crash.
+    LosesRows,
+    /// A machine starts the containers of ended tasks again when it boots.
+    Revives,
+}
+
+impl Plant {
+    /// All of them.
+    pub const ALL: [Self; 20] = [
+        Self::AnswersEarly,
+        Self::FreesEarly,
+        Self::FreesLost,
+        Self::TokenApart,
+        Self::ForgetsToken,
+        Self::SkipsAudit,
+        Self::LosesBatch,
+        Self::MovesBack,
+        Self::SameVersion,
+        Self::Moves,
+        Self::Overcommits,
+        Self::PlacesAnywhere,
+        Self::IgnoresConstraint,
+        Self::StaleIndex,
+        Self::WakesNobody,
+        Self::ReapsEarly,
+        Self::NeverRepeats,
+        Self::IgnoresStop,
+        Self::LosesRows,
+        Self::Revives,
+    ];
+}

@@ -1,0 +1,120 @@
+//! How planted bugs spoil what an operation has decided.
+
+use state::{Change, Context, Desired, Draft, InstanceStatus, Status, Task};
+use store::Core;
+
+use crate::plant::Plant;
+
+/// Spoils a decision within its transaction.
+pub(crate) fn tamper(
+    plant: Option<Plant>,
+    operation: &str,
+    draft: &mut Draft<'_>,
+    context: &Context<'_>,
+) {
+    let Some(plant) = plant else { return };
+    match (plant, operation) {
+        (Plant::FreesEarly, "StopTask") => each(draft, |it| {
+            it.released |= it.desired == Desired::Stopped;
+        }),
+        (Plant::ForgetsToken, "RunTask") => {
+            for key in tokens(draft) {
+                draft.change(Change::Token(key, None));
+            }
+        }
+        (Plant::SkipsAudit, "StopTask") => {
+            let newest = draft.state().audits().last_key_value().map(|(number, _)| *number);
+            if let Some(number) = newest {
+                draft.change(Change::Audit(number, None));
+            }
+        }
+        (Plant::MovesBack, "SubmitTaskStateChange") => each(draft, |it| {
+            if it.last == Status::Running {
+                it.last = Status::Pending;
+            }
+        }),
+        (Plant::SameVersion, "StopTask") => each(draft, |it| {
+            it.version = it.version.saturating_sub(1);
+        }),
+        (Plant::Moves, "StopTask") => move_to(draft, |_, _| true),
+        (Plant::Overcommits, "RunTask") => {
+            let first = draft.state().container_instances().keys().next().copied();
+            move_to(draft, |it, _| Some(it.id) == first);
+        }
+        (Plant::PlacesAnywhere, "RunTask") => {
+            move_to(draft, |it, _| !it.connected || it.status == InstanceStatus::Draining);
+        }
+        (Plant::IgnoresConstraint, "RunTask") => move_to(draft, |it, task| {
+            task.started_by.as_deref() == Some("ssd") && !it.attributes.contains_key("disk")
+        }),
+        (Plant::ReapsEarly, "StopTask") => {
+            let over = |it: &&std::sync::Arc<Task>| it.is_over() && it.released;
+            let first = draft.state().tasks().values().find(over).map(|it| it.id);
+            if let Some(id) = first {
+                draft.change(Change::Task(id, None));
+            }
+        }
+        _ => {}
+    }
+    let _ = context;
+}
+
+/// Spoils a decision by a second transaction.
+pub(crate) fn tamper_after(plant: Option<Plant>, operation: &str, core: &mut Core, seen: usize) {
+    if plant != Some(Plant::TokenApart) || operation != "RunTask" {
+        return;
+    }
+    let fresh = core.fresh().iter().skip(seen).flat_map(|it| &it.changes);
+    let tokens: Vec<_> =
+        fresh.filter(|it| matches!(it, Change::Token(_, Some(_)))).cloned().collect();
+    for token in tokens {
+        let Change::Token(key, _) = &token else { continue };
+        let gone = Change::Token(key.clone(), None);
+        core.write(state::Caller::region(), 0, |draft, _| draft.change(gone));
+        core.write(state::Caller::region(), 0, |draft, _| draft.change(token));
+    }
+}
+
+fn tasks(draft: &Draft<'_>) -> Vec<Task> {
+    let mut all: Vec<_> = draft
+        .changes()
+        .iter()
+        .filter_map(|it| match it {
+            Change::Task(id, Some(_)) => draft.state().task(*id).map(|it| it.as_ref().clone()),
+            _ => None,
+        })
+        .collect();
+    all.dedup_by_key(|it| it.id);
+    all
+}
+
+fn each(draft: &mut Draft<'_>, spoil: impl Fn(&mut Task)) {
+    for before in tasks(draft) {
+        let mut after = before.clone();
+        spoil(&mut after);
+        if after != before {
+            draft.change(Change::from(after));
+        }
+    }
+}
+
+fn move_to(draft: &mut Draft<'_>, whither: impl Fn(&state::ContainerInstance, &Task) -> bool) {
+    for task in tasks(draft) {
+        let all = draft.state().container_instances().values();
+        let other = all
+            .filter(|it| it.id != task.instance && it.status != InstanceStatus::Inactive)
+            .find(|it| whither(it, &task))
+            .map(|it| it.id);
+        if let Some(instance) = other {
+            draft.change(Change::from(Task { instance, ..task }));
+        }
+    }
+}
+
+fn tokens(draft: &Draft<'_>) -> Vec<state::TokenKey> {
+    let all = draft.changes().iter().filter_map(|it| match it {
+        Change::Token(key, Some(_)) => Some(key.clone()),
+        _ => None,
+    });
+    all.collect()
+}

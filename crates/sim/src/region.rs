@@ -1,0 +1,460 @@
+//! The control plane: the real core, operations and reconcilers behind a simulated journal.
+//!
+//! Wired as production wires it: an input is decided at once, what was decided since the last
+//! commit goes into the next one, and an answer leaves when all that it has seen is durable.
+
+mod answer;
+mod storage;
+
+use std::collections::VecDeque;
+
+use plan::assignments::Assignments;
+use plan::session::FromAgent;
+use reconcilers::{Policy, Queue};
+use state::{Caller, InstanceStatus, RegionRow, State};
+use std::sync::Arc;
+use store::journal::{Epoch, Journal};
+use store::{Core, Transaction};
+use types::{AccountId, Home, InstanceId, Region as RegionName, Timestamp, Zone};
+
+pub(crate) use storage::Storage;
+
+use crate::event::{CallId, Event, Party, RegionEvent, Reply, WireId};
+use crate::hub::Hub;
+use crate::plant::Plant;
+use crate::violation::{Checked, Invariant, broken};
+use crate::world::World;
+
+/// Reviews between two looks at the inbox, as in production.
+const REVIEWS_MAX: usize = 32;
+
+/// The zones of the region.
+pub(crate) const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
+
+/// The control plane's machine: what outlives its process, and the process.
+pub(crate) struct Region {
+    pub(crate) home: Home,
+    /// How far its clock is off, in milliseconds.
+    pub(crate) offset: i64,
+    pub(crate) life: u64,
+    pub(crate) storage: Storage,
+    pub(crate) process: Option<Process>,
+    /// What is durable, by all that the simulator has seen committed.
+    pub(crate) shadow: State,
+    /// What was on its way to the journal when its process ended.
+    pub(crate) uncertain: Vec<Decided>,
+    pub(crate) registry: api::Registry,
+}
+
+/// One transaction, and where it comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Decided {
+    pub(crate) transaction: Transaction,
+    pub(crate) at: Timestamp,
+    pub(crate) cause: Cause,
+}
+
+/// Which input decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The first start.
+    Start,
+    /// A request.
+    Operation { name: &'static str, from: Party, variant: u64, refused: bool },
+    /// A session stands.
+    Connect,
+    /// A session is lost.
+    Lost,
+    /// A reconciler.
+    Review,
+    /// A health report.
+    Health,
+}
+
+/// What happens with an answer once it may be seen.
+#[derive(Debug)]
+pub(crate) enum Release {
+    /// To whoever asked over HTTP.
+    Answer { to: Party, call: CallId, reply: Reply },
+    /// An agent is let in, or not.
+    Admit { wire: WireId, standing: Option<InstanceStatus> },
+    /// An agent's session stands.
+    Connected { wire: WireId },
+    /// What an instance should hold.
+    Told { wire: WireId, heard: Option<FromAgent>, told: Option<Told> },
+    /// An instance has been marked as lost.
+    Lost,
+    /// Nobody waits.
+    Nothing,
+}
+
+/// What an instance should hold, and what its words need.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) assignments: Assignments,
+    pub(crate) region: Option<Arc<RegionRow>>,
+}
+
+/// An answer and how many transactions it has seen.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    seen: u64,
+    release: Release,
+}
+
+/// A running control plane.
+pub(crate) struct Process {
+    pub(crate) core: Core,
+    pub(crate) queue: Queue,
+    pub(crate) hub: Hub,
+    pub(crate) journal: Box<dyn Journal>,
+    pub(crate) epoch: Epoch,
+    /// Where the fresh transactions of the core come from, in their order.
+    causes: VecDeque<(Timestamp, Cause)>,
+    waiting: VecDeque<Waiting>,
+    flight: Option<(Vec<Decided>, VecDeque<Waiting>)>,
+    decided: u64,
+    durable: u64,
+    wake_at: u64,
+}
+
+/// Whose region is simulated.
+pub(crate) fn home() -> Home {
+    Home {
+        region: RegionName::parse("us-east-1").expect("a valid name"),
+        account: AccountId::parse("123456789012").expect("twelve digits"),
+    }
+}
+
+/// Reconcilers as production has them by default.
+pub(crate) fn policy() -> Policy {
+    Policy::default()
+}
+
+impl Region {
+    pub(crate) fn new(files: bool) -> Self {
+        let home = home();
+        Self {
+            shadow: State::new(home.clone()),
+            home,
+            offset: 0,
+            life: 0,
+            storage: Storage::new(files),
+            process: None,
+            uncertain: Vec::new(),
+            registry: api::registry(),
+        }
+    }
+
+    /// Whether nothing is on its way to the journal or waits for it.
+    pub(crate) fn is_still(&self) -> bool {
+        self.process.as_ref().is_some_and(|it| {
+            it.flight.is_none() && it.waiting.is_empty() && it.core.fresh().is_empty()
+        })
+    }
+}
+
+impl Process {
+    /// Notes where new transactions come from, and lets the reconcilers hear of them.
+    fn note(&mut self, cause: &Cause, plant: Option<Plant>) {
+        let known = self.causes.len();
+        let now = self.core.now();
+        for transaction in self.core.fresh().iter().skip(known) {
+            self.causes.push_back((now, cause.clone()));
+            self.decided += 1;
+            for change in &transaction.changes {
+                let deaf = plant == Some(Plant::WakesNobody)
+                    && matches!(change, state::Change::ContainerInstance(..));
+                if !deaf {
+                    self.queue.hear(change, now);
+                }
+            }
+        }
+    }
+}
+
+impl World {
+    /// An input for the control plane: decides, and says what to do once that is durable.
+    pub(crate) fn job(
+        &mut self,
+        cause: Cause,
+        decide: impl FnOnce(&mut Core) -> Release,
+    ) -> Checked {
+        let (now, plant) = (self.region_clock(), self.plant);
+        let Some(process) = &mut self.region.process else { return Ok(()) };
+        process.core.advance(now);
+        let release = decide(&mut process.core);
+        process.note(&cause, plant);
+        let waiting = Waiting { seen: process.decided, release };
+        if plant == Some(Plant::AnswersEarly) {
+            self.release(waiting)?;
+        } else {
+            process.waiting.push_back(waiting);
+        }
+        self.review();
+        self.commit()
+    }
+
+    fn review(&mut self) {
+        let plant = self.plant;
+        let Some(process) = &mut self.region.process else { return };
+        for _ in 0..REVIEWS_MAX {
+            let queue = &mut process.queue;
+            let reviewed = process
+                .core
+                .write(Caller::region(), 0, |draft, context| queue.turn(draft, context));
+            process.note(&Cause::Review, plant);
+            if reviewed.is_none() {
+                break;
+            }
+        }
+        let wait = process.queue.due().since(process.core.now()).as_millis();
+        let at = self.agenda.now() + u64::try_from(wait).unwrap_or(u64::MAX);
+        if process.wake_at <= self.agenda.now() || at < process.wake_at {
+            process.wake_at = at;
+            let life = self.region.life;
+            self.agenda.at(at, Event::Region(RegionEvent::Wake { life }));
+        }
+    }
+
+    /// Hands what was decided to the journal, unless it is busy.
+    fn commit(&mut self) -> Checked {
+        let Some(process) = &mut self.region.process else { return Ok(()) };
+        if process.flight.is_some() {
+            return Ok(());
+        }
+        let causes = core::mem::take(&mut process.causes);
+        let decided: Vec<_> = process
+            .core
+            .take()
+            .into_iter()
+            .zip(causes)
+            .map(|(transaction, (at, cause))| Decided { transaction, at, cause })
+            .collect();
+        let waiting = core::mem::take(&mut process.waiting);
+        if decided.is_empty() {
+            return self.release_all(waiting);
+        }
+        process.flight = Some((decided, waiting));
+        let stalls = self.lots.region.hits(self.swarm.stall);
+        let most = if stalls { 8_000 } else { self.swarm.sync };
+        let wait = self.lots.region.between(1, most);
+        let life = self.region.life;
+        self.agenda.after(wait, Event::Region(RegionEvent::Committed { life }));
+        Ok(())
+    }
+
+    /// The commit under way ends, one way or another.
+    fn committed(&mut self) -> Checked {
+        let Some(process) = &mut self.region.process else { return Ok(()) };
+        let Some((decided, waiting)) = process.flight.take() else { return Ok(()) };
+        let mut batches: Vec<_> = decided.iter().map(|it| it.transaction.batch()).collect();
+        if self.plant == Some(Plant::LosesBatch) && self.agenda.now().is_multiple_of(17) {
+            batches.pop();
+        }
+        if self.lots.region.hits(self.swarm.commit_fails) {
+            let lot = &mut self.lots.region;
+            self.region.storage.fail_next(batches.len(), lot);
+        }
+        if let Err(error) = process.journal.commit(process.epoch, &batches) {
+            self.say(format_args!("region: a commit fails: {error}"));
+            self.region.uncertain = decided;
+            return self.end_region();
+        }
+        process.durable += decided.len() as u64;
+        for it in &decided {
+            self.make_durable(it)?;
+        }
+        self.tell_sessions(&decided)?;
+        let crash = self.lots.region.hits(self.swarm.commit_crashes);
+        let answered = match crash {
+            true => self.lots.region.below(waiting.len() as u64 + 1),
+            false => waiting.len() as u64,
+        };
+        let mut waiting = waiting;
+        if crash {
+            waiting.truncate(usize::try_from(answered).unwrap_or(usize::MAX));
+        }
+        self.release_all(waiting)?;
+        if crash {
+            self.say(format_args!("region: ends after a commit and {answered} answers"));
+            return self.end_region();
+        }
+        self.review();
+        self.commit()
+    }
+
+    /// Takes one transaction into what is known to be durable.
+    pub(crate) fn make_durable(&mut self, it: &Decided) -> Checked {
+        self.ledger.check(&self.region.shadow, &self.machines, it)?;
+        for change in &it.transaction.changes {
+            self.region.shadow.apply(change.clone());
+        }
+        Ok(())
+    }
+
+    fn release_all(&mut self, waiting: VecDeque<Waiting>) -> Checked {
+        for it in waiting {
+            self.release(it)?;
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, it: Waiting) -> Checked {
+        let durable = self.region.process.as_ref().map_or(u64::MAX, |process| process.durable);
+        if it.seen > durable {
+            let detail = format!(
+                "{:?} has seen {} transactions, {durable} are durable",
+                it.release, it.seen
+            );
+            return broken(Invariant::Durability, detail);
+        }
+        match it.release {
+            Release::Answer { to, call, reply } => {
+                self.check_answer(to, call, &reply)?;
+                self.reply(to, call, reply);
+                Ok(())
+            }
+            Release::Admit { wire, standing } => self.admit(wire, standing),
+            Release::Connected { wire } => self.connected(wire),
+            Release::Told { wire, heard, told } => self.turn(wire, heard, told),
+            Release::Lost => self.lose_next(),
+            Release::Nothing => Ok(()),
+        }
+    }
+
+    /// Something happens to the control plane.
+    pub(crate) fn region_event(&mut self, event: RegionEvent) -> Checked {
+        let mine = |life: u64| life == self.region.life && self.region.process.is_some();
+        match event {
+            RegionEvent::Start => self.start_region(),
+            RegionEvent::Committed { life } if mine(life) => self.committed(),
+            RegionEvent::Wake { life } if mine(life) => {
+                let now = self.region_clock();
+                if let Some(process) = &mut self.region.process {
+                    process.core.advance(now);
+                }
+                self.review();
+                self.commit()
+            }
+            RegionEvent::Watch { life } if mine(life) => self.watch(),
+            RegionEvent::Converse { life, wire } if mine(life) => self.converse(wire),
+            RegionEvent::Committed { .. }
+            | RegionEvent::Wake { .. }
+            | RegionEvent::Watch { .. }
+            | RegionEvent::Converse { .. } => Ok(()),
+            RegionEvent::Dialled { wire } => self.dialled(wire),
+            RegionEvent::Heard { wire, message } => self.region_heard(wire, message),
+            RegionEvent::HungUp { wire } => self.hung_up(wire),
+            RegionEvent::Asked(call) => self.asked(&call),
+            RegionEvent::Checked { health } => self.health(health),
+        }
+    }
+
+    fn start_region(&mut self) -> Checked {
+        if self.region.process.is_some() {
+            return Ok(());
+        }
+        let dice = self.lots.region.dice();
+        let opened = self.region.storage.open(&self.region.home, dice);
+        let (mut core, epoch, mut journal) = match opened {
+            Ok(it) => it,
+            Err(error) => {
+                self.say(format_args!("region: cannot start: {error}"));
+                self.agenda.after(1_000, Event::Region(RegionEvent::Start));
+                return Ok(());
+            }
+        };
+        self.resolve(core.state())?;
+        core.advance(self.region_clock());
+        let plan = api::region::RegionPlan {
+            zones: ZONES.iter().filter_map(|it| Zone::parse(it).ok()).collect(),
+            vpc_base: 0xac1f_0000,
+            vpc_prefix: 16,
+        };
+        let founded = core.write(Caller::region(), 0, |draft, context| {
+            api::region::first_start(draft, context, &plan)
+        });
+        if let Err(error) = founded {
+            return broken(Invariant::World, error.to_string());
+        }
+        let first = core.take();
+        let batches: Vec<_> = first.iter().map(Transaction::batch).collect();
+        if let Err(error) = journal.commit(epoch, &batches) {
+            self.say(format_args!("region: cannot start: {error}"));
+            self.agenda.after(1_000, Event::Region(RegionEvent::Start));
+            return Ok(());
+        }
+        let now = self.region_clock();
+        for transaction in first {
+            self.make_durable(&Decided { transaction, at: now, cause: Cause::Start })?;
+        }
+        self.region.life += 1;
+        let connected: Vec<InstanceId> = core
+            .state()
+            .container_instances()
+            .values()
+            .filter(|it| it.connected)
+            .map(|it| it.id)
+            .collect();
+        self.say(format_args!("region: starts, {} rows of tasks", core.state().tasks().len()));
+        let queue = Queue::new(reconcilers::registry(&policy()), core.state(), now);
+        self.region.process = Some(Process {
+            core,
+            queue,
+            hub: Hub::new(connected, now),
+            journal,
+            epoch,
+            causes: VecDeque::new(),
+            waiting: VecDeque::new(),
+            flight: None,
+            decided: 0,
+            durable: 0,
+            wake_at: 0,
+        });
+        let life = self.region.life;
+        self.agenda.after(1_000, Event::Region(RegionEvent::Watch { life }));
+        self.review();
+        self.commit()
+    }
+
+    /// Finds out how much of what was on its way the journal has: a prefix, each batch whole.
+    fn resolve(&mut self, loaded: &State) -> Checked {
+        let uncertain = core::mem::take(&mut self.region.uncertain);
+        let all = uncertain.len();
+        let mut rest = uncertain.into_iter();
+        let mut found = 0;
+        while *loaded != self.region.shadow {
+            let Some(next) = rest.next() else {
+                let detail = format!("what was replayed is no prefix of the {all} last commits");
+                return broken(Invariant::Replay, detail);
+            };
+            self.make_durable(&next)?;
+            found += 1;
+        }
+        if all > 0 {
+            self.say(format_args!("region: {found} of {all} uncertain transactions are durable"));
+        }
+        Ok(())
+    }
+
+    /// The process ends here and now.
+    pub(crate) fn end_region(&mut self) -> Checked {
+        let Some(mut process) = self.region.process.take() else { return Ok(()) };
+        if let Some((decided, _)) = process.flight.take() {
+            let batches: Vec<_> = decided.iter().map(|it| it.transaction.batch()).collect();
+            let lot = &mut self.lots.region;
+            self.region.storage.fail_next(batches.len(), lot);
+            // It ended while the journal wrote: any prefix may have arrived.
+            drop(process.journal.commit(process.epoch, &batches));
+            self.region.uncertain = decided;
+        }
+        drop(process);
+        self.region.storage.crash(&mut self.lots.region);
+        self.say(format_args!("region: ends"));
+        self.cut_all_wires();
+        let wait = self.lots.faults.between(50, 20_000);
+        self.agenda.after(wait, Event::Region(RegionEvent::Start));
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! Which faults a seed has, and how likely they are. Most seeds lack most faults: what goes wrong
+//! at once hides what goes wrong alone.
+
+use crate::lot::{Chance, Lot};
+
+/// Faults that come at a time of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    CrashRegion,
+    CrashAgent,
+    Reboot,
+    Wipe,
+    Freeze,
+    Partition,
+    KillShim,
+    CutWire,
+    Clone,
+    RegionClock,
+    MachineClock,
+    LongClock,
+}
+
+impl Fault {
+    const ALL: [Self; 12] = [
+        Self::CrashRegion,
+        Self::CrashAgent,
+        Self::Reboot,
+        Self::Wipe,
+        Self::Freeze,
+        Self::Partition,
+        Self::KillShim,
+        Self::CutWire,
+        Self::Clone,
+        Self::RegionClock,
+        Self::MachineClock,
+        Self::LongClock,
+    ];
+}
+
+/// What goes wrong in a run, and how much there is of everything. Times are in milliseconds.
+#[derive(Debug, Clone)]
+pub(crate) struct Swarm {
+    pub(crate) machines: u32,
+    pub(crate) clients: u32,
+    /// How long clients think.
+    pub(crate) think: u64,
+    /// The mean time between two faults of [`Swarm::faults`].
+    pub(crate) fault_every: u64,
+    pub(crate) faults: Vec<Fault>,
+    /// Whether the journal is files on a simulated disk.
+    pub(crate) files: bool,
+    /// Part of the messages that go through their bytes.
+    pub(crate) bytes: Chance,
+    /// The longest way of a message.
+    pub(crate) delay: u64,
+    /// A message that takes much longer.
+    pub(crate) late: Chance,
+    /// A request or answer that never arrives.
+    pub(crate) lost: Chance,
+    /// A message on which its websocket breaks.
+    pub(crate) cut: Chance,
+    /// A request that arrives twice.
+    pub(crate) doubled: Chance,
+    /// The longest ordinary commit.
+    pub(crate) sync: u64,
+    /// A commit that takes seconds.
+    pub(crate) stall: Chance,
+    /// A commit that fails, with any outcome.
+    pub(crate) commit_fails: Chance,
+    /// The control plane ends between a commit and one of its answers.
+    pub(crate) commit_crashes: Chance,
+    /// An agent ends at an output: before, within or after its rows, or among its effects.
+    pub(crate) agent_crashes: Chance,
+    /// Steps on machines that fail.
+    pub(crate) step_fails: Chance,
+    /// Steps on machines that take minutes.
+    pub(crate) step_stalls: Chance,
+    /// Signals that do not arrive.
+    pub(crate) signal_lost: Chance,
+    /// Containers that ignore SIGTERM.
+    pub(crate) stubborn: Chance,
+    /// Containers that end by themselves.
+    pub(crate) exits: Chance,
+    /// Health checks that fail.
+    pub(crate) unwell: Chance,
+}
+
+impl Swarm {
+    /// What goes wrong under a seed.
+    pub(crate) fn draw(seed: u64) -> Self {
+        let lot = &mut Lot::new(seed, 99);
+        let mut some = |most: u64| {
+            let exists = lot.below(2) == 1;
+            let amount = lot.between(1, most);
+            if exists { u32::try_from(amount).unwrap_or(0) } else { 0 }
+        };
+        let mut drawn = Self {
+            machines: 2,
+            clients: 2,
+            think: 0,
+            fault_every: 0,
+            faults: Vec::new(),
+            files: false,
+            bytes: 500,
+            delay: 0,
+            late: some(300),
+            lost: some(800),
+            cut: some(150),
+            doubled: some(300),
+            sync: 0,
+            stall: some(300),
+            commit_fails: some(60),
+            commit_crashes: some(60),
+            agent_crashes: some(60),
+            step_fails: some(1500),
+            step_stalls: some(300),
+            signal_lost: some(1000),
+            stubborn: some(3000),
+            exits: some(7000),
+            unwell: some(4000),
+        };
+        drawn.machines += u32::try_from(lot.below(5)).unwrap_or(0);
+        drawn.clients += u32::try_from(lot.below(4)).unwrap_or(0);
+        drawn.think = lot.between(200, 6_000);
+        drawn.fault_every = lot.between(3_000, 30_000);
+        drawn.faults = Fault::ALL.into_iter().filter(|_| lot.below(3) == 0).collect();
+        drawn.files = lot.below(8) == 0;
+        drawn.delay = lot.between(2, 300);
+        drawn.sync = lot.between(1, 60);
+        drawn
+    }
+
+    /// Nothing goes wrong any more; what has begun to goes on to its end.
+    pub(crate) fn heal(&mut self) {
+        self.faults.clear();
+        for chance in [
+            &mut self.late,
+            &mut self.lost,
+            &mut self.cut,
+            &mut self.doubled,
+            &mut self.stall,
+            &mut self.commit_fails,
+            &mut self.commit_crashes,
+            &mut self.agent_crashes,
+            &mut self.step_fails,
+            &mut self.step_stalls,
+            &mut self.signal_lost,
+            &mut self.exits,
+            &mut self.unwell,
+        ] {
+            *chance = 0;
+        }
+    }
+}

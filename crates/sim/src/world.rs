@@ -1,0 +1,191 @@
+//! The simulated world: everything there is, and what an event does to it.
+
+use std::collections::BTreeMap;
+
+use types::Timestamp;
+
+use crate::agenda::Agenda;
+use crate::client::Clients;
+use crate::event::{Call, CallId, Event, MachineEvent, MachineId, Party, Reply, Wire, WireId};
+use crate::event::{ClientEvent, RegionEvent};
+use crate::ledger::Ledger;
+use crate::lot::{Chance, Lots};
+use crate::machine::Machine;
+use crate::plant::Plant;
+use crate::region::Region;
+use crate::swarm::Swarm;
+use crate::trace::Trace;
+use crate::violation::{Checked, Violation};
+
+/// When runs begin: 2023-11-14T22:13:20Z.
+pub(crate) const EPOCH: i64 = 1_700_000_000_000;
+
+/// How long callers wait for an answer, in milliseconds.
+const PATIENCE: (u64, u64) = (2_000, 8_000);
+
+/// Everything there is.
+pub(crate) struct World {
+    pub(crate) swarm: Swarm,
+    pub(crate) plant: Option<Plant>,
+    pub(crate) agenda: Agenda,
+    pub(crate) trace: Trace,
+    pub(crate) lots: Lots,
+    pub(crate) region: Region,
+    pub(crate) wires: BTreeMap<WireId, Wire>,
+    pub(crate) machines: BTreeMap<MachineId, Machine>,
+    pub(crate) clients: Clients,
+    pub(crate) ledger: Ledger,
+    pub(crate) healing: bool,
+    /// Whether there ever was a second machine of one identity.
+    pub(crate) copied: bool,
+    calls: CallId,
+    next_wire: WireId,
+}
+
+impl World {
+    /// A region that has not started and machines that have not booted.
+    pub(crate) fn new(seed: u64, plant: Option<Plant>, trace: Trace) -> Self {
+        let swarm = Swarm::draw(seed);
+        let mut lots = Lots::new(seed);
+        let machines = (0..swarm.machines).map(|id| (id, Machine::new(id, &mut lots))).collect();
+        let mut world = Self {
+            region: Region::new(swarm.files),
+            clients: Clients::new(swarm.clients),
+            swarm,
+            plant,
+            agenda: Agenda::default(),
+            trace,
+            lots,
+            wires: BTreeMap::new(),
+            machines,
+            ledger: Ledger::default(),
+            healing: false,
+            copied: false,
+            calls: 0,
+            next_wire: 0,
+        };
+        world.plan_the_beginning();
+        world
+    }
+
+    fn plan_the_beginning(&mut self) {
+        self.agenda.after(0, Event::Region(RegionEvent::Start));
+        for id in 0..self.swarm.machines {
+            let wait = self.lots.faults.between(10, 3_000);
+            self.agenda.after(wait, Event::Machine(id, MachineEvent::Start));
+        }
+        for id in 0..self.swarm.clients {
+            let wait = self.lots.work.between(10, 5_000);
+            self.agenda.after(wait, Event::Client(id, ClientEvent::Act));
+        }
+        if !self.swarm.faults.is_empty() {
+            self.agenda.after(self.swarm.fault_every, Event::Fault);
+        }
+    }
+
+    /// The next event happens; false if there is none, which cannot be.
+    pub(crate) fn step(&mut self) -> Checked<bool> {
+        let Some(event) = self.agenda.next() else { return Ok(false) };
+        match event {
+            Event::Region(event) => self.region_event(event)?,
+            Event::Machine(id, event) => self.machine_event(id, event)?,
+            Event::Client(id, event) => self.client_event(id, event)?,
+            Event::Fault => self.fault()?,
+        }
+        Ok(true)
+    }
+
+    /// Adds a line to the story.
+    pub(crate) fn say(&mut self, what: core::fmt::Arguments<'_>) {
+        let now = self.agenda.now();
+        self.trace.line(now, what);
+    }
+
+    /// The control plane's clock.
+    pub(crate) fn region_clock(&self) -> Timestamp {
+        clock(self.agenda.now(), self.region.offset)
+    }
+
+    /// How long a message travels.
+    pub(crate) fn delay(&mut self) -> u64 {
+        let usual = self.lots.network.between(1, self.swarm.delay);
+        if self.lots.network.hits(self.swarm.late) {
+            usual + self.lots.network.between(1_000, 20_000)
+        } else {
+            usual
+        }
+    }
+
+    /// Whether something of that chance goes wrong on the network.
+    pub(crate) fn mishap(&mut self, chance: Chance) -> bool {
+        self.lots.network.hits(chance)
+    }
+
+    /// Sends a request; the caller hears of its end exactly once that matters, by the call's id.
+    pub(crate) fn call(
+        &mut self,
+        from: Party,
+        operation: &'static str,
+        body: &str,
+        variant: u64,
+    ) -> CallId {
+        self.calls += 1;
+        let call = Call { id: self.calls, from, operation, body: body.into(), variant };
+        if self.reaches(from) && !self.mishap(self.swarm.lost) {
+            let wait = self.delay();
+            if self.mishap(self.swarm.doubled) && operation == "RunTask" {
+                let wait = self.delay();
+                self.agenda.after(wait, Event::Region(RegionEvent::Asked(call.clone())));
+            }
+            self.agenda.after(wait, Event::Region(RegionEvent::Asked(call)));
+        }
+        let patience = self.lots.network.between(PATIENCE.0, PATIENCE.1);
+        self.deliver(from, self.calls, Reply::Unknown, patience);
+        self.calls
+    }
+
+    /// Sends an answer back.
+    pub(crate) fn reply(&mut self, to: Party, call: CallId, reply: Reply) {
+        if self.reaches(to) && !self.mishap(self.swarm.lost) {
+            let wait = self.delay();
+            self.deliver(to, call, reply, wait);
+        }
+    }
+
+    fn deliver(&mut self, to: Party, call: CallId, reply: Reply, wait: u64) {
+        let event = match to {
+            Party::Client(id) => Event::Client(id, ClientEvent::Answered { call, reply }),
+            Party::Agent { machine, life } => {
+                Event::Machine(machine, MachineEvent::Answered { life, call, reply })
+            }
+        };
+        self.agenda.after(wait, event);
+    }
+
+    /// Whether anything passes between a party and the region.
+    fn reaches(&self, party: Party) -> bool {
+        match party {
+            Party::Client(_) => true,
+            Party::Agent { machine, .. } => {
+                self.machines.get(&machine).is_some_and(|it| it.cut_off_until <= self.agenda.now())
+            }
+        }
+    }
+
+    /// A new websocket of an agent.
+    pub(crate) fn wire(&mut self, wire: Wire) -> WireId {
+        self.next_wire += 1;
+        self.wires.insert(self.next_wire, wire);
+        self.next_wire
+    }
+}
+
+/// A clock that differs from the true time by so much.
+pub(crate) fn clock(now: u64, offset: i64) -> Timestamp {
+    Timestamp(EPOCH + i64::try_from(now).unwrap_or(i64::MAX) + offset)
+}
+
+/// What the simulator itself relies on.
+pub(crate) fn world_error(detail: impl Into<String>) -> Violation {
+    Violation { invariant: crate::violation::Invariant::World, detail: detail.into() }
+}
