@@ -15,6 +15,7 @@ mod picture;
 mod pool;
 mod shelf;
 mod traits;
+mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,9 +26,10 @@ pub use bits::{Bits, Seat};
 pub use block::{Block, Known, Rows};
 pub use group::{Group as GroupPlaces, Shape, Share};
 pub use host::{Host, Presence};
-pub use pool::{Pool, Zone as ZonePlaces};
+pub use pool::Pool;
 pub use shelf::{Book, Shelf};
 pub use traits::{Traits, Values};
+pub use zone::Zone as ZonePlaces;
 
 use crate::record::{ContainerInstance, Desired, Status, Task};
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::{ClusterName, InstanceId};
 
 use super::bits::Bits;
-use super::pool::{Pool, Zone};
+use super::pool::Pool;
+use super::zone::Zone;
 use super::{Capacity, Host};
 
 /// Everything a capacity index says, in words; and everything that contradicts itself in it.

@@ -11,56 +11,10 @@ use super::block::{Known, Room, Rows};
 use super::group::{Group, Shape};
 use super::host::{Host, Presence};
 use super::ports_held;
-use super::shelf::{Book, Shelf};
-use super::traits::{Marks, Traits};
+use super::shelf::Book;
+use super::traits::Marks;
+use super::zone::Zone;
 use crate::record::{ContainerInstance, Task};
-
-/// One zone of a cluster: the instances there that can take tasks.
-#[derive(Debug, Clone)]
-pub struct Zone {
-    pub(super) name: ZoneName,
-    pub(super) rows: Rows,
-    pub(super) traits: Traits,
-    pub(super) by_cpu: Shelf,
-    pub(super) by_memory: Shelf,
-}
-
-impl Zone {
-    fn new(name: ZoneName) -> Self {
-        Self {
-            name,
-            rows: Rows::default(),
-            traits: Traits::default(),
-            by_cpu: Shelf::default(),
-            by_memory: Shelf::default(),
-        }
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &ZoneName {
-        &self.name
-    }
-
-    /// Its instances in the order of their identifiers.
-    pub fn rows(&self) -> &Rows {
-        &self.rows
-    }
-
-    /// Which of them have which attribute, port or the like.
-    pub fn traits(&self) -> &Traits {
-        &self.traits
-    }
-
-    /// They in the order of CPU left.
-    pub fn by_cpu(&self) -> &Shelf {
-        &self.by_cpu
-    }
-
-    /// They in the order of memory left.
-    pub fn by_memory(&self) -> &Shelf {
-        &self.by_memory
-    }
-}
 
 /// The instances of one cluster.
 #[derive(Debug, Clone, Default)]

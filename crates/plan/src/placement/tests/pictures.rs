@@ -194,6 +194,24 @@ fn binpack_takes_the_one_with_the_least_left_that_fits() {
 }
 
 #[test]
+fn binpack_finds_the_one_member_behind_hundreds_of_others() {
+    let mut state = region();
+    for number in 1..=700_u32 {
+        let mut it = instance(number.into(), "a", 1000 + number, 2000 + number);
+        if number > 698 {
+            it.attributes.insert("special".to_owned(), None);
+        }
+        state.apply(it.into());
+    }
+    let expression = Expression::parse("attribute:special exists").expect("valid");
+    let special = vec![Constraint::MemberOf(expression)];
+    for strategy in [CPU, MEMORY] {
+        let wants = Request { constraints: special.clone(), ..web(&[strategy]) };
+        assert_eq!(outcome(&state, &wants), "699");
+    }
+}
+
+#[test]
 fn an_attribute_that_is_missing_is_a_bucket_of_its_own() {
     check(
         &web(&[by("rack")]),
