@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use agent::{Config, Identity, Keys, PullBehavior, Resources, Timings};
 use anyhow::{Context as _, bail};
 use network::{Place, Setup};
+use tokio::io::AsyncReadExt as _;
 use types::{Cpu, MemoryMib, Port};
 
 use crate::args::AgentFlags;
@@ -24,19 +25,38 @@ pub(crate) fn run(flags: &AgentFlags) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the thread that carries the agent")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let config = config(flags)?;
         let (tell, told) = tokio::sync::watch::channel(false);
         let agent = agent::run(config, told);
         tokio::pin!(agent);
         tokio::select! {
             ended = &mut agent => Ok(ended?),
-            () = until_told() => {
+            () = until_told_or_alone(flags.tied) => {
                 tell.send_replace(true);
                 Ok(agent.await?)
             }
         }
-    })
+    });
+    // Who waits for input that never comes must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Ends when the user or a service manager asks for it; if tied, also when standard input ends.
+async fn until_told_or_alone(tied: bool) {
+    let alone = async {
+        let mut input = tokio::io::stdin();
+        let mut byte = [0; 1];
+        while tied && matches!(input.read(&mut byte).await, Ok(1..)) {}
+        if !tied {
+            core::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = until_told() => {}
+        () = alone => {}
+    }
 }
 
 fn config(flags: &AgentFlags) -> anyhow::Result<Config> {

@@ -142,6 +142,9 @@ pub(crate) struct AgentFlags {
     /// Address of the instance in that network.
     #[arg(long, hide = true)]
     pub(crate) address: Option<std::net::Ipv4Addr>,
+    /// End when standard input ends: with the process that started this one, however that ends.
+    #[arg(long, hide = true)]
+    pub(crate) tied: bool,
     /// Parent of the control groups of this agent's tasks.
     #[arg(long, default_value = "landfall")]
     pub(crate) cgroup: String,

@@ -13,7 +13,7 @@ use crate::args::UpFlags;
 use crate::home::{Folder, Note};
 use crate::server::{self, Extra, Server};
 
-use plan::Runtime;
+pub(crate) use plan::Runtime;
 
 use fleet::Fleet;
 
@@ -41,6 +41,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let extra = Extra { gateway: Some(region.vpc().gateway()), vpc: Some(region.vpc().range()) };
     let server = Server::start(&flags.server, &extra).await?;
+    runtime.note_process()?;
     let instances = plan::instances(flags, folder, runtime, region.vpc(), &server)?;
     say(&format!("starting {} container instances", instances.len()));
     let fleet = Fleet::start(instances, &server.agent_key)?;

@@ -34,12 +34,14 @@ impl Fleet {
         let keeper = |instance: Instance| {
             let mut command = Command::new(&program);
             command
-                .arg("agent")
+                .args(["agent", "--tied"])
                 .args(&instance.arguments)
                 .env("AWS_ACCESS_KEY_ID", &key.id)
                 .env("AWS_SECRET_ACCESS_KEY", &key.secret)
                 .env_remove("AWS_SESSION_TOKEN")
-                .stdin(Stdio::null())
+                // Held open by this process alone: agents of a killed `up` end, so that the next
+                // one can start its own.
+                .stdin(Stdio::piped())
                 // An interrupt at the terminal is for `up`, which then stops its agents in order.
                 .process_group(0);
             tokio::spawn(keep(instance.name, command, stopped.clone()))
@@ -62,6 +64,8 @@ async fn keep(name: String, mut command: Command, mut stop: watch::Receiver<bool
         let since = Instant::now();
         match command.spawn() {
             Ok(mut child) => {
+                // Waiting for a child closes its input, which would end it.
+                let held = child.stdin.take();
                 tokio::select! {
                     ended = child.wait() => match ended {
                         Ok(status) => tracing::warn!(name, %status, "an agent ended; starting it again"),
@@ -72,6 +76,7 @@ async fn keep(name: String, mut command: Command, mut stop: watch::Receiver<bool
                         return;
                     }
                 }
+                drop(held);
             }
             Err(error) => tracing::error!(name, %error, "an agent cannot be started"),
         }

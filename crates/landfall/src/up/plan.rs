@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use network::{Host, Tag, Vpc};
 
+use rustix::process::Pid;
+
 use crate::args::UpFlags;
 use crate::home::Folder;
 use crate::server::{self, Server};
 
 /// The first addresses of a subnet are its gateway's and the machine's.
 const FIRST_ADDRESS: u32 = 10;
+/// Name of the file that holds the region's process id.
+const PROCESS: &str = "up.pid";
 /// Instances of one zone; tasks have the addresses above.
 const INSTANCES_MAX: u32 = 200;
 
@@ -32,6 +36,23 @@ impl Runtime {
         Ok(Self { tag, path })
     }
 
+    /// Notes which process runs the region.
+    pub(crate) fn note_process(&self) -> anyhow::Result<()> {
+        let path = self.path.join(PROCESS);
+        fs::write(&path, std::process::id().to_string())
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The process that runs the region, if it lives.
+    pub(crate) fn process(&self) -> Option<Pid> {
+        let text = fs::read_to_string(self.path.join(PROCESS)).ok()?;
+        let process = Pid::from_raw(text.trim().parse().ok()?)?;
+        let arguments = format!("/proc/{}/cmdline", process.as_raw_nonzero());
+        // Its number may belong to somebody else by now.
+        let ours = fs::read(arguments).ok()?.windows(8).any(|it| it == b"landfall");
+        ours.then_some(process)
+    }
+
     /// Removes all hosts and the folder. Nothing may run in them any more.
     pub(crate) fn clear(&self) -> anyhow::Result<()> {
         let Ok(entries) = fs::read_dir(&self.path) else { return Ok(()) };
@@ -42,6 +63,7 @@ impl Runtime {
                     .with_context(|| format!("cannot remove the network of {}", net.display()))?;
             }
         }
+        self.remove_control_groups();
         fs::remove_dir_all(&self.path)
             .with_context(|| format!("cannot remove {}", self.path.display()))?;
         // The folder of all regions goes with the last of them.
@@ -53,6 +75,21 @@ impl Runtime {
 /// A short name for the region in that folder, the same every time.
 pub(crate) fn tag(folder: &Path) -> anyhow::Result<Tag> {
     Tag::parse(&tag_text(folder)).context("a tag of letters and digits is one")
+}
+
+impl Runtime {
+    /// The groups of instances, of the region, and of all regions, which goes with the last of
+    /// them: the kernel keeps groups that are not empty.
+    fn remove_control_groups(&self) {
+        let tag = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let names = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let instances = names.map(|it| it.file_name().to_string_lossy().into_owned());
+        for name in instances {
+            drop(shim::remove_control_group(&format!("landfall/{tag}/{name}")));
+        }
+        drop(shim::remove_control_group(&format!("landfall/{tag}")));
+        drop(shim::remove_control_group("landfall"));
+    }
 }
 
 fn tag_text(folder: &Path) -> String {
