@@ -67,7 +67,25 @@ fn caller(
         Trust::Everybody => String::new(),
         Trust::Signed => verified(door, incoming, route.service.signing_name, route.protocol)?,
     };
-    Ok(caller_of(door, parts, access_key, peer))
+    let caller = caller_of(door, parts, access_key, peer);
+    allowed(door, route, &caller)?;
+    Ok(caller)
+}
+
+/// Refuses what the caller's key is not for.
+fn allowed(door: &Door, route: &Route, caller: &Caller) -> Result<(), wire::Fault> {
+    let (service, operation) = (route.service, route.operation.name);
+    let key = door.keys.get(&caller.access_key);
+    if key.is_none_or(|it| plan::policy::may(&it.purpose, service.name, operation)) {
+        return Ok(());
+    }
+    let action = format!("{}:{operation}", service.signing_name);
+    let message = format!(
+        "User: {} is not authorized to perform: {action} because no identity-based policy allows \
+         the {action} action",
+        caller.arn
+    );
+    Err(wire::Fault::new("AccessDeniedException", message))
 }
 
 /// The access key that signed a request for that service.

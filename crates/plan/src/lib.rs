@@ -9,6 +9,7 @@ pub mod lifecycle;
 pub mod liveness;
 pub mod payload;
 pub mod placement;
+pub mod policy;
 pub mod query;
 pub mod session;
 pub mod tasks;
