@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderValue, Request, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use plan::agent::{Closed, Input, SessionEvent};
 use shapes::ecs;
 use tokio::net::TcpStream;
@@ -83,7 +84,8 @@ async fn open_acs(machine: &Machine, send_credentials: bool) -> Result<Socket, U
         ("seqNum", "1"),
     ];
     let found = poll_endpoint(machine).await?;
-    open(machine, found.endpoint.as_deref().unwrap_or_default(), &query).await
+    let address = Address::below(found.endpoint.as_deref().unwrap_or_default(), &query)?;
+    open(machine, &address).await
 }
 
 /// Where the region wants its agents to call.
@@ -99,31 +101,41 @@ pub(crate) async fn poll_endpoint(
     found.map_err(|it| Unopened::Failed(it.to_string()))
 }
 
-/// Opens a websocket below an endpoint such as `http://HOST:PORT/acs/`.
-pub(crate) async fn open(
-    machine: &Machine,
-    endpoint: &str,
-    query: &[(&str, &str)],
-) -> Result<Socket, Unopened> {
-    let failed = |it: &dyn core::fmt::Display| Unopened::Failed(it.to_string());
-    let (authority, path) = endpoint
-        .strip_prefix("http://")
-        .or_else(|| endpoint.strip_prefix("ws://"))
-        .and_then(|it| it.split_once('/'))
-        .ok_or_else(|| failed(&format!("{endpoint} is not an endpoint this agent can call")))?;
-    let path = format!("/{path}ws");
-    let encode = |it: &str| {
-        percent_encoding::utf8_percent_encode(it, percent_encoding::NON_ALPHANUMERIC).to_string()
-    };
-    let pairs: Vec<_> =
-        query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-    let query = pairs.join("&");
+/// Where a websocket is opened.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    /// `HOST:PORT`.
+    pub(crate) authority: String,
+    /// Its path.
+    pub(crate) path: String,
+    /// Its query string.
+    pub(crate) query: String,
+}
 
+impl Address {
+    /// The websocket below an endpoint such as `http://HOST:PORT/acs/`.
+    pub(crate) fn below(endpoint: &str, query: &[(&str, &str)]) -> Result<Self, Unopened> {
+        let rest = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("ws://"));
+        let Some((authority, path)) = rest.and_then(|it| it.split_once('/')) else {
+            return Err(Unopened::Failed(format!("{endpoint} is no endpoint this agent can call")));
+        };
+        let pair = |(name, value): &(&str, &str)| {
+            format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))
+        };
+        let query = query.iter().map(pair).collect::<Vec<_>>().join("&");
+        Ok(Self { authority: authority.to_owned(), path: format!("/{path}ws"), query })
+    }
+}
+
+/// Opens a websocket.
+pub(crate) async fn open(machine: &Machine, address: &Address) -> Result<Socket, Unopened> {
+    let failed = |it: &dyn core::fmt::Display| Unopened::Failed(it.to_string());
+    let Address { authority, path, query } = address;
     let mut request = Request::new(());
     *request.uri_mut() =
         format!("ws://{authority}{path}?{query}").parse().map_err(|it| failed(&it))?;
     let headers = request.headers_mut();
-    headers.extend(machine.api.signed_get(authority, &path, &query, b""));
+    headers.extend(machine.api.signed_get(authority, path, query, b""));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
@@ -189,7 +201,7 @@ async fn hear(machine: &Machine, text: &str) {
 }
 
 /// Says good-bye.
-pub(crate) async fn part(socket: &mut Socket) {
+async fn part(socket: &mut Socket) {
     let reason = "ConnectionExpired: Reconnect to continue".into();
     let frame = CloseFrame { code: CloseCode::Normal, reason };
     let closing = async {

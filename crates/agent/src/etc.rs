@@ -34,7 +34,9 @@ pub(crate) fn hosts(
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    let mut line = |address: &str, names: &str| { let _ = writeln!(text, "{address}\t{names}"); };
+    let mut line = |address: &str, names: &str| {
+        let _ = writeln!(text, "{address}\t{names}");
+    };
     for link in &container.links {
         let (name, alias) = link.split_once(':').unwrap_or((link, link));
         let other = spec.container(name);

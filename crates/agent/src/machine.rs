@@ -1,7 +1,8 @@
 //! What all parts of an agent share: its doors, its names and its folders.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hmac::{Hmac, Mac as _};
 use images::{Puller, Store};
@@ -13,6 +14,7 @@ use types::ContainerName;
 
 use crate::api::Api;
 use crate::config::Config;
+use crate::line::Line;
 
 /// How much may wait for the core. It handles some ten thousand a second.
 pub(crate) const INBOX_MAX: usize = 1024;
@@ -68,9 +70,25 @@ pub(crate) struct Machine {
     pub(crate) instance_id: String,
     /// The built-in image, once it is made.
     pub(crate) built_in: OnceCell<()>,
+    /// The shims of tasks that have one.
+    pub(crate) lines: Mutex<BTreeMap<TaskArn, Arc<Line>>>,
 }
 
 impl Machine {
+    /// The shim of a task, if it is connected.
+    pub(crate) fn line(&self, task: &TaskArn) -> Option<Arc<Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).get(task).cloned()
+    }
+
+    /// Notes the shim of a task, or that it has none.
+    pub(crate) fn note_line(&self, task: &TaskArn, line: Option<Arc<Line>>) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        match line {
+            Some(line) => lines.insert(task.clone(), line),
+            None => lines.remove(task),
+        };
+    }
+
     /// Where the shim of a task keeps its state.
     pub(crate) fn shim_folder(&self, task: &TaskArn) -> PathBuf {
         self.config.run.join("tasks").join(task.id())

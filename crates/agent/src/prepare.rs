@@ -186,12 +186,12 @@ fn network_failure(error: network::Error) -> Failure {
 }
 
 /// The name of a container's attachment: the task's id and the container's place in it.
-fn attachment_id(
+pub(crate) fn attachment_name(
     spec: &TaskSpec,
     container: &plan::agent::spec::ContainerSpec,
-) -> Result<Id, Failure> {
+) -> String {
     let place = spec.containers.iter().position(|it| it.name == container.name).unwrap_or(0);
-    Id::parse(&format!("{}-{place}", spec.arn.id())).map_err(network_failure)
+    format!("{}-{place}", spec.arn.id())
 }
 
 /// Whether an attachment is one of this task.
@@ -220,7 +220,7 @@ pub(crate) fn attach_container(
     };
     let mappings: Result<Vec<_>, network::Error> = container.ports.iter().map(mapping).collect();
     let mappings = mappings.map_err(network_failure)?;
-    let id = attachment_id(spec, container)?;
+    let id = Id::parse(&attachment_name(spec, container)).map_err(network_failure)?;
     host.attach_bridge(&id, &mappings).map(Some).map_err(network_failure)
 }
 

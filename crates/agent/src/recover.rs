@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use plan::agent::{Exit, Found, FoundContainer, FoundState, Input};
+use plan::agent::{Core, Exit, Found, FoundContainer, FoundState, Input};
 use shim::{ContainerState, Outcome};
 use types::{ContainerName, Timestamp};
 
@@ -19,9 +19,23 @@ pub(crate) async fn task(worker: &mut Worker) {
         }
         Err(_) => dead(worker).await,
     };
+    ship(worker).await;
     let found = Found { network: None, containers };
     let task = worker.task.clone();
     worker.machine.inbox.tell(Input::Recovered { task, found }).await;
+}
+
+/// Goes on shipping what the task's containers have written, also of one that has ended.
+async fn ship(worker: &mut Worker) {
+    let task = worker.task.clone();
+    let question = move |core: &Core| core.task(&task).and_then(|it| it.spec().cloned());
+    let Some(Some(spec)) = worker.machine.inbox.ask(question).await else { return };
+    for container in &spec.containers {
+        worker.ship(&spec, &container.name);
+    }
+    if worker.line.is_none() {
+        worker.finish_logs();
+    }
 }
 
 /// A container of a shim that lives.

@@ -156,7 +156,11 @@ fn forgotten(error: &CallError) -> bool {
     matches!(error.code(), Some("InvalidParameterException" | "ClientException"))
 }
 
-fn request(config: &Config, note: &Note, known: Option<&str>) -> ecs::RegisterContainerInstanceRequest {
+fn request(
+    config: &Config,
+    note: &Note,
+    known: Option<&str>,
+) -> ecs::RegisterContainerInstanceRequest {
     ecs::RegisterContainerInstanceRequest {
         cluster: Some(config.cluster.clone()),
         container_instance_arn: known.map(str::to_owned),
@@ -203,9 +207,11 @@ fn attributes(config: &Config) -> Vec<ecs::Attribute> {
     let own = config.address.map(|it| ("landfall.address".to_owned(), it.to_string()));
     let mut given = config.attributes.clone();
     given.extend(own);
-    all.extend(given.into_iter().map(|(name, value)| {
-        attribute(name, Some(value).filter(|it| !it.is_empty()))
-    }));
+    all.extend(
+        given
+            .into_iter()
+            .map(|(name, value)| attribute(name, Some(value).filter(|it| !it.is_empty()))),
+    );
     all
 }
 

@@ -26,8 +26,9 @@ pub(crate) async fn task(worker: &mut Worker) -> Result<(), String> {
     if worker.line.is_some() {
         // Whatever it answers: if it is still there, recovery says so.
         drop(worker.call(Command::Shutdown).await);
-        worker.line = None;
+        worker.hang_up();
     }
+    worker.finish_logs();
     let (machine, task) = (worker.machine.clone(), worker.task.clone());
     blocking(move || {
         let folder = machine.shim_folder(&task);

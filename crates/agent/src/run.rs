@@ -1,13 +1,14 @@
 //! The agent from start to end.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use images::{Puller, Store};
 use network::Host;
 use plan::agent::{Core, Settings, TaskArn};
 use state::Dice;
 use tokio::sync::{Notify, OnceCell, mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::api::Api;
 use crate::config::Config;
@@ -17,7 +18,7 @@ use crate::machine::{INBOX_MAX, Inbox, Letter, Machine, blocking};
 use crate::register::{Note, register};
 use crate::rows::Rows;
 use crate::worker::Order;
-use crate::{prepare, pull};
+use crate::{endpoint, garbage, prepare, pull, stop, tcs};
 
 /// Runs an agent until `shutdown` says `true`. Containers go on after that.
 ///
@@ -37,9 +38,21 @@ pub async fn run(config: Config, shutdown: watch::Receiver<bool>) -> Result<(), 
         made = machine(config) => made?,
         _ = stopped.wait_for(|it| *it) => return Ok(()),
     };
-    let desk = desk(&machine)?;
+    let endpoint = endpoint::listen(&machine).await?;
+    let health = Arc::new(Notify::new());
+    let desk = desk(&machine, health.clone())?;
+    let mut parts = JoinSet::new();
+    parts.spawn(endpoint::serve(machine.clone(), endpoint));
+    parts.spawn(tcs::keep(machine.clone(), health));
+    parts.spawn(garbage::keep(machine.clone()));
+    parts.spawn(make_built_in(machine.clone()));
+    let group = machine.config.cgroup.clone();
     let files = AgentError::file("write the memory in", machine.config.data.clone());
-    serve(machine, desk, inbox, shutdown).await.map_err(files)
+    serve(machine, desk, inbox, shutdown).await.map_err(files)?;
+    parts.shutdown().await;
+    // Without tasks nothing is left.
+    stop::remove_groups(&group);
+    Ok(())
 }
 
 async fn serve(
@@ -55,13 +68,14 @@ async fn serve(
     for task in known {
         drop(desk.adopt(&task).send(Order::Recover));
     }
-    let built_in = machine.clone();
-    tokio::spawn(async move {
-        if let Err(failure) = pull::built_in(&built_in).await {
-            tracing::error!(why = failure.text, "the built-in image cannot be made");
-        }
-    });
     desk.work(inbox, shutdown).await
+}
+
+/// The first task that wants it should not wait for it.
+async fn make_built_in(machine: Arc<Machine>) {
+    if let Err(failure) = pull::built_in(&machine).await {
+        tracing::error!(why = failure.text, "the built-in image cannot be made");
+    }
 }
 
 /// Opens all doors and registers the instance.
@@ -87,13 +101,24 @@ async fn machine(config: Config) -> Result<(Arc<Machine>, mpsc::Receiver<Letter>
         .map_err(|it| AgentError::Randomness(it.to_string()))?;
     let (letters, inbox) = mpsc::channel(INBOX_MAX);
     let (inbox_of, built_in) = (Inbox(letters), OnceCell::new());
-    let machine =
-        Machine { config, api, store, puller, host, inbox: inbox_of, secret, instance, instance_id: note.instance_id, built_in };
+    let machine = Machine {
+        config,
+        api,
+        store,
+        puller,
+        host,
+        inbox: inbox_of,
+        secret,
+        instance,
+        instance_id: note.instance_id,
+        built_in,
+        lines: Mutex::default(),
+    };
     Ok((Arc::new(machine), inbox))
 }
 
 /// The core with what it remembers.
-fn desk(machine: &Arc<Machine>) -> Result<Desk, AgentError> {
+fn desk(machine: &Arc<Machine>, health: Arc<Notify>) -> Result<Desk, AgentError> {
     let config = &machine.config;
     let folder = &config.data;
     let rows = Rows::open(folder).map_err(AgentError::file("open the memory in", folder))?;
@@ -119,5 +144,5 @@ fn desk(machine: &Arc<Machine>) -> Result<Desk, AgentError> {
     };
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|it| AgentError::Randomness(it.to_string()))?;
-    Ok(Desk::new(machine.clone(), core, Dice::new(seed), rows, Arc::new(Notify::new())))
+    Ok(Desk::new(machine.clone(), core, Dice::new(seed), rows, health))
 }

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use types::{ContainerName, Timestamp};
 
 use crate::line::{Line, News};
+use crate::logs::Shipper;
 use crate::machine::{Machine, blocking, runtime_id};
 use crate::{container, prepare, pull, recover, release};
 
@@ -42,6 +43,7 @@ pub(crate) fn start(machine: Arc<Machine>, task: TaskArn) -> mpsc::UnboundedSend
         own: orders.downgrade(),
         line: None,
         pulls: BTreeMap::new(),
+        shippers: BTreeMap::new(),
         runs: Arc::default(),
         ending: Arc::default(),
     };
@@ -56,6 +58,8 @@ pub(crate) struct Worker {
     own: mpsc::WeakUnboundedSender<Order>,
     pub(crate) line: Option<Arc<Line>>,
     pulls: BTreeMap<ContainerName, AbortHandle>,
+    /// Those who ship the output of containers.
+    shippers: BTreeMap<ContainerName, Shipper>,
     /// Which run of each container is being started: what the shim tells of a start does not say.
     runs: Arc<Mutex<BTreeMap<String, u32>>>,
     /// The shim has been asked to end, so that its silence is no loss.
@@ -143,6 +147,7 @@ impl Worker {
         lock(&self.runs).insert(container.to_string(), run);
         let started = match container::before_start(self, spec, &container).await {
             Ok(()) => {
+                self.ship(spec, &container);
                 let command = Command::Start { name: container.to_string() };
                 self.call(command).await.map(drop).map_err(|it| start_failure(&it))
             }
@@ -152,6 +157,22 @@ impl Worker {
         if let Err(failure) = started {
             self.happened(Happened::StartFailed { container, run, failure }).await;
         }
+    }
+
+    /// Ships the output of a container to the log store, if that is where it goes.
+    pub(crate) fn ship(&mut self, spec: &TaskSpec, container: &ContainerName) {
+        if self.shippers.contains_key(container) {
+            return;
+        }
+        let found = spec.container(container.as_str());
+        if let Some(shipper) = found.and_then(|it| Shipper::start(&self.machine, spec, it)) {
+            self.shippers.insert(container.clone(), shipper);
+        }
+    }
+
+    /// Nothing writes output any more.
+    pub(crate) fn finish_logs(&self) {
+        self.shippers.values().for_each(Shipper::finish);
     }
 
     async fn signal(&self, container: &ContainerName, signal: &str) {
@@ -200,6 +221,12 @@ impl Worker {
         answer.unwrap_or_else(|_| Err(gone("the task's shim does not answer")))
     }
 
+    /// Forgets the connection to the shim.
+    pub(crate) fn hang_up(&mut self) {
+        self.line = None;
+        self.machine.note_line(&self.task, None);
+    }
+
     /// Connects to the task's shim.
     pub(crate) async fn connect(&mut self) -> std::io::Result<Arc<Line>> {
         let folder = self.machine.shim_folder(&self.task);
@@ -226,12 +253,13 @@ impl Worker {
         });
         let line = Arc::new(line.await?);
         self.line = Some(line.clone());
+        self.machine.note_line(&self.task, Some(line.clone()));
         Ok(line)
     }
 
     /// The connection broke: another one tells everything that was missed, or the shim is dead.
     async fn broke(&mut self) {
-        self.line = None;
+        self.hang_up();
         if let Ok(line) = self.connect().await {
             for container in &line.status.containers {
                 let run = container.runs.saturating_sub(1);
