@@ -470,6 +470,7 @@ open_enum!(LogDriver {
     Awslogs = "awslogs",
     Splunk = "splunk",
     Awsfirelens = "awsfirelens",
+    None = "none",
 });
 
 open_enum!(ManagedAgentName {

@@ -3039,6 +3039,7 @@ pub static LOG_DRIVER: Schema = Schema::new(
         "awslogs",
         "splunk",
         "awsfirelens",
+        "none",
     ]),
 );
 
