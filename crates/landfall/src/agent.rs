@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
 use agent::{Config, Identity, Keys, PullBehavior, Resources, Timings};
 use anyhow::{Context as _, bail};

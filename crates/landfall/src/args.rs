@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Server(ServerFlags),
     /// Run a container instance: it joins a cluster of a region and runs tasks.
     Agent(AgentFlags),
+    /// Stop every task and leave nothing of the region running or mounted.
+    Down(Place),
     /// Print the exports that point AWS tools at the region: eval "$(landfall env)".
     Env(Place),
     Run(RunFlags),

@@ -9,13 +9,17 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+/// Where `web` listens if nothing is said.
+const WEB_PORTS: [u16; 2] = [80, 8080];
+/// 128 and the number of SIGTERM.
+const TERMINATED: i32 = 143;
 /// A client that sends or takes nothing for this long is given up.
 const CLIENT_WITHIN: Duration = Duration::from_secs(5);
 /// How memory is filled: in steps, with time to look between them.
 const STEP_MIB: u64 = 8;
 const STEP_WAIT: Duration = Duration::from_millis(50);
 const USAGE: &str = "landfall demo: what the image landfall/demo runs
-  web [PORT]              answer HTTP with the task's own metadata (port 80)
+  web [PORT…]             answer HTTP with the task's own metadata (ports 80 and 8080)
   sleep [SECONDS]         wait, for ever without a number
   exit [CODE] [SECONDS]   end with this code (0) after this time (0)
   log [COUNT] [MILLISECONDS]  write so many lines (for ever: 0), one every so often (1000)
@@ -36,11 +40,15 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
         }
     }
     let (first, second) = (numbers.first().copied(), numbers.get(1).copied());
+    end_when_told();
     match what {
-        "web" => match u16::try_from(first.unwrap_or(80)) {
-            Ok(port) => web(port),
-            Err(_) => usage(),
-        },
+        "web" => {
+            let given: Result<Vec<u16>, _> = numbers.iter().copied().map(u16::try_from).collect();
+            match given {
+                Ok(ports) => web(if ports.is_empty() { &WEB_PORTS } else { &ports }),
+                Err(_) => usage(),
+            }
+        }
         "sleep" => wait(first),
         "exit" => {
             sleep(Duration::from_secs(second.unwrap_or(0)));
@@ -51,6 +59,24 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
         "fill-memory" => fill(first),
         _ => usage(),
     }
+}
+
+/// The first process of a container ignores signals that it has no handler for, so this one has
+/// one. Ends with what a shell shows of a program that the signal ended.
+fn end_when_told() {
+    std::thread::spawn(|| {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else {
+            return;
+        };
+        runtime.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            if let Ok(mut told) = signal(SignalKind::terminate()) {
+                told.recv().await;
+                say("told to end");
+                std::process::exit(TERMINATED);
+            }
+        });
+    });
 }
 
 fn usage() -> ExitCode {
@@ -111,21 +137,31 @@ fn fill(most_mib: Option<u64>) -> ExitCode {
     code
 }
 
-fn web(port: u16) -> ExitCode {
-    let listener = match TcpListener::bind(("0.0.0.0", port)) {
-        Ok(listener) => listener,
-        Err(error) => {
-            say(&format!("cannot listen on port {port}: {error}"));
-            return ExitCode::FAILURE;
+/// Listens on every port that it can have; one is enough.
+fn web(ports: &[u16]) -> ExitCode {
+    let mut listening = Vec::new();
+    for port in ports {
+        match TcpListener::bind(("0.0.0.0", *port)) {
+            Ok(listener) => {
+                say(&format!("listening on port {port}"));
+                listening.push(std::thread::spawn(move || serve(&listener)));
+            }
+            Err(error) => say(&format!("cannot listen on port {port}: {error}")),
         }
-    };
-    say(&format!("listening on port {port}"));
+    }
+    let served = !listening.is_empty();
+    for thread in listening {
+        drop(thread.join());
+    }
+    if served { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn serve(listener: &TcpListener) {
     for stream in listener.incoming().flatten() {
         if let Err(error) = answer(stream) {
             say(&format!("a client was lost: {error}"));
         }
     }
-    ExitCode::SUCCESS
 }
 
 /// `/health` says ok; everything else shows who answers: the task's metadata.

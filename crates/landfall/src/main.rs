@@ -5,6 +5,7 @@ mod args;
 mod client;
 mod commands;
 mod demo;
+mod down;
 mod env;
 mod home;
 mod server;
@@ -51,6 +52,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Up(flags) => up::run(&flags),
         Command::Server(flags) => server::run(&flags),
         Command::Agent(flags) => agent::run(&flags),
+        Command::Down(place) => down::run(&place),
         Command::Env(place) => env::run(&place),
         Command::Run(flags) => commands::run::run(&flags),
         Command::Ps(flags) => commands::ps::run(&flags),

@@ -1,0 +1,142 @@
+//! `landfall down`: stops every task and leaves nothing of the region running or mounted.
+
+use core::time::Duration;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use network::Region;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use shapes::ecs as op;
+use tokio::time::{Instant, sleep};
+
+use crate::args::Place;
+use crate::client::Client;
+use crate::home::Folder;
+use crate::server;
+use crate::up::{Runtime, say};
+
+/// What stands as the reason of the tasks that are stopped.
+const REASON: &str = "The region was taken down";
+/// Longer than the longest usual stop timeout of a container.
+const STOP_WITHIN: Duration = Duration::from_mins(3);
+/// How long the region's process may take to end.
+const END_WITHIN: Duration = Duration::from_secs(30);
+/// How often progress is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Most tasks of one DescribeTasks and one page of ListTasks.
+const PAGE: usize = 100;
+
+pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("stopping containers needs root: try `sudo landfall down`");
+    }
+    let folder = Folder::of(place)?;
+    folder.read_note()?;
+    let runtime = Runtime::of(&folder)?;
+    server::runtime()?.block_on(async {
+        let client = Client::of(place)?;
+        if client.call::<op::ListClusters>(&op::ListClustersRequest::default()).await.is_ok() {
+            stop_tasks(&client).await?;
+        }
+        end_process(&runtime).await
+    })?;
+    for entry in fs::read_dir(&runtime.path).into_iter().flatten().flatten() {
+        stop_containers(&entry.path())?;
+    }
+    runtime.clear()?;
+    Region::destroy(&runtime.tag).context("cannot remove the region's network")?;
+    say("the region is down; what it knows is kept for the next `landfall up`");
+    Ok(())
+}
+
+async fn stop_tasks(client: &Client) -> anyhow::Result<()> {
+    let clusters = client.call::<op::ListClusters>(&op::ListClustersRequest::default()).await?;
+    let mut waiting = Vec::new();
+    for cluster in clusters.cluster_arns.unwrap_or_default() {
+        loop {
+            let tasks = list(client, &cluster).await?;
+            if tasks.is_empty() {
+                break;
+            }
+            say(&format!("stopping {} tasks", tasks.len()));
+            for task in tasks {
+                let ask = op::StopTaskRequest {
+                    cluster: Some(cluster.clone()),
+                    task: Some(task.clone()),
+                    reason: Some(REASON.into()),
+                };
+                client.call::<op::StopTask>(&ask).await?;
+                waiting.push((cluster.clone(), task));
+            }
+        }
+    }
+    let deadline = Instant::now() + STOP_WITHIN;
+    for chunk in waiting.chunks(PAGE) {
+        while !all_stopped(client, chunk).await? {
+            if Instant::now() > deadline {
+                say("some tasks do not stop; killing them");
+                return Ok(());
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+    Ok(())
+}
+
+async fn list(client: &Client, cluster: &str) -> anyhow::Result<Vec<String>> {
+    let ask = op::ListTasksRequest { cluster: Some(cluster.to_owned()), ..Default::default() };
+    Ok(client.call::<op::ListTasks>(&ask).await?.task_arns.unwrap_or_default())
+}
+
+/// Tasks that have been forgotten meanwhile have stopped.
+async fn all_stopped(client: &Client, tasks: &[(String, String)]) -> anyhow::Result<bool> {
+    for (cluster, task) in tasks {
+        let ask = op::DescribeTasksRequest {
+            cluster: Some(cluster.clone()),
+            tasks: Some(vec![task.clone()]),
+            include: None,
+        };
+        let answer = client.call::<op::DescribeTasks>(&ask).await?;
+        let mut rows = answer.tasks.iter().flatten();
+        if rows.any(|it| it.last_status.as_deref() != Some("STOPPED")) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Asks the process that runs the region to end, and waits for it.
+async fn end_process(runtime: &Runtime) -> anyhow::Result<()> {
+    let Some(process) = runtime.process() else { return Ok(()) };
+    say("stopping the region");
+    end(process, Signal::TERM);
+    let deadline = Instant::now() + END_WITHIN;
+    while test_kill_process(process).is_ok() {
+        if Instant::now() > deadline {
+            bail!("process {} does not end", process.as_raw_nonzero());
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+fn end(process: Pid, signal: Signal) {
+    // It may have ended already; then there is nobody to ask.
+    let _ = kill_process(process, signal);
+}
+
+/// Removes the containers of an instance whose agent is gone, through their shims where those live.
+fn stop_containers(run: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(run.join("tasks")).into_iter().flatten().flatten() {
+        let folder = entry.path();
+        let ended = shim::Client::connect(&folder)
+            .and_then(|mut shim| shim.call(shim::Command::Shutdown).map(drop));
+        if ended.is_err() {
+            shim::recover(&folder)
+                .and_then(shim::Recovery::finish)
+                .with_context(|| format!("cannot remove the containers in {}", folder.display()))?;
+        }
+    }
+    Ok(())
+}
