@@ -121,8 +121,12 @@ pub(crate) fn run(flags: &RunFlags) -> anyhow::Result<()> {
             tasks
         };
         show(&client, flags, &ended).await?;
-        let failed = ended.iter().filter(|it| follow::has_failed(it)).count();
-        conclude(flags, &definition, &failures.unwrap_or_default(), failed)
+        let failed: Vec<String> = ended
+            .iter()
+            .filter(|it| follow::has_failed(it))
+            .map(|it| short(it.task_arn.as_deref()))
+            .collect();
+        conclude(flags, &definition, &failures.unwrap_or_default(), &failed)
     })
 }
 
@@ -214,7 +218,7 @@ fn conclude(
     flags: &RunFlags,
     definition: &str,
     failures: &[Failure],
-    failed: usize,
+    failed: &[String],
 ) -> anyhow::Result<()> {
     for it in failures {
         let instance = short(it.arn.as_deref());
@@ -231,8 +235,9 @@ fn conclude(
             tail(Some(definition))
         );
     }
-    if failed > 0 {
-        bail!("{failed} of {} tasks failed; `landfall why TASK` says more", flags.count);
+    if let Some(first) = failed.first() {
+        let (some, all) = (failed.len(), flags.count);
+        bail!("{some} of {all} tasks failed; `landfall why {first}` says more");
     }
     Ok(())
 }

@@ -65,6 +65,8 @@ fn reasons(task: &Task) -> String {
     let one = |it: &shapes::ecs::Container| {
         let name = it.name.as_deref().unwrap_or_default();
         match (&it.reason, it.exit_code) {
+            // The task's reason is often that of the container which failed first.
+            (reason @ Some(_), _) if *reason == task.stopped_reason => None,
             (Some(reason), _) => Some(format!("; {name}: {reason}")),
             (None, Some(code)) => Some(format!("; {name}: exit code {code}")),
             (None, None) => None,
