@@ -6,10 +6,14 @@ use state::{Change, ContainerInstance, Context, Desired, Draft, InstanceStatus, 
 
 use crate::{Outcome, Reconciler, Subject};
 
-/// How long a deregistered instance stays describable; stopped tasks stay as long.
-const KEPT: Duration = Duration::from_hours(1);
+/// How much longer than its tasks an instance stays, so that the last of them is gone by then and
+/// one look is enough; and how long it waits for those that are not.
+const GRACE: Duration = Duration::from_secs(1);
 
-pub(crate) struct GoneInstances;
+pub(crate) struct GoneInstances {
+    /// How long stopped tasks stay describable: a deregistered instance stays as long.
+    pub(crate) kept: Duration,
+}
 
 impl Reconciler for GoneInstances {
     fn name(&self) -> &'static str {
@@ -21,7 +25,6 @@ impl Reconciler for GoneInstances {
         all.filter(|it| is_gone(it)).map(|it| Subject::Instance(it.id)).collect()
     }
 
-    /// Its tasks are reaped in the same hour, and the last of them may be what it waits for.
     fn woken_by(&self, change: &Change) -> Option<Subject> {
         match change {
             Change::ContainerInstance(id, Some(it)) if is_gone(it) => Some(Subject::Instance(*id)),
@@ -39,7 +42,8 @@ impl Reconciler for GoneInstances {
         let Some(row) = draft.state().container_instance(*id).filter(|it| is_gone(it)) else {
             return Outcome::Settled;
         };
-        let due = row.connected_at.after(KEPT);
+        // Its tasks were over at the latest when it was deregistered, so they are gone before.
+        let due = row.connected_at.after(self.kept).after(GRACE);
         let indexes = draft.state().indexes();
         let named = [Desired::Running, Desired::Stopped]
             .iter()
@@ -48,7 +52,8 @@ impl Reconciler for GoneInstances {
             return Outcome::AgainAt(due);
         }
         if named {
-            return Outcome::AgainAt(context.now.after(KEPT));
+            // After a restart everything is due at once, and this look may come before theirs.
+            return Outcome::AgainAt(context.now.after(GRACE));
         }
         draft.change(Change::ContainerInstance(*id, None));
         draft.change(Change::Assignment(*id, None));

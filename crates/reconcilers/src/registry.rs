@@ -79,7 +79,7 @@ impl Default for Policy {
 pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
     vec![
         Box::new(DeletedDefinitions),
-        Box::new(GoneInstances),
+        Box::new(GoneInstances { kept: policy.stopped_kept }),
         Box::new(LostInstances { give_up_after: policy.give_up_after }),
         Box::new(TaskCredentials),
         Box::new(TaskReaper { kept: policy.stopped_kept }),
