@@ -46,6 +46,7 @@ pub(crate) async fn converse(
     send_credentials: bool,
     mut outbound: mpsc::Receiver<String>,
 ) {
+    machine.registered().await;
     let opened = tokio::time::timeout(HANDSHAKE_WITHIN, open_acs(machine, send_credentials)).await;
     let closed = match opened {
         Ok(Ok(socket)) => {
@@ -95,7 +96,6 @@ pub(crate) async fn poll_endpoint(
     let ask = ecs::DiscoverPollEndpointRequest {
         cluster: Some(machine.config.cluster.clone()),
         container_instance: Some(machine.instance.clone()),
-        ..ecs::DiscoverPollEndpointRequest::default()
     };
     let found = machine.api.call::<ecs::DiscoverPollEndpoint>(&ask).await;
     found.map_err(|it| Unopened::Failed(it.to_string()))

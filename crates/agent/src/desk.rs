@@ -164,7 +164,12 @@ async fn submit(machine: Arc<Machine>, submission: Submission) {
     let answer = machine.api.call::<ecs::SubmitTaskStateChange>(&submission.request).await;
     let outcome = match answer {
         Ok(_) => Submitted::Acknowledged,
-        Err(error) if error.is_final() && error.code() != Some("AccessDeniedException") => {
+        Err(error)
+            if matches!(
+                error.code(),
+                Some("InvalidParameterException" | "ClientException" | "ClusterNotFoundException")
+            ) =>
+        {
             tracing::error!(%error, task = submission.request.task, "a report is refused for good");
             Submitted::Refused
         }

@@ -88,7 +88,6 @@ async fn admit(
     if request.method() != Method::GET {
         return refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
     }
-    #[expect(clippy::disallowed_methods, reason = "a rate is one of real time")]
     let now = Instant::now();
     if !limiter.lock().unwrap_or_else(PoisonError::into_inner).admits(peer, now) {
         return refusal(StatusCode::TOO_MANY_REQUESTS, "too many requests");

@@ -28,6 +28,9 @@ pub enum AgentError {
     /// The region does not take the instance in.
     #[error("the region does not register this instance: {0}")]
     Refused(String),
+    /// The region knows the instance under another name from now on; to be started again.
+    #[error("the region has forgotten this instance and calls it {0} now: start again")]
+    Renamed(String),
     /// The task endpoint's address.
     #[error("cannot listen for the requests of tasks")]
     Listen(#[source] io::Error),

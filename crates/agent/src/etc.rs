@@ -86,7 +86,10 @@ pub(crate) fn resolv(spec: &TaskSpec, docker: &Docker) -> String {
             options = of_machine("options ");
         }
     }
-    let mut text: String = servers.iter().map(|it| format!("nameserver {it}\n")).collect();
+    let mut text = String::new();
+    for server in servers {
+        let _ = writeln!(text, "nameserver {server}");
+    }
     for (word, all) in [("search", search), ("options", options)] {
         if !all.is_empty() {
             let _ = writeln!(text, "{word} {}", all.join(" "));

@@ -9,7 +9,7 @@ use images::{Puller, Store};
 use network::Host;
 use plan::agent::{Core, Happened, Input, TaskArn};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, mpsc, watch};
 use types::ContainerName;
 
 use crate::api::Api;
@@ -72,6 +72,8 @@ pub(crate) struct Machine {
     pub(crate) built_in: OnceCell<()>,
     /// The shims of tasks that have one.
     pub(crate) lines: Mutex<BTreeMap<TaskArn, Arc<Line>>>,
+    /// Whether the region has taken the instance in since this agent started.
+    pub(crate) registered: watch::Sender<bool>,
 }
 
 impl Machine {
@@ -87,6 +89,11 @@ impl Machine {
             Some(line) => lines.insert(task.clone(), line),
             None => lines.remove(task),
         };
+    }
+
+    /// Waits until the region has taken the instance in.
+    pub(crate) async fn registered(&self) {
+        drop(self.registered.subscribe().wait_for(|it| *it).await);
     }
 
     /// Where the shim of a task keeps its state.

@@ -23,7 +23,7 @@ pub(crate) const RUNTIME_VERSION: &str = concat!("landfall: ", env!("CARGO_PKG_V
 
 /// Waits between attempts, from the first failure on.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
-const RETRY_LAST: Duration = Duration::from_secs(10);
+const RETRY_LAST: Duration = Duration::from_secs(2);
 
 /// Features of task definitions that this agent carries out (handbook 3.11).
 const CAPABILITIES: [&str; 16] = [

@@ -34,7 +34,7 @@ pub async fn run(config: Config, shutdown: watch::Receiver<bool>) -> Result<(), 
         fs::create_dir_all(folder).map_err(AgentError::file("make", folder))?;
     }
     let mut stopped = shutdown.clone();
-    let (machine, inbox) = tokio::select! {
+    let (machine, note, inbox) = tokio::select! {
         made = machine(config) => made?,
         _ = stopped.wait_for(|it| *it) => return Ok(()),
     };
@@ -48,8 +48,12 @@ pub async fn run(config: Config, shutdown: watch::Receiver<bool>) -> Result<(), 
     parts.spawn(make_built_in(machine.clone()));
     let group = machine.config.cgroup.clone();
     let files = AgentError::file("write the memory in", machine.config.data.clone());
-    serve(machine, desk, inbox, shutdown).await.map_err(files)?;
+    let worked = tokio::select! {
+        worked = serve(machine.clone(), desk, inbox, shutdown) => worked.map_err(files),
+        failed = reregister(machine, note) => Err(failed),
+    };
     parts.shutdown().await;
+    worked?;
     // Without tasks nothing is left.
     stop::remove_groups(&group);
     Ok(())
@@ -71,6 +75,27 @@ async fn serve(
     desk.work(inbox, shutdown).await
 }
 
+/// Registers an instance that is known already; its containers do not wait for that. Ends only if
+/// the region does not take it back.
+async fn reregister(machine: Arc<Machine>, mut note: Note) -> AgentError {
+    if !*machine.registered.borrow() {
+        let instance = match register(&machine.api, &machine.config, &note).await {
+            Ok(instance) => instance,
+            Err(error) => return error,
+        };
+        if instance != machine.instance {
+            note.instance = Some(instance.clone());
+            return match note.keep(&machine.config.data) {
+                Ok(()) => AgentError::Renamed(instance),
+                Err(error) => error,
+            };
+        }
+        tracing::info!(instance, "registered");
+        machine.registered.send_replace(true);
+    }
+    core::future::pending().await
+}
+
 /// The first task that wants it should not wait for it.
 async fn make_built_in(machine: Arc<Machine>) {
     if let Err(failure) = pull::built_in(&machine).await {
@@ -78,8 +103,10 @@ async fn make_built_in(machine: Arc<Machine>) {
     }
 }
 
-/// Opens all doors and registers the instance.
-async fn machine(config: Config) -> Result<(Arc<Machine>, mpsc::Receiver<Letter>), AgentError> {
+/// Opens all doors, and registers an instance that never was.
+async fn machine(
+    config: Config,
+) -> Result<(Arc<Machine>, Note, mpsc::Receiver<Letter>), AgentError> {
     let api = Api::new(&config)?;
     let store = Store::open(images::Config::new(&config.images))?;
     let options = images::Options {
@@ -90,12 +117,17 @@ async fn machine(config: Config) -> Result<(Arc<Machine>, mpsc::Receiver<Letter>
     let setup = config.network.clone();
     let host = Arc::new(blocking(move || Host::ensure(&setup)).await?);
     let mut note = Note::open(&config)?;
-    let instance = register(&api, &config, &note).await?;
-    if note.instance.as_deref() != Some(&instance) {
-        note.instance = Some(instance.clone());
-        note.keep(&config.data)?;
-    }
-    tracing::info!(instance, "registered");
+    let known = note.instance.clone();
+    let instance = match &known {
+        Some(known) => known.clone(),
+        None => {
+            let instance = register(&api, &config, &note).await?;
+            note.instance = Some(instance.clone());
+            note.keep(&config.data)?;
+            tracing::info!(instance, "registered");
+            instance
+        }
+    };
     let mut secret = [0; 32];
     hex::decode_to_slice(&note.secret, &mut secret)
         .map_err(|it| AgentError::Randomness(it.to_string()))?;
@@ -110,11 +142,12 @@ async fn machine(config: Config) -> Result<(Arc<Machine>, mpsc::Receiver<Letter>
         inbox: inbox_of,
         secret,
         instance,
-        instance_id: note.instance_id,
+        instance_id: note.instance_id.clone(),
         built_in,
         lines: Mutex::default(),
+        registered: watch::Sender::new(known.is_none()),
     };
-    Ok((Arc::new(machine), inbox))
+    Ok((Arc::new(machine), note, inbox))
 }
 
 /// The core with what it remembers.

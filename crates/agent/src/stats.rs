@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use plan::agent::{Core, TaskArn};
+use plan::agent::{Core, Task, TaskArn};
 use plan::lifecycle::Status;
 use serde_json::{Value, json};
 use shim::{Command, Reply, Stats};
@@ -49,7 +49,7 @@ pub(crate) async fn task(machine: &Arc<Machine>, task: &TaskArn) -> Value {
 async fn names(machine: &Machine, task: &TaskArn) -> Vec<String> {
     let task = task.clone();
     let question = move |core: &Core| {
-        let containers = core.task(&task).into_iter().flat_map(|it| it.containers());
+        let containers = core.task(&task).into_iter().flat_map(Task::containers);
         containers.map(|(it, _)| it.name.to_string()).collect::<Vec<_>>()
     };
     machine.inbox.ask(question).await.unwrap_or_default()

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -34,6 +35,7 @@ const SAMPLES: u32 = 4;
 
 /// Keeps a telemetry session, for ever.
 pub(crate) async fn keep(machine: Arc<Machine>, health: Arc<Notify>) {
+    machine.registered().await;
     let mut wait = RETRY_FIRST;
     loop {
         let begun = Instant::now();
@@ -166,7 +168,7 @@ impl Session<'_> {
         let mut frame = String::new();
         for (name, value) in &headers {
             let value = String::from_utf8_lossy(value.as_bytes());
-            frame.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(frame, "{name}: {value}\r\n");
         }
         frame.push_str("\r\n");
         frame.push_str(&body);
@@ -177,7 +179,7 @@ impl Session<'_> {
 fn message_id() -> String {
     let mut bytes = [0; 16];
     // Ids only tell messages apart in logs.
-    drop(getrandom::fill(&mut bytes));
+    let _ = getrandom::fill(&mut bytes);
     hex(&bytes)
 }
 

@@ -40,7 +40,6 @@ mod tests {
 
     #[test]
     fn a_burst_is_answered_and_then_so_many_a_second() {
-        #[expect(clippy::disallowed_methods, reason = "some point in time to begin from")]
         let begin = Instant::now();
         let mut limiter = Limiter::default();
         let one = IpAddr::from([10, 0, 0, 1]);

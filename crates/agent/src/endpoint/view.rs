@@ -45,7 +45,7 @@ impl Seen<'_> {
         put("ServiceName", json!(spec.service));
         put("DesiredStatus", json!(desired(record.desired)));
         put("KnownStatus", json!(status(self.task.status())));
-        put("Limits", self.limits(spec));
+        put("Limits", limits(spec));
         put("PullStartedAt", at(record.pull_started_at));
         put("PullStoppedAt", at(record.pull_stopped_at));
         put("ExecutionStoppedAt", at(record.execution_stopped_at));
@@ -53,20 +53,6 @@ impl Seen<'_> {
         put("LaunchType", json!(spec.launch_type.as_deref().unwrap_or("EC2")));
         put("Containers", containers.collect());
         Some(Value::Object(all))
-    }
-
-    fn limits(&self, spec: &TaskSpec) -> Value {
-        if spec.cpu.is_none() && spec.memory.is_none() {
-            return Value::Null;
-        }
-        let mut limits = Map::new();
-        if let Some(cpu) = spec.cpu {
-            limits.insert("CPU".into(), json!(f64::from(cpu.0) / 1024.0));
-        }
-        if let Some(memory) = spec.memory {
-            limits.insert("Memory".into(), json!(memory.0));
-        }
-        Value::Object(limits)
     }
 
     /// One of its containers.
@@ -182,6 +168,21 @@ impl Seen<'_> {
         }
         Value::Object(all)
     }
+}
+
+/// The task's own limits: CPU in vCPUs, memory in MiB.
+fn limits(spec: &TaskSpec) -> Value {
+    if spec.cpu.is_none() && spec.memory.is_none() {
+        return Value::Null;
+    }
+    let mut limits = Map::new();
+    if let Some(cpu) = spec.cpu {
+        limits.insert("CPU".into(), json!(f64::from(cpu.0) / 1024.0));
+    }
+    if let Some(memory) = spec.memory {
+        limits.insert("Memory".into(), json!(memory.0));
+    }
+    Value::Object(limits)
 }
 
 fn labels(spec: &TaskSpec, it: &ContainerSpec) -> Value {
