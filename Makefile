@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BINARY := target/release/landfall
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check sim doors e2e generate bench build tools
+.PHONY: help up down test check sim e2e generate coverage bench build tools
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,15 @@ check: ## fmt, tidy, clippy, docs, licences, unit tests: before every push
 
 generate: ## Write the shapes anew from the models; the tree must stay clean
 	cargo run -q --locked -p xtask -- generate
+
+coverage: ## Which operations and fields are answered, as docs/coverage.md
+	cargo run -q --locked -p xtask -- coverage
+
+sim: ## 1,000 seeds of the simulator
+	cargo run --release --locked -q -p sim -- --seeds 1000
+
+e2e: build ## Real clients against the built binary
+	./e2e/run
 
 bench: build ## The numbers of docs/performance.md
 	@./xbin/bench

@@ -16,8 +16,13 @@ use serde_json::Value;
 const VERBS: [&str; 4] = [".write::<op::", ".read::<op::", ".report::<op::", ".call::<op::"];
 
 /// Where the tables are looked up: file of the registry, its model.
-const REGISTRIES: [(&str, &str); 4] =
-    [("ecs.rs", "ecs"), ("ec2.rs", "ec2"), ("sts.rs", "sts"), ("landfall.rs", "landfall")];
+const REGISTRIES: [(&str, &str); 5] = [
+    ("api/src/ecs.rs", "ecs"),
+    ("api/src/ec2.rs", "ec2"),
+    ("gateway/src/logs.rs", "logs"),
+    ("api/src/sts.rs", "sts"),
+    ("api/src/landfall.rs", "landfall"),
+];
 
 /// A member that is not acted on.
 struct Field<'a> {
@@ -41,7 +46,7 @@ pub(crate) fn coverage(root: &Path) -> Result<(), Box<dyn Error>> {
     for (file, service) in REGISTRIES {
         let model = fs::read(root.join("models").join(format!("{service}.json")))?;
         let model: Value = serde_json::from_slice(&model)?;
-        let source = fs::read_to_string(root.join("crates/api/src").join(file))?;
+        let source = fs::read_to_string(root.join("crates").join(file))?;
         section(&mut page, service, &model, &listed(&source))?;
         members(&mut page, service, &model, &fields)?;
     }
@@ -54,7 +59,11 @@ fn listed(source: &str) -> BTreeSet<String> {
     let after = |verb: &&str| source.split(*verb).skip(1).collect::<Vec<_>>();
     let name =
         |rest: &str| rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>();
-    VERBS.iter().flat_map(after).map(name).collect()
+    // The log store's list: `Operation => function;`.
+    let arrows = source.lines().filter_map(|line| line.trim().split_once(" => "));
+    let arrows = arrows.map(|(left, _)| left).filter(|it| it.starts_with(char::is_uppercase));
+    let arrows = arrows.filter(|it| it.chars().all(|it| it.is_ascii_alphanumeric()));
+    VERBS.iter().flat_map(after).map(name).chain(arrows.map(str::to_owned)).collect()
 }
 
 fn section(
