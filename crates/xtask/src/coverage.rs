@@ -63,7 +63,8 @@ fn listed(source: &str) -> BTreeSet<String> {
     let arrows = source.lines().filter_map(|line| line.trim().split_once(" => "));
     let arrows = arrows.map(|(left, _)| left).filter(|it| it.starts_with(char::is_uppercase));
     let arrows = arrows.filter(|it| it.chars().all(|it| it.is_ascii_alphanumeric()));
-    VERBS.iter().flat_map(after).map(name).chain(arrows.map(str::to_owned)).collect()
+    let names = VERBS.iter().flat_map(after).map(name).filter(|it| !it.is_empty());
+    names.chain(arrows.map(str::to_owned)).collect()
 }
 
 fn section(
