@@ -61,7 +61,10 @@ fn listed(source: &str) -> BTreeSet<String> {
         |rest: &str| rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>();
     // The log store's list: `Operation => function;`.
     let arrows = source.lines().filter_map(|line| line.trim().split_once(" => "));
-    let arrows = arrows.map(|(left, _)| left).filter(|it| it.starts_with(char::is_uppercase));
+    let arrows = arrows
+        .filter(|(_, right)| right.ends_with(';'))
+        .map(|(left, _)| left)
+        .filter(|it| it.starts_with(char::is_uppercase));
     let arrows = arrows.filter(|it| it.chars().all(|it| it.is_ascii_alphanumeric()));
     let names = VERBS.iter().flat_map(after).map(name).filter(|it| !it.is_empty());
     names.chain(arrows.map(str::to_owned)).collect()
