@@ -101,7 +101,11 @@ impl World {
             let Some(id) = name.and_then(|it| TaskId::parse(it).ok()) else { continue };
             let row = self.region.shadow.task(id);
             let stop = task.desired_status.as_deref() == Some("STOPPED");
-            let durable = row.is_some_and(|it| !stop || it.desired == Desired::Stopped);
+            // What was made durable may be reaped between the question and the answer.
+            let durable = match row {
+                Some(it) => !stop || it.desired == Desired::Stopped,
+                None => stop && self.ledger.knows(id),
+            };
             if !durable {
                 let detail = format!("an agent is told of task {id} as it is not durable");
                 return broken(Invariant::Durability, detail);

@@ -38,6 +38,8 @@ pub(crate) struct Conversation {
     asking: bool,
     hang_up: bool,
     closed: bool,
+    /// When it is looked at next by itself.
+    planned_at: u64,
 }
 
 impl Hub {
@@ -97,6 +99,7 @@ impl World {
                 asking: true,
                 hang_up: false,
                 closed: false,
+                planned_at: 0,
             };
             hub.conversations.insert(wire, conversation);
         }
@@ -143,8 +146,7 @@ impl World {
         let heard = it.inbox.pop_front();
         if heard.is_none() && !it.changed && due > now {
             let wait = u64::try_from(due.since(now).as_millis()).unwrap_or(u64::MAX);
-            let life = self.region.life;
-            self.agenda.after(wait, Event::Region(RegionEvent::Converse { life, wire }));
+            self.plan_conversation(wire, wait);
             return Ok(());
         }
         if heard.is_none() {
@@ -158,6 +160,17 @@ impl World {
             let told = assignments.map(|assignments| Told { assignments, region });
             Release::Told { wire, heard, told }
         })
+    }
+
+    /// A conversation is to be looked at after a wait, unless it will be before.
+    fn plan_conversation(&mut self, wire: WireId, wait: u64) {
+        let (now, life) = (self.agenda.now(), self.region.life);
+        let at = now.saturating_add(wait);
+        let Some(it) = self.conversation(wire) else { return };
+        if it.planned_at <= now || at < it.planned_at {
+            it.planned_at = at;
+            self.agenda.at(at, Event::Region(RegionEvent::Converse { life, wire }));
+        }
     }
 
     /// What an instance should hold is durable: says what its agent does not know.

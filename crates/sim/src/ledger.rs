@@ -49,6 +49,11 @@ pub struct Count {
 }
 
 impl Ledger {
+    /// Whether a task was ever durable.
+    pub(crate) fn knows(&self, id: TaskId) -> bool {
+        self.made.contains(&id)
+    }
+
     /// Checks one transaction against the state it is applied to, before it is.
     pub(crate) fn check(
         &mut self,

@@ -1,23 +1,18 @@
 //! How planted bugs spoil what an operation has decided.
 
-use state::{Change, Context, Desired, Draft, InstanceStatus, Status, Task};
+use state::{Change, Desired, Draft, InstanceStatus, Status, Task};
 use store::Core;
 
 use crate::plant::Plant;
 
 /// Spoils a decision within its transaction.
-pub(crate) fn tamper(
-    plant: Option<Plant>,
-    operation: &str,
-    draft: &mut Draft<'_>,
-    context: &Context<'_>,
-) {
+pub(crate) fn tamper(plant: Option<Plant>, operation: &str, draft: &mut Draft<'_>) {
     let Some(plant) = plant else { return };
     match (plant, operation) {
         (Plant::FreesEarly, "StopTask") => each(draft, |it| {
             it.released |= it.desired == Desired::Stopped;
         }),
-        (Plant::ForgetsToken, "RunTask") => {
+        (Plant::ForgetsToken | Plant::TokenApart, "RunTask") => {
             for key in tokens(draft) {
                 draft.change(Change::Token(key, None));
             }
@@ -28,7 +23,7 @@ pub(crate) fn tamper(
                 draft.change(Change::Audit(number, None));
             }
         }
-        (Plant::MovesBack, "SubmitTaskStateChange") => each(draft, |it| {
+        (Plant::MovesBack, "StopTask") => each(draft, |it| {
             if it.last == Status::Running {
                 it.last = Status::Pending;
             }
@@ -36,15 +31,20 @@ pub(crate) fn tamper(
         (Plant::SameVersion, "StopTask") => each(draft, |it| {
             it.version = it.version.saturating_sub(1);
         }),
-        (Plant::Moves, "StopTask") => move_to(draft, |_, _| true),
+        (Plant::Moves, "StopTask") => move_to(draft, |_, _, _| true),
         (Plant::Overcommits, "RunTask") => {
             let first = draft.state().container_instances().keys().next().copied();
-            move_to(draft, |it, _| Some(it.id) == first);
+            move_to(draft, |_, it, _| Some(it.id) == first);
         }
         (Plant::PlacesAnywhere, "RunTask") => {
-            move_to(draft, |it, _| !it.connected || it.status == InstanceStatus::Draining);
+            move_to(draft, |state, it, task| {
+                let fits = it.resources.cpu >= task.demand.cpu
+                    && it.resources.memory >= task.demand.memory
+                    && state.indexes().held_on(it.id).is_empty();
+                fits && (!it.connected || it.status == InstanceStatus::Draining)
+            });
         }
-        (Plant::IgnoresConstraint, "RunTask") => move_to(draft, |it, task| {
+        (Plant::IgnoresConstraint, "RunTask") => move_to(draft, |_, it, task| {
             task.started_by.as_deref() == Some("ssd") && !it.attributes.contains_key("disk")
         }),
         (Plant::ReapsEarly, "StopTask") => {
@@ -56,7 +56,13 @@ pub(crate) fn tamper(
         }
         _ => {}
     }
-    let _ = context;
+}
+
+/// Spoils what a reconciler has decided.
+pub(crate) fn tamper_review(plant: Option<Plant>, draft: &mut Draft<'_>) {
+    if plant == Some(Plant::FreesLost) {
+        each(draft, |it| it.released |= it.is_over());
+    }
 }
 
 /// Spoils a decision by a second transaction.
@@ -68,9 +74,6 @@ pub(crate) fn tamper_after(plant: Option<Plant>, operation: &str, core: &mut Cor
     let tokens: Vec<_> =
         fresh.filter(|it| matches!(it, Change::Token(_, Some(_)))).cloned().collect();
     for token in tokens {
-        let Change::Token(key, _) = &token else { continue };
-        let gone = Change::Token(key.clone(), None);
-        core.write(state::Caller::region(), 0, |draft, _| draft.change(gone));
         core.write(state::Caller::region(), 0, |draft, _| draft.change(token));
     }
 }
@@ -98,12 +101,15 @@ fn each(draft: &mut Draft<'_>, spoil: impl Fn(&mut Task)) {
     }
 }
 
-fn move_to(draft: &mut Draft<'_>, whither: impl Fn(&state::ContainerInstance, &Task) -> bool) {
+fn move_to(
+    draft: &mut Draft<'_>,
+    whither: impl Fn(&state::State, &state::ContainerInstance, &Task) -> bool,
+) {
     for task in tasks(draft) {
         let all = draft.state().container_instances().values();
         let other = all
             .filter(|it| it.id != task.instance && it.status != InstanceStatus::Inactive)
-            .find(|it| whither(it, &task))
+            .find(|it| whither(draft.state(), it, &task))
             .map(|it| it.id);
         if let Some(instance) = other {
             draft.change(Change::from(Task { instance, ..task }));

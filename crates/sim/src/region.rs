@@ -200,9 +200,11 @@ impl World {
         let Some(process) = &mut self.region.process else { return };
         for _ in 0..REVIEWS_MAX {
             let queue = &mut process.queue;
-            let reviewed = process
-                .core
-                .write(Caller::region(), 0, |draft, context| queue.turn(draft, context));
+            let reviewed = process.core.write(Caller::region(), 0, |draft, context| {
+                let reviewed = queue.turn(draft, context);
+                crate::planted::tamper_review(plant, draft);
+                reviewed
+            });
             process.note(&Cause::Review, plant);
             if reviewed.is_none() {
                 break;

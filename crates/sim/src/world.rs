@@ -132,7 +132,12 @@ impl World {
         self.calls += 1;
         let call = Call { id: self.calls, from, operation, body: body.into(), variant };
         if self.reaches(from) && !self.mishap(self.swarm.lost) {
-            let wait = self.delay();
+            // A registration and its repeat arrive in their order: agents use one connection for
+            // them, and nothing tells a late one from that of a machine that has lost its disk.
+            let wait = match operation {
+                "RegisterContainerInstance" => self.lots.network.between(1, self.swarm.delay),
+                _ => self.delay(),
+            };
             if self.mishap(self.swarm.doubled) && operation == "RunTask" {
                 let wait = self.delay();
                 self.agenda.after(wait, Event::Region(RegionEvent::Asked(call.clone())));

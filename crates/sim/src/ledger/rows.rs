@@ -171,8 +171,7 @@ fn check_really_over(
         return Ok(());
     }
     let id = task.id.to_string();
-    let runs =
-        machines.get(&machine).is_some_and(|it| it.runtime.running().any(|arn| arn.ends_with(&id)));
+    let runs = machines.get(&machine).is_some_and(|it| it.runtime.runs_on(&id));
     if runs {
         let detail = format!("task {id} is freed, and machine {machine} still runs it");
         return broken(Invariant::Released, detail);

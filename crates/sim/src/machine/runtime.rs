@@ -37,7 +37,12 @@ pub(crate) struct Vessel {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum VesselState {
     Created,
-    Running { running: Running, stubborn: bool },
+    /// `doomed` once it has got KILL.
+    Running {
+        running: Running,
+        stubborn: bool,
+        doomed: bool,
+    },
     Exited(Running, Exit),
 }
 
@@ -86,6 +91,13 @@ impl Runtime {
     /// Tasks of which something runs.
     pub(crate) fn running(&self) -> impl Iterator<Item = &str> {
         self.tasks.iter().filter(|(_, it)| it.runs()).map(|(arn, _)| arn.as_str())
+    }
+
+    /// Whether anything of a task runs that has not got KILL.
+    pub(crate) fn runs_on(&self, id: &str) -> bool {
+        let lives = |it: &Vessel| matches!(it.state, VesselState::Running { doomed: false, .. });
+        let mut all = self.tasks.iter().filter(|(arn, _)| arn.ends_with(id));
+        all.any(|(_, held)| held.containers.values().any(lives))
     }
 
     /// Binds the ports of a task: those it asks for, and free ones where it leaves the choice.

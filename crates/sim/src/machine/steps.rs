@@ -198,7 +198,7 @@ impl World {
             at: local,
         };
         let stubborn = self.lots.machines.hits(self.swarm.stubborn);
-        vessel.state = VesselState::Running { running: running.clone(), stubborn };
+        vessel.state = VesselState::Running { running: running.clone(), stubborn, doomed: false };
         if let Some(excess) = machine.runtime.excess(&machine.host) {
             return broken(Invariant::Physical, format!("machine {id}: {excess}"));
         }
@@ -253,14 +253,17 @@ impl World {
             return;
         }
         let wait = self.lots.machines.between(1, if kills { 50 } else { 4_000 });
-        let Some(machine) = self.machines.get(&id) else { return };
-        let vessel = machine.runtime.tasks.get(arn).and_then(|it| it.containers.get(container));
-        let Some(VesselState::Running { stubborn, .. }) = vessel.map(|it| &it.state) else {
+        let Some(machine) = self.machines.get_mut(&id) else { return };
+        let held = machine.runtime.tasks.get_mut(arn);
+        let vessel = held.and_then(|it| it.containers.get_mut(container));
+        let Some(VesselState::Running { stubborn, doomed, .. }) = vessel.map(|it| &mut it.state)
+        else {
             return;
         };
         if *stubborn && !kills {
             return;
         }
+        *doomed |= kills;
         let (code, signal) = if kills { (None, Some(9)) } else { (Some(143), None) };
         let at = clock(self.agenda.now() + wait, machine.offset);
         let exit = Exit { code, signal, out_of_memory: false, at };

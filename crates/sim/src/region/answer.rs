@@ -74,7 +74,7 @@ impl World {
                 let decide = |core: &mut Core| {
                     let answer = core.write(who, id, |draft, context| {
                         let answer = write.run(draft, context);
-                        planted::tamper(plant, name, draft, context);
+                        planted::tamper(plant, name, draft);
                         answer
                     });
                     planted::tamper_after(plant, name, core, seen);

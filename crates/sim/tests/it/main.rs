@@ -1,0 +1,4 @@
+//! Runs of the simulator: promises hold, planted bugs are found, equal seeds are equal.
+
+mod planted;
+mod seeds;

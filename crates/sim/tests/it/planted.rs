@@ -1,0 +1,53 @@
+//! Each planted bug is found, by the promise that it breaks.
+
+use sim::Invariant::{
+    Atomicity, Audited, Constraints, Convergence, Durability, Forward, Indexes, NoOvercommit,
+    NoRevival, OneLaunch, Physical, Quiet, Released, Replay, Retention, Standing,
+};
+use sim::{Invariant, Options, Plant, run};
+
+/// Seeds tried for each bug.
+const SEEDS: u64 = 60;
+
+/// Finds a planted bug; which seed shows it, and as which broken promise.
+fn find(plant: Plant, promises: &[Invariant]) -> Result<u64, String> {
+    for seed in 0..SEEDS {
+        let outcome = run(Options { seed, steps: 2_000, plant: Some(plant), follow: None });
+        if let Some((violation, _)) = outcome.failure {
+            return match promises.contains(&violation.invariant) {
+                true => Ok(seed),
+                false => Err(format!("{plant:?}, seed {seed}: found as {violation:?}")),
+            };
+        }
+    }
+    Err(format!("{plant:?} is not found within {SEEDS} seeds"))
+}
+
+#[test]
+fn planted_bugs_are_found() {
+    let table: [(Plant, &[Invariant]); Plant::ALL.len()] = [
+        (Plant::AnswersEarly, &[Durability]),
+        (Plant::FreesEarly, &[Released]),
+        (Plant::FreesLost, &[Released]),
+        (Plant::TokenApart, &[Atomicity]),
+        (Plant::ForgetsToken, &[Atomicity, OneLaunch]),
+        (Plant::SkipsAudit, &[Audited]),
+        (Plant::LosesBatch, &[Replay]),
+        (Plant::MovesBack, &[Forward]),
+        (Plant::SameVersion, &[Forward]),
+        (Plant::Moves, &[Forward]),
+        (Plant::Overcommits, &[NoOvercommit, Standing]),
+        (Plant::PlacesAnywhere, &[Standing]),
+        (Plant::IgnoresConstraint, &[Constraints]),
+        (Plant::StaleIndex, &[Indexes]),
+        (Plant::WakesNobody, &[Quiet, Convergence]),
+        (Plant::ReapsEarly, &[Retention]),
+        (Plant::NeverRepeats, &[Convergence]),
+        (Plant::IgnoresStop, &[Convergence]),
+        (Plant::LosesRows, &[Physical, Convergence, NoRevival, Released]),
+        (Plant::Revives, &[NoRevival]),
+    ];
+    let missed: Vec<_> =
+        table.iter().filter_map(|(plant, promises)| find(*plant, promises).err()).collect();
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
