@@ -15,3 +15,6 @@ mod token_expiry;
 pub use lost_instances::LostInstances;
 pub use queue::{Queue, Reviewed};
 pub use registry::{Outcome, Policy, Reconciler, Subject, registry};
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,10 @@ use types::InstanceId;
 use crate::registry::CHANGES_MAX;
 use crate::{Outcome, Reconciler, Subject};
 
+/// What a given up task changes beside its keys: itself, its token and what its instance is told;
+/// and, with the last one, the instance.
+const CHANGES_BESIDE_KEYS: usize = 4;
+
 /// Keeps the lost-instance rule.
 pub struct LostInstances {
     /// How long after the disconnection; `None` is never.
@@ -74,10 +78,13 @@ fn give_up(draft: &mut Draft<'_>, id: InstanceId, context: &Context<'_>) -> Outc
         .iter()
         .chain(indexes.tasks_on(id, Desired::Stopped))
         .filter_map(|task| draft.state().task(*task).filter(|it| !it.is_over()).cloned())
-        .take(CHANGES_MAX / 2)
+        .take(CHANGES_MAX)
         .collect();
-    let full = living.len() == CHANGES_MAX / 2;
     for task in living {
+        let keys = draft.state().indexes().keys_of(task.id).count();
+        if draft.changes().len() + keys + CHANGES_BESIDE_KEYS > CHANGES_MAX {
+            return Outcome::Again;
+        }
         let stop = Stop {
             code: StopCode::InfrastructureHealth,
             reason: format!("Container instance {id} was lost: its agent has not been heard of"),
@@ -88,5 +95,5 @@ fn give_up(draft: &mut Draft<'_>, id: InstanceId, context: &Context<'_>) -> Outc
         let it = ContainerInstance { given_up_at: Some(context.now), ..it.as_ref().clone() };
         draft.change(Change::from(it));
     }
-    if full { Outcome::Again } else { Outcome::Settled }
+    Outcome::Settled
 }
