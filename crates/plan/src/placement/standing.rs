@@ -79,8 +79,11 @@ fn shortages(
 }
 
 /// Identifiers of `count` GPUs of an instance that no task holds, the first in order; fewer if
-/// there are fewer.
+/// there are fewer. O(tasks of the instance), and nothing for a task without GPUs.
 pub fn gpus_for(state: &State, instance: InstanceId, count: u16) -> Vec<String> {
+    if count == 0 {
+        return Vec::new();
+    }
     let Some(record) = state.container_instance(instance) else { return Vec::new() };
     let held = state.indexes().held_on(instance).iter().filter_map(|id| state.task(*id));
     let taken: BTreeSet<&String> =
