@@ -63,12 +63,13 @@ pub(crate) struct Api {
     client: Client<HttpConnector, Full<Bytes>>,
     authority: String,
     region: String,
-    keys: Keys,
+    /// `None` calls only what needs no signature.
+    keys: Option<Keys>,
 }
 
 impl Api {
     /// The API that the configuration names.
-    pub(crate) fn new(config: &Config) -> Result<Self, AgentError> {
+    pub(crate) fn new(config: &Config, keys: Option<Keys>) -> Result<Self, AgentError> {
         let authority = authority(&config.endpoint)
             .ok_or_else(|| AgentError::Endpoint(config.endpoint.clone()))?;
         let mut connector = HttpConnector::new();
@@ -79,8 +80,7 @@ impl Api {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(4)
             .build(connector);
-        let (region, keys) = (config.region.clone(), config.keys.clone());
-        Ok(Self { client, authority: authority.to_owned(), region, keys })
+        Ok(Self { client, authority: authority.to_owned(), region: config.region.clone(), keys })
     }
 
     /// Calls an operation once.
@@ -100,7 +100,7 @@ impl Api {
             headers: &headers,
             body: &outgoing.body,
         };
-        let signature = sign(&incoming, &self.signing(O::SERVICE.signing_name));
+        let signature = self.sign(&incoming, O::SERVICE.signing_name);
         headers.extend(signature);
         let mut request = Request::new(Full::new(Bytes::from(outgoing.body)));
         *request.method_mut() = http::Method::POST;
@@ -135,20 +135,22 @@ impl Api {
             headers.insert(header::HOST, host);
         }
         let incoming = wire::Incoming { method: "GET", path, query, headers: &headers, body };
-        let signature = sign(&incoming, &self.signing("ecs"));
+        let signature = self.sign(&incoming, "ecs");
         headers.extend(signature);
         headers
     }
 
-    fn signing<'a>(&'a self, service: &'a str) -> Signing<'a> {
-        Signing {
-            access_key_id: &self.keys.access_key_id,
-            secret: &self.keys.secret_access_key,
-            session_token: self.keys.session_token.as_deref(),
+    fn sign(&self, request: &wire::Incoming<'_>, service: &str) -> HeaderMap {
+        let Some(keys) = &self.keys else { return HeaderMap::new() };
+        let signing = Signing {
+            access_key_id: &keys.access_key_id,
+            secret: &keys.secret_access_key,
+            session_token: keys.session_token.as_deref(),
             region: &self.region,
             service,
             now: clock::now(),
-        }
+        };
+        sign(request, &signing)
     }
 }
 

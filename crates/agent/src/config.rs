@@ -16,8 +16,8 @@ pub struct Config {
     pub region: String,
     /// Name of the cluster to join.
     pub cluster: String,
-    /// With what calls are signed.
-    pub keys: Keys,
+    /// Why the region lets it in.
+    pub admission: Admission,
     /// What must survive a restart of the machine: memory, volumes, writable layers, logs. Not on a
     /// file system in memory.
     pub data: PathBuf,
@@ -47,6 +47,18 @@ pub struct Config {
     pub runtime: shim::RuntimeKind,
     /// How long things take.
     pub timings: Timings,
+}
+
+/// Why a region lets an agent in.
+#[derive(Debug, Clone)]
+pub enum Admission {
+    /// It signs with these.
+    Keys(Keys),
+    /// It shows this join token once, and keeps what it gets for it in the data folder. Region and
+    /// cluster are those that the token opens.
+    Token(String),
+    /// It has shown a token before.
+    Joined,
 }
 
 /// An access key.

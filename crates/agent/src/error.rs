@@ -28,6 +28,9 @@ pub enum AgentError {
     /// The region does not take the instance in.
     #[error("the region does not register this instance: {0}")]
     Refused(String),
+    /// There are no credentials.
+    #[error("there are no credentials and this machine has never joined: give a join token")]
+    NotJoined,
     /// The region knows the instance under another name from now on; to be started again.
     #[error("the region has forgotten this instance and calls it {0} now: start again")]
     Renamed(String),

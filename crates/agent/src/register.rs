@@ -1,9 +1,8 @@
 //! Makes the instance known to its cluster, and remembers under which name.
 
 use core::time::Duration;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use types::{Port, Protocol};
 
 use crate::api::{Api, CallError};
 use crate::config::Config;
+use crate::durable;
 use crate::error::AgentError;
 
 /// The version this agent goes by; of the genuine agent's kind, so that version constraints hold.
@@ -105,17 +105,8 @@ impl Note {
     /// Writes the note; durable when this returns.
     pub(crate) fn keep(&self, data: &Path) -> Result<(), AgentError> {
         let path = Self::path(data);
-        let fresh = path.with_extension("new");
-        let write = || -> io::Result<()> {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let mut file = options.open(&fresh)?;
-            file.write_all(&serde_json::to_vec(self)?)?;
-            file.sync_all()?;
-            fs::rename(&fresh, &path)?;
-            File::open(data)?.sync_all()
-        };
-        write().map_err(AgentError::file("write", &path))
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        durable::write(&path, &bytes).map_err(AgentError::file("write", &path))
     }
 }
 

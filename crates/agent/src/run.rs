@@ -18,7 +18,7 @@ use crate::machine::{INBOX_MAX, Inbox, Letter, Machine, blocking};
 use crate::register::{Note, register};
 use crate::rows::Rows;
 use crate::worker::Order;
-use crate::{endpoint, garbage, prepare, pull, stop, tcs};
+use crate::{endpoint, garbage, join, prepare, pull, stop, tcs};
 
 /// Runs an agent until `shutdown` says `true`. Containers go on after that.
 ///
@@ -105,9 +105,10 @@ async fn make_built_in(machine: Arc<Machine>) {
 
 /// Opens all doors, and registers an instance that never was.
 async fn machine(
-    config: Config,
+    mut config: Config,
 ) -> Result<(Arc<Machine>, Note, mpsc::Receiver<Letter>), AgentError> {
-    let api = Api::new(&config)?;
+    let keys = join::keys(&mut config).await?;
+    let api = Api::new(&config, Some(keys))?;
     let store = Store::open(images::Config::new(&config.images))?;
     let options = images::Options {
         insecure: config.insecure_registries.clone(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use agent::{Config, Identity, Keys, PullBehavior, Resources, Timings};
+use agent::{Admission, Config, Identity, Keys, PullBehavior, Resources, Timings};
 use anyhow::{Context as _, bail};
 use network::{Place, Setup};
 use tokio::io::AsyncReadExt as _;
@@ -64,7 +64,7 @@ fn config(flags: &AgentFlags) -> anyhow::Result<Config> {
         endpoint: flags.endpoint.clone(),
         region: flags.region.clone(),
         cluster: flags.cluster.clone(),
-        keys: keys(flags)?,
+        admission: admission(flags),
         images: flags.images.clone().unwrap_or_else(|| flags.data.join("images")),
         cgroup: flags.cgroup.clone(),
         program: std::env::current_exe().context("cannot find this program")?,
@@ -85,15 +85,19 @@ fn config(flags: &AgentFlags) -> anyhow::Result<Config> {
     })
 }
 
-/// The key that signs, from the environment: arguments can be read by everybody on the machine.
-fn keys(flags: &AgentFlags) -> anyhow::Result<Keys> {
+/// A token, else the key in the environment: arguments can be read by everybody on the machine. With
+/// neither, what a token was exchanged for before.
+fn admission(flags: &AgentFlags) -> Admission {
     let get = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+    if let Some(token) = &flags.token {
+        return Admission::Token(token.clone());
+    }
     match (get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY")) {
         (Some(access_key_id), Some(secret_access_key)) => {
-            Ok(Keys { access_key_id, secret_access_key, session_token: get("AWS_SESSION_TOKEN") })
+            let session_token = get("AWS_SESSION_TOKEN");
+            Admission::Keys(Keys { access_key_id, secret_access_key, session_token })
         }
-        _ if flags.token.is_some() => bail!("this region does not take join tokens yet"),
-        _ => bail!("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key of the region"),
+        _ => Admission::Joined,
     }
 }
 
