@@ -20,6 +20,15 @@ use crate::worker::{self, Order};
 /// Inputs handled before their rows go to disk together.
 const BATCH_MAX: usize = 64;
 
+/// How an agent left its instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing of any task is left on the machine.
+    Idle,
+    /// Containers go on, or something of a task is still to be freed.
+    Busy,
+}
+
 /// The core with its memory and its hands.
 pub(crate) struct Desk {
     machine: Arc<Machine>,
@@ -62,7 +71,7 @@ impl Desk {
         mut self,
         mut inbox: mpsc::Receiver<Letter>,
         mut shutdown: watch::Receiver<bool>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Ended> {
         let mut letters = Vec::new();
         self.handle(vec![Input::Tick]).await?;
         loop {
@@ -87,7 +96,9 @@ impl Desk {
             }
             self.handle(inputs).await?;
         }
-        self.rows.syncer()?.sync_data()
+        self.rows.syncer()?.sync_data()?;
+        let mut tasks = self.core.tasks();
+        Ok(if tasks.all(|it| it.record().released) { Ended::Idle } else { Ended::Busy })
     }
 
     async fn handle(&mut self, inputs: Vec<Input>) -> io::Result<()> {

@@ -32,6 +32,7 @@ mod tcs;
 mod worker;
 
 pub use config::{Admission, Config, Identity, Keys, PullBehavior, Resources, Timings};
+pub use desk::Ended;
 pub use error::AgentError;
 pub use run::run;
 pub use stop::{Places, stop_everything};

@@ -12,15 +12,16 @@ use tokio::task::JoinSet;
 
 use crate::api::Api;
 use crate::config::Config;
-use crate::desk::Desk;
+use crate::desk::{Desk, Ended};
 use crate::error::AgentError;
 use crate::machine::{INBOX_MAX, Inbox, Letter, Machine, blocking};
 use crate::register::{Note, register};
 use crate::rows::Rows;
 use crate::worker::Order;
-use crate::{endpoint, garbage, join, prepare, pull, stop, tcs};
+use crate::{endpoint, garbage, join, prepare, pull, tcs};
 
-/// Runs an agent until `shutdown` says `true`. Containers go on after that.
+/// Runs an agent until `shutdown` says `true`. Containers go on after that; if there are none, the
+/// caller may take the rest away by [`crate::stop_everything`] once the runtime has ended.
 ///
 /// Must be called within a tokio runtime with I/O and time; one thread is enough. The program that
 /// calls this must enter [`shim::main`] when executed with `shim --dir DIR`, and
@@ -29,14 +30,14 @@ use crate::{endpoint, garbage, join, prepare, pull, stop, tcs};
 /// # Errors
 ///
 /// [`AgentError`] if the agent cannot start, or can no longer keep what it must not forget.
-pub async fn run(config: Config, shutdown: watch::Receiver<bool>) -> Result<(), AgentError> {
+pub async fn run(config: Config, shutdown: watch::Receiver<bool>) -> Result<Ended, AgentError> {
     for folder in [&config.data, &config.run, &config.images] {
         fs::create_dir_all(folder).map_err(AgentError::file("make", folder))?;
     }
     let mut stopped = shutdown.clone();
     let (machine, note, inbox) = tokio::select! {
         made = machine(config) => made?,
-        _ = stopped.wait_for(|it| *it) => return Ok(()),
+        _ = stopped.wait_for(|it| *it) => return Ok(Ended::Busy),
     };
     let endpoint = endpoint::listen(&machine).await?;
     let health = Arc::new(Notify::new());
@@ -46,17 +47,13 @@ pub async fn run(config: Config, shutdown: watch::Receiver<bool>) -> Result<(), 
     parts.spawn(tcs::keep(machine.clone(), health));
     parts.spawn(garbage::keep(machine.clone()));
     parts.spawn(make_built_in(machine.clone()));
-    let group = machine.config.cgroup.clone();
     let files = AgentError::file("write the memory in", machine.config.data.clone());
     let worked = tokio::select! {
         worked = serve(machine.clone(), desk, inbox, shutdown) => worked.map_err(files),
         failed = reregister(machine, note) => Err(failed),
     };
     parts.shutdown().await;
-    worked?;
-    // Without tasks nothing is left.
-    stop::remove_groups(&group);
-    Ok(())
+    worked
 }
 
 async fn serve(
@@ -64,7 +61,7 @@ async fn serve(
     mut desk: Desk,
     inbox: mpsc::Receiver<Letter>,
     shutdown: watch::Receiver<bool>,
-) -> std::io::Result<()> {
+) -> std::io::Result<Ended> {
     let mut known: Vec<TaskArn> = desk.core().awaiting_recovery().cloned().collect();
     known.extend(prepare::tasks_on_disk(&machine.config.data));
     known.sort();

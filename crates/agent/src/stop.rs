@@ -71,7 +71,7 @@ fn stop_task(folder: &Path) -> Result<(), AgentError> {
 }
 
 /// Removes the control group of an instance and those above it, as far as nothing is in them.
-pub(crate) fn remove_groups(group: &str) {
+fn remove_groups(group: &str) {
     let own = Path::new(group.trim_start_matches('/'));
     let hierarchies = fs::read_dir(CGROUPS).into_iter().flatten().flatten().map(|it| it.path());
     for root in hierarchies.chain([PathBuf::from(CGROUPS)]) {

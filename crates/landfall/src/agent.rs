@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use agent::{Admission, Config, Identity, Keys, PullBehavior, Resources, Timings};
+use agent::{Admission, Config, Ended, Identity, Keys, Places, PullBehavior, Resources, Timings};
 use anyhow::{Context as _, bail};
 use network::{Place, Setup};
 use tokio::io::AsyncReadExt as _;
@@ -30,7 +30,7 @@ pub(crate) fn run(flags: &AgentFlags) -> anyhow::Result<()> {
         let agent = agent::run(config, told);
         tokio::pin!(agent);
         tokio::select! {
-            ended = &mut agent => Ok(ended?),
+            ended = &mut agent => anyhow::Ok(ended?),
             () = until_told_or_alone(flags.tied) => {
                 tell.send_replace(true);
                 Ok(agent.await?)
@@ -39,7 +39,14 @@ pub(crate) fn run(flags: &AgentFlags) -> anyhow::Result<()> {
     });
     // Who waits for input that never comes must not hold up the end.
     runtime.shutdown_background();
-    ended
+    match ended? {
+        Ended::Busy => Ok(()),
+        Ended::Idle => Ok(agent::stop_everything(&Places {
+            run: flags.run.clone(),
+            network: flags.run.join("net"),
+            cgroup: flags.cgroup.clone(),
+        })?),
+    }
 }
 
 /// Ends when the user or a service manager asks for it; if tied, also when standard input ends.

@@ -283,8 +283,10 @@ fn make_agent_key(draft: &mut Draft<'_>, context: &mut Context<'_>) {
 }
 
 fn agent_key(core: &Core) -> anyhow::Result<Arc<AccessKey>> {
-    let mut keys = core.state().access_keys().values();
-    keys.find(|it| is_agent_key(it)).cloned().context("the region has no key for its agents")
+    let keys = core.state().access_keys().values().filter(|it| is_agent_key(it));
+    // Later ones belong to machines that joined with a token, and speak for their instances alone.
+    let first = keys.min_by_key(|it| (it.created_at, it.id.clone()));
+    first.cloned().context("the region has no key for its agents")
 }
 
 fn is_agent_key(key: &AccessKey) -> bool {
