@@ -15,6 +15,7 @@ use wire::sigv4::{Signing, sign};
 use wire::{Fault, Incoming};
 
 use crate::args::Place;
+use crate::commands::say;
 use crate::home::Folder;
 use crate::server::now;
 
@@ -134,7 +135,18 @@ impl Client {
     /// A client of the region that the environment names (`AWS_ENDPOINT_URL` and so on), else of
     /// the region in the flags' folder.
     pub(crate) fn from_env_or(place: &Place) -> anyhow::Result<Self> {
-        Self::found(&|name| std::env::var(name).ok().filter(|it| !it.is_empty()), place)
+        let client =
+            Self::found(&|name| std::env::var(name).ok().filter(|it| !it.is_empty()), place)?;
+        if let Some(other) = place.data.is_some().then(|| Self::of(place).ok()).flatten()
+            && other.endpoint != client.endpoint
+        {
+            say(&format!(
+                "AWS_ENDPOINT_URL names {}, which counts; unset it to use the region of --data at \
+                 {}",
+                client.endpoint.url, other.endpoint.url
+            ));
+        }
+        Ok(client)
     }
 
     /// A client of the region in the flags' folder, whatever the environment says.

@@ -17,6 +17,8 @@ pub(crate) mod why;
 
 use anyhow::Context as _;
 
+pub(crate) use output::say;
+
 /// Runs what a command does over the network to its end.
 fn wait_for(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,8 +1,6 @@
 //! `landfall down`: stops every task and leaves nothing of the region running or mounted.
 
 use core::time::Duration;
-use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use network::Region;
@@ -32,17 +30,21 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
         bail!("stopping containers needs root: try `sudo landfall down`");
     }
     let folder = Folder::of(place)?;
-    folder.read_note()?;
     let runtime = Runtime::of(&folder)?;
-    server::runtime()?.block_on(async {
-        let client = Client::of(place)?;
-        if client.call::<op::ListClusters>(&op::ListClustersRequest::default()).await.is_ok() {
-            stop_tasks(&client).await?;
+    // A region whose folder was removed has left containers all the same.
+    match folder.read_note() {
+        Ok(_) => server::runtime()?.block_on(async {
+            let client = Client::of(place)?;
+            if client.call::<op::ListClusters>(&op::ListClustersRequest::default()).await.is_ok() {
+                stop_tasks(&client).await?;
+            }
+            end_process(&runtime).await
+        })?,
+        Err(error) if runtime.is_empty() => {
+            runtime.clear()?;
+            return Err(error);
         }
-        end_process(&runtime).await
-    })?;
-    for entry in fs::read_dir(&runtime.path).into_iter().flatten().flatten() {
-        stop_containers(&entry.path())?;
+        Err(_) => server::runtime()?.block_on(end_process(&runtime))?,
     }
     runtime.clear()?;
     Region::destroy(&runtime.tag).context("cannot remove the region's network")?;
@@ -124,19 +126,4 @@ async fn end_process(runtime: &Runtime) -> anyhow::Result<()> {
 fn end(process: Pid, signal: Signal) {
     // It may have ended already; then there is nobody to ask.
     let _ = kill_process(process, signal);
-}
-
-/// Removes the containers of an instance whose agent is gone, through their shims where those live.
-fn stop_containers(run: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(run.join("tasks")).into_iter().flatten().flatten() {
-        let folder = entry.path();
-        let ended = shim::Client::connect(&folder)
-            .and_then(|mut shim| shim.call(shim::Command::Shutdown).map(drop));
-        if ended.is_err() {
-            shim::recover(&folder)
-                .and_then(shim::Recovery::finish)
-                .with_context(|| format!("cannot remove the containers in {}", folder.display()))?;
-        }
-    }
-    Ok(())
 }

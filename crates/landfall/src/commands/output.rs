@@ -22,7 +22,7 @@ pub(super) fn print_json(value: &Value) -> anyhow::Result<()> {
 }
 
 /// Progress and advice; nobody has to listen.
-pub(super) fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use agent::Places;
 use anyhow::{Context as _, bail};
-use network::{Host, Tag, Vpc};
+use network::{Tag, Vpc};
 
 use rustix::process::Pid;
 
@@ -53,17 +54,27 @@ impl Runtime {
         ours.then_some(process)
     }
 
-    /// Removes all hosts and the folder. Nothing may run in them any more.
+    /// The names of the instances that have left something here.
+    fn instances(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let folders = entries.filter(|it| it.path().is_dir());
+        folders.map(|it| it.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// Whether anything of the region is left on the machine.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.instances().is_empty()
+    }
+
+    /// Takes away everything that the instances have left, running containers too.
     pub(crate) fn clear(&self) -> anyhow::Result<()> {
-        let Ok(entries) = fs::read_dir(&self.path) else { return Ok(()) };
-        for entry in entries.flatten() {
-            let net = entry.path().join("net");
-            if net.exists() {
-                Host::destroy(&net)
-                    .with_context(|| format!("cannot remove the network of {}", net.display()))?;
-            }
+        let tag = self.path.file_name().unwrap_or_default().to_string_lossy();
+        for name in self.instances() {
+            let run = self.path.join(&name);
+            let cgroup = format!("landfall/{tag}/{name}");
+            agent::stop_everything(&Places { network: run.join("net"), run, cgroup })
+                .with_context(|| format!("cannot take away what instance {name} has left"))?;
         }
-        self.remove_control_groups();
         fs::remove_dir_all(&self.path)
             .with_context(|| format!("cannot remove {}", self.path.display()))?;
         // The folder of all regions goes with the last of them.
@@ -75,21 +86,6 @@ impl Runtime {
 /// A short name for the region in that folder, the same every time.
 pub(crate) fn tag(folder: &Path) -> anyhow::Result<Tag> {
     Tag::parse(&tag_text(folder)).context("a tag of letters and digits is one")
-}
-
-impl Runtime {
-    /// The groups of instances, of the region, and of all regions, which goes with the last of
-    /// them: the kernel keeps groups that are not empty.
-    fn remove_control_groups(&self) {
-        let tag = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let names = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        let instances = names.map(|it| it.file_name().to_string_lossy().into_owned());
-        for name in instances {
-            drop(shim::remove_control_group(&format!("landfall/{tag}/{name}")));
-        }
-        drop(shim::remove_control_group(&format!("landfall/{tag}")));
-        drop(shim::remove_control_group("landfall"));
-    }
 }
 
 fn tag_text(folder: &Path) -> String {
