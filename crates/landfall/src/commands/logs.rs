@@ -10,7 +10,7 @@ use shapes::ecs::{
 use shapes::logs::{GetLogEvents, GetLogEventsRequest, OutputLogEvent};
 use types::Timestamp;
 
-use super::output::{print, say};
+use super::output::{is_read, print, say};
 use super::tasks::{cluster_of, describe, explain, tail};
 use super::wait_for;
 use crate::args::Place;
@@ -186,6 +186,9 @@ async fn show(
             }
         }
         tokio::time::sleep(LOOK_EVERY).await;
+        if !is_read() {
+            return Ok(());
+        }
     }
     for it in sources.iter().filter(|it| !it.begun) {
         say(&format!("Container {} has written nothing so far.", it.container));

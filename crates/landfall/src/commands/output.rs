@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::process::exit;
 
 use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 use shapes::{Shape, json};
 
@@ -13,6 +14,19 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit(0),
         written => written.context("cannot write to standard output"),
+    }
+}
+
+/// Whether somebody still reads. A command that waits for something to write asks this, because
+/// otherwise it would learn of it with its next line only, which may never come.
+pub(super) fn is_read() -> bool {
+    let stdout = io::stdout();
+    let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+    let gone = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+    match poll(&mut asked, Some(&Timespec::default())) {
+        Ok(_) => !asked.iter().any(|it| it.revents().intersects(gone)),
+        // Nothing was learnt, so nothing has changed.
+        Err(_) => true,
     }
 }
 
