@@ -117,7 +117,7 @@ impl Asker {
     fn may_be(&self, task: &Task) -> bool {
         let Some(spec) = task.spec() else { return false };
         match self {
-            Self::Attached(id) => is_attachment_of(id, &spec.arn),
+            Self::Attached(id) => is_attachment_of(id, spec.arn.id()),
             Self::Instance => spec.network_mode == NetworkMode::Host,
         }
     }

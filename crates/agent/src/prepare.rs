@@ -194,9 +194,9 @@ pub(crate) fn attachment_name(
     format!("{}-{place}", spec.arn.id())
 }
 
-/// Whether an attachment is one of this task.
-pub(crate) fn is_attachment_of(id: &Id, task: &TaskArn) -> bool {
-    let rest = id.as_str().strip_prefix(task.id());
+/// Whether an attachment is one of the task with this id.
+pub(crate) fn is_attachment_of(id: &Id, task: &str) -> bool {
+    let rest = id.as_str().strip_prefix(task);
     rest.is_some_and(|it| it.is_empty() || it.strip_prefix('-').is_some_and(is_number))
 }
 

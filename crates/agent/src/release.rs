@@ -37,7 +37,7 @@ pub(crate) async fn task(worker: &mut Worker) -> Result<(), String> {
             cleared.map_err(|it| chain(&it))?;
         }
         for attached in machine.host.attachments() {
-            if is_attachment_of(&attached.id, &task) {
+            if is_attachment_of(&attached.id, task.id()) {
                 machine.host.detach(&attached.id).map_err(|it| chain(&it))?;
             }
         }

@@ -53,7 +53,8 @@ pub fn stop_everything(places: &Places) -> Result<(), AgentError> {
     first
 }
 
-fn stop_task(folder: &Path) -> Result<(), AgentError> {
+/// Ends a shim with all it holds, whether it lives or not.
+pub(crate) fn stop_task(folder: &Path) -> Result<(), AgentError> {
     match Client::connect(folder) {
         // What it answers does not matter: if something is left, recovery removes it or says so.
         Ok(mut client) => drop(client.call(Command::Shutdown)),

@@ -17,11 +17,15 @@ const RESERVED_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 /// How many namespaces of each kind are kept ready.
 const NAMESPACES_READY: usize = 2;
 
+/// Threads for what blocks: each has a stack, and more would only wait for the same disk.
+const BLOCKING_THREADS_MAX: usize = 24;
+
 /// `landfall agent`, until Ctrl-C.
 pub(crate) fn run(flags: &AgentFlags) -> anyhow::Result<()> {
     // Everything waits for something: one thread carries it, and what blocks has its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .context("cannot start the thread that carries the agent")?;
     let ended = runtime.block_on(async {

@@ -151,7 +151,7 @@ impl Seen<'_> {
             NetworkMode::Bridge => id == own,
             _ => id == spec.arn.id(),
         };
-        let attached = self.attached.iter().filter(|it| is_attachment_of(&it.id, &spec.arn));
+        let attached = self.attached.iter().filter(|it| is_attachment_of(&it.id, spec.arn.id()));
         let address = attached.filter(|it| mine(it.id.as_str())).find_map(Attached::address);
         if let Some(address) = address {
             all.insert("IPv4Addresses".into(), json!([address.to_string()]));
