@@ -170,7 +170,9 @@ fn move_container(container: &mut Container, change: &shape::ContainerStateChang
         return;
     }
     container.last = status;
-    container.exit_code = container.exit_code.or(change.exit_code);
+    // Docker shows an exit code of 0 for what still runs, and agents pass that on.
+    let exit_code = change.exit_code.filter(|_| status == Status::Stopped);
+    container.exit_code = container.exit_code.or(exit_code);
     let reason = change.reason.as_ref().filter(|it| !it.is_empty()).map(short);
     container.reason = container.reason.take().or(reason);
 }
@@ -205,23 +207,26 @@ fn binding(it: &shape::NetworkBinding) -> Option<Binding> {
 
 /// Why a task has stopped that nobody told to: a container ended, or it never came so far.
 fn why(task: &Task, reported: &Reported) -> Stop {
-    let ran = task.started_at.is_some() || task.containers.iter().any(|it| it.exit_code.is_some());
-    let said = || {
-        let reasons = task.containers.iter().filter_map(|it| it.reason.clone());
-        let first = reasons.into_iter().next();
-        Some(reported.reason.clone()).filter(|it| !it.is_empty()).or(first)
-    };
-    if ran {
-        let reason = Some(reported.reason.clone()).filter(|it| !it.is_empty());
+    let said = Some(reported.reason.clone()).filter(|it| !it.is_empty());
+    let failure = task.containers.iter().find_map(failure).map(ToOwned::to_owned);
+    let exited = task.containers.iter().any(|it| it.exit_code.is_some());
+    if task.started_at.is_some() || (exited && failure.is_none()) {
         return Stop {
             code: StopCode::EssentialContainerExited,
-            reason: reason.unwrap_or_else(|| "Essential container in task exited".into()),
+            reason: said.unwrap_or_else(|| "Essential container in task exited".into()),
         };
     }
     Stop {
         code: StopCode::TaskFailedToStart,
-        reason: said().unwrap_or_else(|| steps::unexplained().reason),
+        reason: said.or(failure).unwrap_or_else(|| steps::unexplained().reason),
     }
+}
+
+/// Why a container never ran, if its agent says that it did not. An exit code alone is no proof of
+/// the contrary: Docker gives one to a command that is not there.
+fn failure(it: &Container) -> Option<&str> {
+    let reason = it.reason.as_deref()?;
+    (it.exit_code.is_none() || reason.starts_with("Cannot")).then_some(reason)
 }
 
 /// A status in the words of agents; what lies before running is all the same to us.
