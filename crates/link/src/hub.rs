@@ -105,6 +105,11 @@ impl Hub {
                     line.hang_up.notify_one();
                 }
                 self.region.lost(instance).await;
+                // It may have called meanwhile, and what the region notes last is what stays.
+                let back = lock(&self.liveness).hears(instance);
+                if back {
+                    self.region.connected(instance).await;
+                }
             }
         }
     }
@@ -127,6 +132,8 @@ impl Hub {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
+        // A call is a sign of life: nobody may take it for lost while that is made durable.
+        self.heard(instance);
         self.region.connected(instance).await;
         self.heard(instance);
         let line = Arc::new(Line::default());

@@ -27,6 +27,11 @@ impl Liveness {
         self.order.insert((now, instance));
     }
 
+    /// Whether it is listened for: it was heard and has not been told as lost since.
+    pub fn hears(&self, instance: InstanceId) -> bool {
+        self.heard.contains_key(&instance)
+    }
+
     /// Stops listening for an instance.
     pub fn forget(&mut self, instance: InstanceId) {
         if let Some(before) = self.heard.remove(&instance) {
@@ -68,6 +73,7 @@ mod tests {
         assert_eq!(liveness.due(SILENCE_MAX), Some(Timestamp(15_000)));
         assert_eq!(liveness.lost(Timestamp(14_999), SILENCE_MAX), []);
         assert_eq!(liveness.lost(Timestamp(15_000), SILENCE_MAX), [a]);
+        assert!(!liveness.hears(a) && liveness.hears(b));
         assert_eq!(liveness.lost(Timestamp(15_000), SILENCE_MAX), []);
         assert_eq!(liveness.due(SILENCE_MAX), Some(Timestamp(24_000)));
     }
