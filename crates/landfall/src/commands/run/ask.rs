@@ -13,7 +13,7 @@ use types::Family;
 use super::{Driver, Mode, RunFlags};
 use crate::commands::tasks::Seats;
 
-/// Name of the one container, where the family's will not do.
+/// What the names of log streams begin with.
 const STREAM_PREFIX: &str = "run";
 
 /// Most subnets of one request. Source: ECS API Reference, `AwsVpcConfiguration`.
@@ -122,7 +122,7 @@ pub(super) fn definition(
         memory: i32::try_from(flags.memory).ok(),
         environment: some(flags.env.iter().map(variable).collect()),
         port_mappings: some(flags.publish.iter().copied().map(mapping).collect()),
-        log_configuration: log(flags.log_driver, family, region),
+        log_configuration: Some(log(flags.log_driver, family, region)),
         ..ContainerDefinition::default()
     };
     RegisterTaskDefinitionRequest {
@@ -155,7 +155,7 @@ fn mapping(it: Port) -> PortMapping {
     }
 }
 
-fn log(driver: Driver, family: &str, region: &str) -> Option<LogConfiguration> {
+fn log(driver: Driver, family: &str, region: &str) -> LogConfiguration {
     let (name, options) = match driver {
         Driver::Awslogs => (
             "awslogs",
@@ -166,15 +166,15 @@ fn log(driver: Driver, family: &str, region: &str) -> Option<LogConfiguration> {
             ],
         ),
         Driver::JsonFile => ("json-file", Vec::new()),
-        Driver::None => return None,
+        Driver::None => ("none", Vec::new()),
     };
     let options: BTreeMap<String, String> =
         options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Some(LogConfiguration {
+    LogConfiguration {
         log_driver: Some(name.into()),
         options: (!options.is_empty()).then_some(options),
         ..LogConfiguration::default()
-    })
+    }
 }
 
 /// The subnets of the cluster's instances: an `awsvpc` task may go to each of them.
@@ -263,6 +263,13 @@ mod tests {
         assert_eq!(container["portMappings"][1]["hostPort"], 8443);
         assert_eq!(container["logConfiguration"]["options"]["awslogs-group"], "/landfall/nginx");
         assert_eq!(asked["networkMode"], "bridge");
+    }
+
+    #[test]
+    fn output_may_go_nowhere() {
+        let asked = asked("nginx --log-driver none");
+        let log = &asked["containerDefinitions"][0]["logConfiguration"];
+        assert_eq!(*log, serde_json::json!({ "logDriver": "none" }));
     }
 
     #[test]
