@@ -1,9 +1,10 @@
 //! What must hold of the whole world after a step.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use plan::session::ToAgent;
-use state::{Caller, Desired, State};
+use state::{Caller, Desired, InstanceStatus, State};
 use types::{ClusterName, Group, TaskId};
 
 use crate::plant::Plant;
@@ -13,6 +14,9 @@ use crate::world::World;
 
 /// Reviews that are due within this may have found already what they are due for.
 const SOON: Duration = Duration::from_secs(1);
+
+/// A session may be dead for so long before it is noticed, in milliseconds.
+const UNHEARD_MAX: u64 = 20_000;
 
 impl World {
     /// What is cheap enough for every step.
@@ -44,7 +48,29 @@ impl World {
         if still && *state != self.region.shadow {
             return broken(Invariant::Replay, "what is in memory is not what was made durable");
         }
+        self.check_heard()?;
         self.check_quiet()
+    }
+
+    /// An instance whose session stands does not count as disconnected for long.
+    fn check_heard(&mut self) -> Checked {
+        let now = self.agenda.now();
+        let Some(process) = &self.region.process else { return Ok(()) };
+        let state = process.core.state();
+        let silent = process.hub.sessions.keys().filter(|id| {
+            let row = state.container_instance(**id);
+            row.is_some_and(|it| !it.connected && it.status != InstanceStatus::Inactive)
+        });
+        let silent: BTreeMap<_, _> =
+            silent.map(|id| (*id, self.unheard.get(id).copied().unwrap_or(now))).collect();
+        self.unheard = silent;
+        match self.unheard.iter().find(|(_, since)| now > **since + UNHEARD_MAX) {
+            Some((id, _)) => {
+                let detail = format!("the session of {id} stands, and it counts as disconnected");
+                broken(Invariant::Standing, detail)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The journal's rows, read back, are what was made durable.

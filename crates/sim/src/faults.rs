@@ -20,13 +20,17 @@ impl World {
         let Some(id) = self.lots.faults.pick(&there).copied() else { return Ok(()) };
         self.say(format_args!("fault: {fault:?} (machine {id})"));
         match fault {
-            Fault::CrashRegion => self.end_region(),
+            Fault::CrashRegion => {
+                self.end_region();
+                Ok(())
+            }
             Fault::CrashAgent => self.restart_agent(id),
             Fault::Reboot => self.reboot(id),
             Fault::Wipe => self.wipe(id),
             Fault::Freeze => {
                 let until = self.agenda.now() + self.lots.faults.between(1_000, 150_000);
-                if let Some(it) = self.machines.get_mut(&id) {
+                let now = self.agenda.now();
+                if let Some(it) = self.machines.get_mut(&id).filter(|it| it.frozen_until <= now) {
                     it.frozen_until = until;
                 }
                 Ok(())
@@ -106,7 +110,7 @@ impl World {
         self.agenda.after(100, Event::Machine(copy_id, MachineEvent::Start));
     }
 
-    /// Faults end: copies go, what is frozen thaws, clocks are right, everybody is there.
+    /// Faults end: copies go, everybody can be reached. What is frozen thaws in its time.
     pub(crate) fn heal(&mut self) -> Checked {
         self.swarm.heal();
         self.healing = true;
@@ -125,7 +129,6 @@ impl World {
             }
         }
         for it in self.machines.values_mut() {
-            it.frozen_until = 0;
             it.cut_off_until = 0;
         }
         Ok(())

@@ -28,6 +28,16 @@ pub(crate) struct Hub {
     losing: VecDeque<InstanceId>,
 }
 
+/// Whether a conversation is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ending {
+    Not,
+    /// By the agent: once all that it said is heard.
+    Closed,
+    /// By the region, at once.
+    HangUp,
+}
+
 /// One conversation.
 pub(crate) struct Conversation {
     instance: InstanceId,
@@ -36,8 +46,7 @@ pub(crate) struct Conversation {
     changed: bool,
     /// A question to the writer is under way.
     asking: bool,
-    hang_up: bool,
-    closed: bool,
+    ending: Ending,
     /// When it is looked at next by itself.
     planned_at: u64,
 }
@@ -88,6 +97,7 @@ impl World {
             self.close_to_agent(wire, Closed::InactiveInstance);
             return Ok(());
         }
+        let now = self.region_clock();
         self.down(wire, |life| MachineEvent::Up { life, wire });
         self.say(format_args!("hub: wire {wire} of machine {machine} life {life} is let in"));
         if let Some(hub) = self.hub() {
@@ -97,11 +107,11 @@ impl World {
                 inbox: VecDeque::new(),
                 changed: false,
                 asking: true,
-                hang_up: false,
-                closed: false,
+                ending: Ending::Not,
                 planned_at: 0,
             };
             hub.conversations.insert(wire, conversation);
+            hub.liveness.hear(instance, now);
         }
         self.job(Cause::Connect, |core| {
             core.write(Caller::region(), 0, |draft, context| {
@@ -124,7 +134,7 @@ impl World {
         let older = hub.sessions.insert(instance, wire);
         if let Some(older) = older {
             if let Some(it) = hub.conversations.get_mut(&older) {
-                it.hang_up = true;
+                it.ending = Ending::HangUp;
             }
             self.converse(older)?;
         }
@@ -138,8 +148,14 @@ impl World {
         if it.asking {
             return Ok(());
         }
-        if it.hang_up || (it.closed && it.inbox.is_empty()) {
-            return self.end_conversation(wire);
+        let ends = match it.ending {
+            Ending::Not => false,
+            Ending::Closed => it.inbox.is_empty(),
+            Ending::HangUp => true,
+        };
+        if ends {
+            self.end_conversation(wire);
+            return Ok(());
         }
         let Some(session) = &it.session else { return Ok(()) };
         let due = session.due();
@@ -183,10 +199,11 @@ impl World {
         let now = self.region_clock();
         let Some(it) = self.conversation(wire) else { return Ok(()) };
         it.asking = false;
-        let Some(told) = told else { return self.end_conversation(wire) };
-        if told.assignments.instance.status == InstanceStatus::Inactive {
-            return self.end_conversation(wire);
-        }
+        let stands = |it: &Told| it.assignments.instance.status != InstanceStatus::Inactive;
+        let Some(told) = told.filter(stands) else {
+            self.end_conversation(wire);
+            return Ok(());
+        };
         let home = self.region.home.clone();
         let around = Surroundings { home: &home, region: told.region.as_deref() };
         let all = &told.assignments;
@@ -277,17 +294,16 @@ impl World {
         self.wires.clear();
     }
 
-    fn end_conversation(&mut self, wire: WireId) -> Checked {
+    fn end_conversation(&mut self, wire: WireId) {
         self.say(format_args!("hub: wire {wire} ends"));
         self.close_to_agent(wire, Closed::Code(1000));
         self.wires.remove(&wire);
-        let Some(hub) = self.hub() else { return Ok(()) };
+        let Some(hub) = self.hub() else { return };
         if let Some(it) = hub.conversations.remove(&wire)
             && hub.sessions.get(&it.instance) == Some(&wire)
         {
             hub.sessions.remove(&it.instance);
         }
-        Ok(())
     }
 
     /// An agent said something.
@@ -304,7 +320,7 @@ impl World {
     /// The agent's end is closed, or the wire was found broken.
     pub(crate) fn hung_up(&mut self, wire: WireId) -> Checked {
         if let Some(it) = self.conversation(wire) {
-            it.closed = true;
+            it.ending = it.ending.max(Ending::Closed);
         }
         self.converse(wire)
     }
@@ -337,6 +353,19 @@ impl World {
         self.lose_next()
     }
 
+    /// That an instance is lost is durable; it may have called meanwhile.
+    pub(crate) fn is_lost(&mut self, instance: InstanceId) -> Checked {
+        if !self.hub().is_some_and(|it| it.liveness.hears(instance)) {
+            return self.lose_next();
+        }
+        self.job(Cause::Connect, |core| {
+            core.write(Caller::region(), 0, |draft, context| {
+                instances::connect(draft, instance, context.now);
+            });
+            Release::Back
+        })
+    }
+
     /// Marks the next silent instance as lost; once there is none, rests for a second.
     pub(crate) fn lose_next(&mut self) -> Checked {
         let Some(hub) = self.hub() else { return Ok(()) };
@@ -346,17 +375,16 @@ impl World {
             return Ok(());
         };
         let session = hub.sessions.remove(&instance);
-        if let Some(wire) = session {
-            if let Some(it) = hub.conversations.get_mut(&wire) {
-                it.hang_up = true;
-            }
+        let conversation = session.and_then(|wire| hub.conversations.get_mut(&wire));
+        if let Some(it) = conversation {
+            it.ending = Ending::HangUp;
         }
         self.say(format_args!("hub: instance {instance} is silent"));
         self.job(Cause::Lost, |core| {
             core.write(Caller::region(), 0, |draft, context| {
                 instances::disconnect(draft, instance, context.now);
             });
-            Release::Lost
+            Release::Lost { instance }
         })?;
         match session {
             Some(wire) => self.converse(wire),

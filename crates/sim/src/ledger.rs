@@ -86,7 +86,7 @@ impl Ledger {
         for (key, after) in &tokens {
             self.check_token(before, it, key, (before.tokens().get(key), after.as_ref()), &tasks)?;
         }
-        self.check_bound(it, &tasks, &tokens)
+        Self::check_bound(it, &tasks, &tokens)
     }
 
     fn check_revision(&mut self, before: &State, revision: &state::Revision) -> Checked {

@@ -62,7 +62,9 @@ fn main() -> ExitCode {
     });
     let whole = sums.len() == threads;
     let mut total = Sum::default();
-    sums.into_iter().for_each(|it| total.add(&it));
+    for it in &sums {
+        total.add(it);
+    }
     let Count { made, ran, stopped, replayed } = total.count;
     say(&format!(
         "{} seeds, {} steps in {:.1} s: {made} tasks made, {ran} ran, {stopped} stopped, {replayed} answers to tokens; {} seeds failed",

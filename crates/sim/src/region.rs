@@ -83,7 +83,9 @@ pub(crate) enum Release {
     /// What an instance should hold.
     Told { wire: WireId, heard: Option<FromAgent>, told: Option<Told> },
     /// An instance has been marked as lost.
-    Lost,
+    Lost { instance: InstanceId },
+    /// An instance that was marked as lost and has called meanwhile is marked as back.
+    Back,
     /// Nobody waits.
     Nothing,
 }
@@ -261,7 +263,8 @@ impl World {
         if let Err(error) = process.journal.commit(process.epoch, &batches) {
             self.say(format_args!("region: a commit fails: {error}"));
             self.region.uncertain = decided;
-            return self.end_region();
+            self.end_region();
+            return Ok(());
         }
         process.durable += decided.len() as u64;
         for it in &decided {
@@ -280,7 +283,8 @@ impl World {
         self.release_all(waiting)?;
         if crash {
             self.say(format_args!("region: ends after a commit and {answered} answers"));
-            return self.end_region();
+            self.end_region();
+            return Ok(());
         }
         self.review();
         self.commit()
@@ -320,7 +324,8 @@ impl World {
             Release::Admit { wire, standing } => self.admit(wire, standing),
             Release::Connected { wire } => self.connected(wire),
             Release::Told { wire, heard, told } => self.turn(wire, heard, told),
-            Release::Lost => self.lose_next(),
+            Release::Lost { instance } => self.is_lost(instance),
+            Release::Back => self.lose_next(),
             Release::Nothing => Ok(()),
         }
     }
@@ -441,8 +446,8 @@ impl World {
     }
 
     /// The process ends here and now.
-    pub(crate) fn end_region(&mut self) -> Checked {
-        let Some(mut process) = self.region.process.take() else { return Ok(()) };
+    pub(crate) fn end_region(&mut self) {
+        let Some(mut process) = self.region.process.take() else { return };
         if let Some((decided, _)) = process.flight.take() {
             let batches: Vec<_> = decided.iter().map(|it| it.transaction.batch()).collect();
             let lot = &mut self.lots.region;
@@ -457,6 +462,5 @@ impl World {
         self.cut_all_wires();
         let wait = self.lots.faults.between(50, 20_000);
         self.agenda.after(wait, Event::Region(RegionEvent::Start));
-        Ok(())
     }
 }

@@ -127,6 +127,11 @@ impl Swarm {
         drawn.files = lot.below(8) == 0;
         drawn.delay = lot.between(2, 300);
         drawn.sync = lot.between(1, 60);
+        if lot.below(8) == 0 {
+            // A disk at its end and websockets that hardly stand: what waits for what shows here.
+            drawn.stall = 3_000;
+            drawn.cut = 800;
+        }
         drawn
     }
 

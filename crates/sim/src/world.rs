@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use types::Timestamp;
+use types::{InstanceId, Timestamp};
 
 use crate::agenda::Agenda;
 use crate::client::Clients;
@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) healing: bool,
     /// Whether there ever was a second machine of one identity.
     pub(crate) copied: bool,
+    /// Instances with a session that count as disconnected, and since when.
+    pub(crate) unheard: BTreeMap<InstanceId, u64>,
     calls: CallId,
     next_wire: WireId,
 }
@@ -61,6 +63,7 @@ impl World {
             ledger: Ledger::default(),
             healing: false,
             copied: false,
+            unheard: BTreeMap::new(),
             calls: 0,
             next_wire: 0,
         };

@@ -67,9 +67,10 @@ impl Ledger {
                 return broken(Invariant::OneLaunch, detail);
             }
         }
-        let missing = after.tasks.iter().find(|id| {
-            !tasks.get(*id).is_some_and(|it| it.is_some()) || state.task(**id).is_some()
-        });
+        let missing = after
+            .tasks
+            .iter()
+            .find(|id| !tasks.get(*id).is_some_and(Option::is_some) || state.task(**id).is_some());
         if let Some(missing) = missing {
             let detail = format!("{} names {missing}, which is not made with it", key.token);
             return broken(Invariant::Atomicity, detail);
@@ -91,7 +92,6 @@ impl Ledger {
 
     /// New tasks of a request with a token come with that token's row.
     pub(super) fn check_bound(
-        &self,
         it: &Decided,
         tasks: &Rows,
         tokens: &BTreeMap<TokenKey, Option<Arc<Token>>>,

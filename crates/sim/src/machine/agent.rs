@@ -26,7 +26,8 @@ impl World {
             if boot != machine.boot {
                 return Ok(());
             }
-            return self.exit(id, task, &container, run, exit);
+            self.exit(id, task, &container, run, exit);
+            return Ok(());
         }
         if machine.frozen_until > self.agenda.now() {
             self.agenda.at(machine.frozen_until, Event::Machine(id, event));
@@ -34,7 +35,10 @@ impl World {
         }
         let mine = |life: u64| life == machine.life && machine.agent.is_some();
         match event {
-            MachineEvent::Start => self.start_agent(id),
+            MachineEvent::Start => {
+                self.start_agent(id);
+                Ok(())
+            }
             MachineEvent::Register { life } if mine(life) => {
                 self.register(id, life);
                 Ok(())

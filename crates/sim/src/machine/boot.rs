@@ -31,13 +31,11 @@ const CAPABILITIES: [&str; 14] = [
 
 impl World {
     /// The agent process starts and asks to be registered.
-    pub(crate) fn start_agent(&mut self, id: MachineId) -> Checked {
+    pub(crate) fn start_agent(&mut self, id: MachineId) {
         let dice = self.lots.machines.dice();
-        let Some(machine) = self.machines.get_mut(&id).filter(|it| it.exists) else {
-            return Ok(());
-        };
+        let Some(machine) = self.machines.get_mut(&id).filter(|it| it.exists) else { return };
         if machine.agent.is_some() {
-            return Ok(());
+            return;
         }
         machine.life += 1;
         machine.agent = Some(Agent {
@@ -54,19 +52,16 @@ impl World {
         let life = machine.life;
         self.say(format_args!("machine {id}: agent life {life} starts"));
         self.register(id, life);
-        Ok(())
     }
 
     /// Asks to be registered.
     pub(crate) fn register(&mut self, id: MachineId, life: u64) {
         let Some(machine) = self.machines.get(&id) else { return };
         let ports: Vec<_> = RESERVED_PORTS.iter().map(|it| format!("\"{it}\"")).collect();
-        let mut attributes = String::new();
-        for name in CAPABILITIES {
-            attributes.push_str(&format!(r#"{{"name":"{name}"}},"#));
-        }
+        let mut attributes: Vec<_> =
+            CAPABILITIES.iter().map(|name| format!(r#"{{"name":"{name}"}}"#)).collect();
         if machine.ssd {
-            attributes.push_str(r#"{"name":"disk","value":"ssd"},"#);
+            attributes.push(r#"{"name":"disk","value":"ssd"}"#.to_owned());
         }
         let arn = machine.disk.arn.as_ref();
         let arn = arn.map(|it| format!(r#""containerInstanceArn":"{it}","#)).unwrap_or_default();
@@ -77,7 +72,7 @@ impl World {
             machine.host.cpu.0,
             machine.host.memory.0,
             ports.join(","),
-            attributes.trim_end_matches(','),
+            attributes.join(","),
         );
         let from = Party::Agent { machine: id, life };
         let call = self.call(from, "RegisterContainerInstance", &body, 0);

@@ -197,8 +197,17 @@ impl World {
             pid: Some(1000 + run),
             at: local,
         };
+        // An agent that has given the start up sends KILL when it hears of it.
+        let given_up = machine.agent.as_ref().and_then(|it| it.core.as_ref()).is_some_and(|it| {
+            let task = TaskArn::parse(arn).and_then(|arn| it.task(&arn));
+            let mut containers = task.into_iter().flat_map(plan::agent::Task::containers);
+            containers.any(|(spec, record)| {
+                spec.name == *container && record.status == plan::lifecycle::Status::Stopped
+            })
+        });
         let stubborn = self.lots.machines.hits(self.swarm.stubborn);
-        vessel.state = VesselState::Running { running: running.clone(), stubborn, doomed: false };
+        vessel.state =
+            VesselState::Running { running: running.clone(), stubborn, doomed: given_up };
         if let Some(excess) = machine.runtime.excess(&machine.host) {
             return broken(Invariant::Physical, format!("machine {id}: {excess}"));
         }
@@ -285,12 +294,12 @@ impl World {
         container: &ContainerName,
         run: u32,
         exit: Exit,
-    ) -> Checked {
-        let Some(machine) = self.machines.get_mut(&id) else { return Ok(()) };
+    ) {
+        let Some(machine) = self.machines.get_mut(&id) else { return };
         let held = machine.runtime.tasks.get_mut(&task);
         let vessel = held.and_then(|it| it.containers.get_mut(container));
-        let Some(vessel) = vessel.filter(|it| it.run == run) else { return Ok(()) };
-        let VesselState::Running { running, .. } = &vessel.state else { return Ok(()) };
+        let Some(vessel) = vessel.filter(|it| it.run == run) else { return };
+        let VesselState::Running { running, .. } = &vessel.state else { return };
         vessel.state = VesselState::Exited(running.clone(), exit);
         let life = machine.life;
         let short: String = task.rsplit('/').next().unwrap_or_default().chars().take(6).collect();
@@ -299,7 +308,6 @@ impl World {
         let wait = self.lots.machines.between(0, 20);
         let event = MachineEvent::Notice { life, task, happened };
         self.agenda.after(wait, Event::Machine(id, event));
-        Ok(())
     }
 
     /// The shim of a task dies, and its containers with it.
