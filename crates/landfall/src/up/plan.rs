@@ -75,8 +75,11 @@ impl Runtime {
             agent::stop_everything(&Places { network: run.join("net"), run, cgroup })
                 .with_context(|| format!("cannot take away what instance {name} has left"))?;
         }
-        fs::remove_dir_all(&self.path)
-            .with_context(|| format!("cannot remove {}", self.path.display()))?;
+        match fs::remove_dir_all(&self.path) {
+            // `up` and `down` both tidy when they end together.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            other => other.with_context(|| format!("cannot remove {}", self.path.display()))?,
+        }
         // The folder of all regions goes with the last of them.
         drop(fs::remove_dir("/run/landfall"));
         Ok(())
