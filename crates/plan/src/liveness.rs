@@ -40,7 +40,12 @@ impl Liveness {
     }
 
     /// Instances that have been silent for `silence`; each is told once and then forgotten.
+    ///
+    /// Signs of life that lie ahead came before the clock was set back: they count as of now.
     pub fn lost(&mut self, now: Timestamp, silence: Duration) -> Vec<InstanceId> {
+        while let Some((_, instance)) = self.order.last().copied().filter(|(at, _)| *at > now) {
+            self.hear(instance, now);
+        }
         let mut lost = Vec::new();
         while let Some((at, instance)) = self.order.first().copied() {
             if at.after(silence) > now {
@@ -61,6 +66,17 @@ impl Liveness {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_set_back_hides_no_silence() {
+        let a = InstanceId::new(1);
+        let mut liveness = Liveness::default();
+        liveness.hear(a, Timestamp(3_600_000));
+
+        assert_eq!(liveness.lost(Timestamp(1_000), SILENCE_MAX), []);
+        assert_eq!(liveness.due(SILENCE_MAX), Some(Timestamp(16_000)));
+        assert_eq!(liveness.lost(Timestamp(16_000), SILENCE_MAX), [a]);
+    }
 
     #[test]
     fn only_the_silent_are_lost_and_only_once() {

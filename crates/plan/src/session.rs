@@ -127,10 +127,11 @@ impl Session {
         all: &Assignments,
         now: Timestamp,
     ) -> Vec<ToAgent> {
-        let overdue = |it: &Sent| it.at.after(ACK_WITHIN) <= now;
+        // What lies ahead was planned before the clock was set back.
+        let overdue = |it: &Sent| it.at.after(ACK_WITHIN) <= now || it.at > now;
         self.sent.retain(|_, it| !overdue(it));
         let mut said = Vec::new();
-        if self.heartbeat_at <= now {
+        if self.heartbeat_at <= now || self.heartbeat_at > now.after(HEARTBEAT_EVERY) {
             self.heartbeat_at = now.after(HEARTBEAT_EVERY);
             said.push(ToAgent::Heartbeat(acs::HeartbeatMessage {
                 message_id: Some(self.message_id()),

@@ -143,6 +143,17 @@ fn what_nobody_acknowledged_is_said_again() {
 }
 
 #[test]
+fn a_clock_set_back_stops_no_heartbeat() {
+    let mut talk = Talk::new();
+    let it = all(&[]);
+    talk.tell(&it);
+    let around = talk.around();
+    talk.session.tick(around, &it, Timestamp(3_600_000));
+    assert_eq!(short(&talk.session.tick(around, &it, Timestamp(1_000))), ["heartbeat"]);
+    assert_eq!(talk.session.due(), Timestamp(6_000));
+}
+
+#[test]
 fn a_late_acknowledgement_of_a_start_does_not_hide_a_stop() {
     let mut talk = Talk::new();
     let running = all(&[(1, RUN)]);
