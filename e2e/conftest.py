@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import image
 import machine
 from instance import Instance
 from region import BINARY, Region
@@ -103,3 +104,24 @@ def runs_containers():
     found = subprocess.run([BINARY, "up", "--help"], capture_output=True, text=True)
     doctor = subprocess.run([BINARY, "doctor", "--help"], capture_output=True, text=True)
     return found.returncode == 0 and doctor.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """`landfall up`: three instances that run real containers."""
+    if not runs_containers():
+        pytest.skip("containers need root and a binary that runs them")
+    it = Region("--give-up-after", "6", command="up")
+    try:
+        it.start(within=90)
+        ecs = it.client()
+        until(lambda: sum(one["agentConnected"] for one in ecs.describe_container_instances(
+            containerInstances=ecs.list_container_instances()["containerInstanceArns"] or ["0" * 32])[
+            "containerInstances"]) == 3, 60, what=f"three instances\n{it.tail()}")
+        if image.busybox():
+            archive = image.archive(tmp_path_factory.mktemp("image") / "busybox.tar")
+            it.landfall("image", "load", str(archive))
+        yield it
+        assert "panicked" not in it.tail()
+    finally:
+        it.down()

@@ -104,7 +104,7 @@ class Region:
     def landfall(self, *words, check=True, timeout=60):
         """The command line of the region itself."""
         return subprocess.run(
-            [BINARY, words[0], "--data", self.data, *words[1:]],
+            [BINARY, *words, "--data", self.data],
             capture_output=True, text=True, check=check, timeout=timeout,
             env={**os.environ, **self.environment},
         )

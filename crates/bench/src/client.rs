@@ -122,7 +122,10 @@ impl Client {
             request.push_str(value.to_str()?);
             request.push_str("\r\n");
         }
-        request.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+        request.push_str("content-length: ");
+        request.push_str(&body.len().to_string());
+        request.push_str("\r\n\r\n");
+        request.push_str(body);
         match self.exchange(request.as_bytes()).await {
             Ok(answer) => Ok(answer),
             Err(error) => {

@@ -16,6 +16,10 @@ use crate::answer::{SharedDoor, verified};
 use crate::door::Door;
 use crate::keys::Trust;
 
+/// What a session holds for reading while nothing is said, in bytes. The library's own 128 KiB would
+/// be most of the memory of a region with thousands of agents; larger frames grow it for a while.
+const READ_BUFFER: usize = 4 * 1024;
+
 /// Which of an agent's two conversations is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Conversation {
@@ -57,6 +61,7 @@ pub(crate) async fn open(
     tokio::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
         let limits = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
             .max_message_size(Some(link::frames::FRAME_MAX))
             .max_frame_size(Some(link::frames::FRAME_MAX));
         let socket = TokioIo::new(upgraded);
