@@ -15,7 +15,6 @@ mod token;
 
 pub mod ec2;
 pub mod ecs;
-pub mod keys;
 pub mod landfall;
 pub mod region;
 pub mod sts;

@@ -1,9 +1,10 @@
 //! What a region is from its first start: its network, its first cluster, its first key.
 
+use plan::credentials;
 use state::{Change, Context, Draft, Purpose, RegionRow, Subnet};
 use types::{ClusterName, Zone};
 
-use crate::{ecs, keys};
+use crate::ecs;
 
 /// How many bits of the VPC's addresses number its subnets: sixteen of them, as in AWS's default
 /// VPC.
@@ -79,7 +80,8 @@ pub fn first_start(
     if before.is_none() {
         let name = ClusterName::parse("default").expect("follows the rule of cluster names");
         draft.change(Change::from(ecs::first_cluster(name, draft.state(), context)));
-        draft.change(Change::from(keys::lasting(Purpose::Root, context)));
+        let key = credentials::long_lived(Purpose::Root, context.now, context.dice);
+        draft.change(Change::from(key));
     }
     Ok(())
 }

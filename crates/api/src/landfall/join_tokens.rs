@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use plan::credentials;
 use sha2::{Digest as _, Sha256};
 use shapes::landfall as shape;
 use state::{Change, Context, Draft, JoinToken, Purpose, State};
@@ -9,7 +10,6 @@ use types::{Timestamp, hex};
 
 use super::{Error, trail};
 use crate::ecs::find;
-use crate::keys;
 
 /// How long a token is good if the request does not say.
 const LIFE: Duration = Duration::from_hours(1);
@@ -71,7 +71,8 @@ pub(super) fn redeem_join_token(
     let token = ask.join_token.unwrap_or_default();
     let row = row(draft.state(), &token).filter(|it| it.expires_at > context.now);
     let cluster = row.ok_or(Error::InvalidToken)?.cluster.clone();
-    let key = keys::lasting(Purpose::Agent(cluster.clone()), context);
+    let purpose = Purpose::Agent(cluster.clone());
+    let key = credentials::long_lived(purpose, context.now, context.dice);
     draft.change(Change::from(key.clone()));
     let home = draft.state().home();
     Ok(shape::RedeemJoinTokenResponse {
