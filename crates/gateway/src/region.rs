@@ -90,12 +90,21 @@ impl Region for LiveRegion {
         })
     }
 
-    fn health(&self, task: TaskId, checked: Vec<(String, Health)>) -> Later<'_, ()> {
+    fn health(
+        &self,
+        instance: InstanceId,
+        task: TaskId,
+        checked: Vec<(String, Health)>,
+    ) -> Later<'_, ()> {
         let one = |(container, health)| Checked { container, health };
         let checked: Vec<_> = checked.into_iter().map(one).collect();
         Box::pin(async move {
             self.ask(move |core| {
-                core.write(Caller::region(), 0, |draft, _| report_health(draft, task, &checked));
+                core.write(Caller::region(), 0, |draft, _| {
+                    if draft.state().task(task).is_some_and(|it| it.instance == instance) {
+                        report_health(draft, task, &checked);
+                    }
+                });
             })
             .await;
         })

@@ -68,7 +68,7 @@ pub(crate) async fn open(
         let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(limits)).await;
         match conversation {
             Conversation::Assignments => hub.serve(socket, instance).await,
-            Conversation::Telemetry => hub.serve_telemetry(socket).await,
+            Conversation::Telemetry => hub.serve_telemetry(socket, instance).await,
         }
     });
     switching(&accept)

@@ -48,8 +48,13 @@ pub trait Region: Send + Sync + 'static {
     fn connected(&self, instance: InstanceId) -> Later<'_, ()>;
     /// An agent has been silent for too long.
     fn lost(&self, instance: InstanceId) -> Later<'_, ()>;
-    /// What health checks say.
-    fn health(&self, task: TaskId, checked: Vec<(String, state::Health)>) -> Later<'_, ()>;
+    /// What an instance's health checks say of a task. Of others' tasks it has nothing to say.
+    fn health(
+        &self,
+        instance: InstanceId,
+        task: TaskId,
+        checked: Vec<(String, state::Health)>,
+    ) -> Later<'_, ()>;
 }
 
 /// All sessions of a region.
@@ -207,11 +212,11 @@ impl Hub {
     }
 
     /// Holds one telemetry conversation until either end hangs up.
-    pub async fn serve_telemetry<S>(&self, socket: WebSocketStream<S>)
+    pub async fn serve_telemetry<S>(&self, socket: WebSocketStream<S>, instance: InstanceId)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        telemetry::converse(self.region.as_ref(), socket).await;
+        telemetry::converse(self.region.as_ref(), socket, instance).await;
     }
 
     fn heard(&self, instance: InstanceId) {

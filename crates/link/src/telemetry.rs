@@ -11,7 +11,7 @@ use state::Health;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use types::{TaskId, short_name};
+use types::{InstanceId, TaskId, short_name};
 
 use crate::frames::{self, FrameError};
 use crate::hub::Region;
@@ -19,8 +19,11 @@ use crate::hub::Region;
 /// Agents hang up after one to two minutes of silence.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
 
-pub(crate) async fn converse<S>(region: &dyn Region, mut socket: WebSocketStream<S>)
-where
+pub(crate) async fn converse<S>(
+    region: &dyn Region,
+    mut socket: WebSocketStream<S>,
+    instance: InstanceId,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
@@ -28,7 +31,7 @@ where
     loop {
         let answer = tokio::select! {
             frame = socket.next() => match frame {
-                Some(Ok(Message::Text(text))) => hear(region, &text).await,
+                Some(Ok(Message::Text(text))) => hear(region, instance, &text).await,
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => continue,
             },
@@ -45,9 +48,9 @@ where
 }
 
 /// Takes in one frame; gives out the acknowledgement that its sender waits for.
-async fn hear(region: &dyn Region, text: &str) -> Option<String> {
+async fn hear(region: &dyn Region, instance: InstanceId, text: &str) -> Option<String> {
     let body = text.split_once("\r\n\r\n").map_or(text, |(_, body)| body);
-    match acknowledge(region, body).await {
+    match acknowledge(region, instance, body).await {
         Ok(answer) => answer,
         Err(error) => {
             tracing::warn!(%error, "an agent sent telemetry that is no message");
@@ -56,7 +59,11 @@ async fn hear(region: &dyn Region, text: &str) -> Option<String> {
     }
 }
 
-async fn acknowledge(region: &dyn Region, body: &str) -> Result<Option<String>, FrameError> {
+async fn acknowledge(
+    region: &dyn Region,
+    instance: InstanceId,
+    body: &str,
+) -> Result<Option<String>, FrameError> {
     let (kind, message) = frames::take_apart(body)?;
     Ok(match kind.as_str() {
         "PublishMetricsRequest" => {
@@ -66,7 +73,7 @@ async fn acknowledge(region: &dyn Region, body: &str) -> Result<Option<String>, 
             let mut request = tcs::PublishHealthRequest::default();
             shapes::json::decode(message.as_bytes(), &mut request)
                 .map_err(|source| FrameError::Message { kind, source })?;
-            publish_health(region, &request).await;
+            publish_health(region, instance, &request).await;
             Some(frames::encode("AckPublishHealth", &tcs::AckPublishHealth::default()))
         }
         "PublishInstanceStatusRequest" => Some(frames::encode(
@@ -77,7 +84,11 @@ async fn acknowledge(region: &dyn Region, body: &str) -> Result<Option<String>, 
     })
 }
 
-async fn publish_health(region: &dyn Region, request: &tcs::PublishHealthRequest) {
+async fn publish_health(
+    region: &dyn Region,
+    instance: InstanceId,
+    request: &tcs::PublishHealthRequest,
+) {
     for task in request.tasks.iter().flatten() {
         let arn = task.task_arn.as_deref().and_then(|it| short_name(it, "task"));
         let Some(id) = arn.and_then(|it| TaskId::parse(it).ok()) else { continue };
@@ -89,6 +100,6 @@ async fn publish_health(region: &dyn Region, request: &tcs::PublishHealthRequest
             };
             Some((it.container_name.clone()?, health))
         });
-        region.health(id, checked.collect()).await;
+        region.health(instance, id, checked.collect()).await;
     }
 }
