@@ -79,8 +79,10 @@ pub(crate) struct ServerFlags {
     /// Serve requests signed for this region's name only.
     #[arg(long)]
     pub(crate) only_region: bool,
-    /// Seconds of silence after which an instance counts as disconnected.
-    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    /// Seconds of silence after which an instance counts as disconnected. Agents give a sign of
+    /// life three times as often, at least every 5 seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15,
+          value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) lost_after: u64,
     /// Seconds after which the tasks of a disconnected instance are given up; 0 is never.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]

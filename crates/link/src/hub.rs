@@ -9,7 +9,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use plan::assignments::Assignments;
 use plan::liveness::{Liveness, SILENCE_MAX};
 use plan::payload::Surroundings;
-use plan::session::{Session, ToAgent};
+use plan::session::{FromAgent, Session, ToAgent};
 use state::{Change, InstanceStatus, RegionRow};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
@@ -164,13 +164,17 @@ impl Hub {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let mut session = Session::open(instance, self.region.random(), self.region.now());
+        let mut session =
+            Session::open(instance, self.region.random(), self.region.now()).within(self.silence);
         line.changed.notify_one();
         loop {
             let wait = session.due().since(self.region.now());
             let heard = tokio::select! {
                 frame = socket.next() => match frame {
-                    Some(Ok(Message::Text(text))) => Some(text),
+                    Some(Ok(Message::Text(text))) => match self.hear(&mut session, &text) {
+                        Some(message) => Some(message),
+                        None => continue,
+                    },
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return "closed by the agent",
                     Some(Ok(_)) => continue,
                 },
@@ -182,7 +186,7 @@ impl Hub {
             if told.assignments.instance.status == InstanceStatus::Inactive {
                 return "instance was deregistered";
             }
-            let said = self.turn(&mut session, &told, heard.as_deref());
+            let said = self.turn(&mut session, &told, heard.as_ref());
             for message in &said {
                 let frame = Message::text(frames::to_agent(message));
                 if socket.feed(frame).await.is_err() {
@@ -195,17 +199,26 @@ impl Hub {
         }
     }
 
-    fn turn(&self, session: &mut Session, told: &Told, heard: Option<&str>) -> Vec<ToAgent> {
+    /// Takes in a frame; gives out a message that needs a look at what the instance should hold.
+    fn hear(&self, session: &mut Session, text: &str) -> Option<FromAgent> {
+        self.heard(session.instance());
+        match frames::from_agent(text) {
+            Ok(FromAgent::Ack(ack)) => session.acknowledged(&ack),
+            Ok(message @ FromAgent::StopVerification(_)) => return Some(message),
+            Ok(FromAgent::HeartbeatAck(_) | FromAgent::CredentialsAck(_)) => {}
+            Ok(FromAgent::Other(kind)) => tracing::debug!(kind, "an agent says what nobody needs"),
+            Err(error) => tracing::warn!(%error, "an agent sent what is no message"),
+        }
+        None
+    }
+
+    fn turn(&self, session: &mut Session, told: &Told, heard: Option<&FromAgent>) -> Vec<ToAgent> {
         let around = Surroundings { home: self.region.home(), region: told.region.as_deref() };
         let now = self.region.now();
         let all = &told.assignments;
         let mut said = Vec::new();
-        if let Some(text) = heard {
-            self.heard(session.instance());
-            match frames::from_agent(text) {
-                Ok(message) => said.extend(session.hear(&message, around, all, now)),
-                Err(error) => tracing::warn!(%error, "an agent sent what is no message"),
-            }
+        if let Some(message) = heard {
+            said.extend(session.hear(message, around, all, now));
         }
         said.extend(session.tick(around, all, now));
         said

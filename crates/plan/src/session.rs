@@ -41,6 +41,7 @@ pub struct Session {
     /// Which credentials the agent was told last, by task.
     keys: BTreeMap<TaskId, String>,
     heartbeat_at: Timestamp,
+    heartbeat_every: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +62,15 @@ impl Session {
             manifest: None,
             keys: BTreeMap::new(),
             heartbeat_at: now,
+            heartbeat_every: HEARTBEAT_EVERY,
         }
+    }
+
+    /// Asks for signs of life three times within the silence that counts as lost, if that is more
+    /// often than usual.
+    pub fn within(mut self, silence: Duration) -> Self {
+        self.heartbeat_every = HEARTBEAT_EVERY.min(silence / 3);
+        self
     }
 
     /// Whose connection this is.
@@ -104,11 +113,7 @@ impl Session {
     ) -> Vec<ToAgent> {
         match message {
             FromAgent::Ack(it) => {
-                let sent = it.message_id.as_ref().and_then(|id| self.sent.remove(id));
-                for (task, desired) in sent.into_iter().flat_map(|it| it.tasks) {
-                    let known = self.known.entry(task).or_insert(desired);
-                    *known = (*known).max(desired);
-                }
+                self.acknowledged(it);
                 Vec::new()
             }
             FromAgent::StopVerification(it) => {
@@ -117,6 +122,16 @@ impl Session {
             FromAgent::HeartbeatAck(_) | FromAgent::CredentialsAck(_) | FromAgent::Other(_) => {
                 Vec::new()
             }
+        }
+    }
+
+    /// Takes in that a message has been taken in: the most frequent thing that agents say, and one
+    /// that needs no look at what they should hold.
+    pub fn acknowledged(&mut self, ack: &acs::AckRequest) {
+        let sent = ack.message_id.as_ref().and_then(|id| self.sent.remove(id));
+        for (task, desired) in sent.into_iter().flat_map(|it| it.tasks) {
+            let known = self.known.entry(task).or_insert(desired);
+            *known = (*known).max(desired);
         }
     }
 
@@ -131,8 +146,8 @@ impl Session {
         let overdue = |it: &Sent| it.at.after(ACK_WITHIN) <= now || it.at > now;
         self.sent.retain(|_, it| !overdue(it));
         let mut said = Vec::new();
-        if self.heartbeat_at <= now || self.heartbeat_at > now.after(HEARTBEAT_EVERY) {
-            self.heartbeat_at = now.after(HEARTBEAT_EVERY);
+        if self.heartbeat_at <= now || self.heartbeat_at > now.after(self.heartbeat_every) {
+            self.heartbeat_at = now.after(self.heartbeat_every);
             said.push(ToAgent::Heartbeat(acs::HeartbeatMessage {
                 message_id: Some(self.message_id()),
                 healthy: Some(true),
