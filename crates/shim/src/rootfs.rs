@@ -112,7 +112,6 @@ pub(crate) fn cut_off() -> Result<(), Refusal> {
 /// What of the host goes into the container, opened while the host can still be seen.
 pub(crate) struct Sources {
     trees: Vec<Tree>,
-    null: Tree,
     devices: Vec<(String, Node)>,
     control_groups: Vec<(String, Tree)>,
 }
@@ -130,7 +129,6 @@ impl Sources {
         });
         Ok(Self {
             trees: trees::of_spec(spec, folder, shared_memory)?,
-            null: Tree::bind(Path::new("/dev/null"), "", Access::Writable).machine("/dev/null")?,
             devices: host_devices(spec)?,
             control_groups: control_groups.collect::<Result<_, Refusal>>()?,
         })
@@ -150,7 +148,7 @@ impl Sources {
             tree.attach(&root)?;
         }
         devices::make_elsewhere(&root, &self.devices).machine("make devices")?;
-        Ok(Mounted { root, null: self.null, control_groups: self.control_groups })
+        Ok(Mounted { root, control_groups: self.control_groups })
     }
 }
 
@@ -158,7 +156,6 @@ impl Sources {
 pub(crate) struct Mounted {
     /// The container's root.
     pub(crate) root: Root,
-    null: Tree,
     control_groups: Vec<(String, Tree)>,
 }
 
@@ -178,7 +175,7 @@ impl Mounted {
                 kernel::forbid_writing(&self.root, &path).machine(format!("protect {path}"))?;
             }
             for path in list(&spec.masked_paths, &MASKED) {
-                kernel::mask(&self.root, &path, &self.null).machine(format!("mask {path}"))?;
+                kernel::mask(&self.root, &path).machine(format!("mask {path}"))?;
             }
         }
         if spec.root == Access::ReadOnly {

@@ -155,6 +155,10 @@ fn program(rules: &[DeviceRule]) -> Vec<Instruction> {
     ];
     for rule in rules {
         code.extend(checks(*rule));
+        if *rule == DeviceRule::EVERYTHING {
+            // Kernels refuse programs with instructions that can never be reached.
+            return code;
+        }
     }
     code.extend([step(MOVE_NUMBER, ANSWER, 0, 0), step(EXIT, 0, 0, 0)]);
     code
@@ -243,6 +247,13 @@ mod tests {
         let all = program(&[DeviceRule::EVERYTHING]);
         assert_eq!(answer(&all, [block | read | write | make, 8, 0]), 1);
         assert_eq!(answer(&program(&[]), [character | read, 1, 3]), 0);
+    }
+
+    #[test]
+    fn nothing_follows_what_allows_everything() {
+        let rules = [DeviceRule::EVERYTHING, default_rules()[0]];
+        let exits = program(&rules).iter().filter(|it| it.code == EXIT).count();
+        assert_eq!(exits, 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! of them is hidden or protected.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::FileType;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
@@ -111,17 +111,34 @@ pub(super) fn forbid_writing(root: &Root, path: &str) -> io::Result<()> {
 }
 
 /// Covers a path, if it exists: a directory with an empty one, a file with the null device.
-pub(super) fn mask(root: &Root, path: &str, null: &Tree) -> io::Result<()> {
+pub(super) fn mask(root: &Root, path: &str) -> io::Result<()> {
     let Some(at) = existing(root, path)? else { return Ok(()) };
     let kind = FileType::from_raw_mode(rustix::fs::fstat(&at)?.st_mode);
     if kind != FileType::Directory {
-        return attach(null.copy()?.as_fd(), at.as_fd());
+        return attach(null_device(root)?.as_fd(), at.as_fd());
     }
     let attributes = HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY;
     Tree::new("tmpfs", "", &[("size".to_owned(), Some("0".to_owned()))], attributes)?.attach_at(&at)
 }
 
-fn existing(root: &Root, path: &str) -> io::Result<Option<std::os::fd::OwnedFd>> {
+/// A copy of the null device of the container's own `/dev`, which we made: an image cannot have
+/// put anything in its place, a mount of the specification could.
+///
+/// It must be copied from an attached mount; kernels before 6.15 copy no others.
+fn null_device(root: &Root) -> io::Result<OwnedFd> {
+    let null = root.handle("/dev/null")?;
+    let found = rustix::fs::fstat(&null)?;
+    let kind = FileType::from_raw_mode(found.st_mode);
+    if kind != FileType::CharacterDevice || found.st_rdev != rustix::fs::makedev(1, 3) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "/dev/null is something else"));
+    }
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    Ok(open_tree(null.as_fd(), "", flags)?)
+}
+
+fn existing(root: &Root, path: &str) -> io::Result<Option<OwnedFd>> {
     match root.handle(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.raw_os_error() == Some(libc::ENOTDIR) => Ok(None),

@@ -89,14 +89,6 @@ impl Tree {
     pub(crate) fn attach_at(&self, at: &OwnedFd) -> io::Result<()> {
         attach(self.mounted.as_fd(), at.as_fd())
     }
-
-    /// A second one like it.
-    pub(crate) fn copy(&self) -> io::Result<OwnedFd> {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::AT_EMPTY_PATH;
-        Ok(open_tree(self.mounted.as_fd(), "", flags)?)
-    }
 }
 
 /// All mounts of a specification, outer ones before inner ones.
