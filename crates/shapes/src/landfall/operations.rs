@@ -6,8 +6,14 @@
 
 use crate::OperationSchema;
 
-pub static OPERATIONS: &[&OperationSchema] =
-    &[&CREATE_JOIN_TOKEN, &EXPLAIN_PLACEMENT, &EXPLAIN_TASK, &LIST_AUDIT, &REDEEM_JOIN_TOKEN];
+pub static OPERATIONS: &[&OperationSchema] = &[
+    &CREATE_JOIN_TOKEN,
+    &EXPLAIN_PLACEMENT,
+    &EXPLAIN_TASK,
+    &LIST_AUDIT,
+    &LIST_TASK_HISTORY,
+    &REDEEM_JOIN_TOKEN,
+];
 
 pub static CREATE_JOIN_TOKEN: OperationSchema =
     OperationSchema::new("CreateJoinToken", "POST", "/")
@@ -57,6 +63,7 @@ pub static EXPLAIN_TASK: OperationSchema = OperationSchema::new("ExplainTask", "
     .compiled::<ExplainTask>(&[
         &super::schemas::CLUSTER_NOT_FOUND_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
+        &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,
     ]);
 
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +83,7 @@ pub static LIST_AUDIT: OperationSchema = OperationSchema::new("ListAudit", "POST
     .compiled::<ListAudit>(&[
         &super::schemas::ACCESS_DENIED_EXCEPTION,
         &super::schemas::INVALID_PARAMETER_EXCEPTION,
+        &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,
     ]);
 
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +95,27 @@ impl crate::Operation for ListAudit {
     const SCHEMA: &'static OperationSchema = &LIST_AUDIT;
     type Input = super::ListAuditRequest;
     type Output = super::ListAuditResponse;
+}
+
+pub static LIST_TASK_HISTORY: OperationSchema =
+    OperationSchema::new("ListTaskHistory", "POST", "/")
+        .input(&super::schemas::LIST_TASK_HISTORY_REQUEST)
+        .output(&super::schemas::LIST_TASK_HISTORY_RESPONSE)
+        .compiled::<ListTaskHistory>(&[
+            &super::schemas::ACCESS_DENIED_EXCEPTION,
+            &super::schemas::INVALID_PARAMETER_EXCEPTION,
+            &super::schemas::SERVICE_UNAVAILABLE_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListTaskHistory;
+
+impl crate::Operation for ListTaskHistory {
+    const NAME: &'static str = "ListTaskHistory";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_TASK_HISTORY;
+    type Input = super::ListTaskHistoryRequest;
+    type Output = super::ListTaskHistoryResponse;
 }
 
 pub static REDEEM_JOIN_TOKEN: OperationSchema =

@@ -125,6 +125,8 @@ pub static LIST_AUDIT_REQUEST: Schema = Schema::structure(
         Member::new("nextToken", &STRING),
         Member::new("operation", &STRING),
         Member::new("resource", &STRING),
+        Member::new("since", &TIMESTAMP),
+        Member::new("until", &TIMESTAMP),
     ],
 );
 
@@ -133,9 +135,43 @@ pub static LIST_AUDIT_RESPONSE: Schema = Schema::structure(
     &[Member::new("events", &AUDIT_EVENT_LIST), Member::new("nextToken", &STRING)],
 );
 
+pub static LIST_TASK_HISTORY_REQUEST: Schema = Schema::structure(
+    "ListTaskHistoryRequest",
+    &[
+        Member::new("cluster", &STRING),
+        Member::new("family", &STRING),
+        Member::new("maxResults", &PAGE_SIZE),
+        Member::new("nextToken", &STRING),
+        Member::new("since", &TIMESTAMP),
+        Member::new("startedBy", &STRING),
+        Member::new("task", &STRING),
+        Member::new("until", &TIMESTAMP),
+    ],
+);
+
+pub static LIST_TASK_HISTORY_RESPONSE: Schema = Schema::structure(
+    "ListTaskHistoryResponse",
+    &[Member::new("nextToken", &STRING), Member::new("tasks", &PAST_TASK_LIST)],
+);
+
 pub static LONG: Schema = Schema::new("Long", Kind::Long);
 
 pub static MAX_RESULTS: Schema = Schema::new("MaxResults", Kind::Integer).min(1.0).max(1000.0);
+
+pub static PAGE_SIZE: Schema = Schema::new("PageSize", Kind::Integer).min(1.0).max(100.0);
+
+pub static PAST_TASK: Schema = Schema::structure(
+    "PastTask",
+    &[
+        Member::new("auditEvent", &LONG),
+        Member::new("document", &STRING),
+        Member::new("stoppedAt", &TIMESTAMP),
+        Member::new("taskArn", &STRING),
+    ],
+);
+
+pub static PAST_TASK_LIST: Schema =
+    Schema::new("PastTaskList", Kind::List(&Member::new("member", &PAST_TASK)));
 
 pub static REDEEM_JOIN_TOKEN_REQUEST: Schema =
     Schema::structure("RedeemJoinTokenRequest", &[Member::new("joinToken", &SECRET).required()]);
@@ -152,6 +188,13 @@ pub static REDEEM_JOIN_TOKEN_RESPONSE: Schema = Schema::structure(
 );
 
 pub static SECRET: Schema = Schema::new("Secret", Kind::String).sensitive();
+
+pub static SERVICE_UNAVAILABLE_EXCEPTION: Schema = Schema::error(
+    "ServiceUnavailableException",
+    "ServiceUnavailableException",
+    400,
+    &[Member::new("message", &STRING)],
+);
 
 pub static STRING: Schema = Schema::new("String", Kind::String);
 

@@ -409,6 +409,8 @@ pub struct ListAuditRequest {
     pub next_token: Option<String>,
     pub operation: Option<String>,
     pub resource: Option<String>,
+    pub since: Option<crate::Timestamp>,
+    pub until: Option<crate::Timestamp>,
 }
 
 impl Shape for ListAuditRequest {
@@ -423,6 +425,8 @@ impl Shape for ListAuditRequest {
             2 => given(&self.next_token),
             3 => given(&self.operation),
             4 => given(&self.resource),
+            5 => given(&self.since),
+            6 => given(&self.until),
             _ => None,
         }
     }
@@ -434,6 +438,8 @@ impl Shape for ListAuditRequest {
             2 => take(&mut self.next_token, decoder),
             3 => take(&mut self.operation, decoder),
             4 => take(&mut self.resource, decoder),
+            5 => take(&mut self.since, decoder),
+            6 => take(&mut self.until, decoder),
             _ => Ok(()),
         }
     }
@@ -462,6 +468,114 @@ impl Shape for ListAuditResponse {
         match index {
             0 => take(&mut self.events, decoder),
             1 => take(&mut self.next_token, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ListTaskHistoryRequest {
+    pub cluster: Option<String>,
+    pub family: Option<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub since: Option<crate::Timestamp>,
+    pub started_by: Option<String>,
+    pub task: Option<String>,
+    pub until: Option<crate::Timestamp>,
+}
+
+impl Shape for ListTaskHistoryRequest {
+    fn schema(&self) -> &'static Schema {
+        &schemas::LIST_TASK_HISTORY_REQUEST
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.cluster),
+            1 => given(&self.family),
+            2 => given(&self.max_results),
+            3 => given(&self.next_token),
+            4 => given(&self.since),
+            5 => given(&self.started_by),
+            6 => given(&self.task),
+            7 => given(&self.until),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.cluster, decoder),
+            1 => take(&mut self.family, decoder),
+            2 => take(&mut self.max_results, decoder),
+            3 => take(&mut self.next_token, decoder),
+            4 => take(&mut self.since, decoder),
+            5 => take(&mut self.started_by, decoder),
+            6 => take(&mut self.task, decoder),
+            7 => take(&mut self.until, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ListTaskHistoryResponse {
+    pub next_token: Option<String>,
+    pub tasks: Option<Vec<PastTask>>,
+}
+
+impl Shape for ListTaskHistoryResponse {
+    fn schema(&self) -> &'static Schema {
+        &schemas::LIST_TASK_HISTORY_RESPONSE
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.next_token),
+            1 => given(&self.tasks),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.next_token, decoder),
+            1 => take(&mut self.tasks, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PastTask {
+    pub audit_event: Option<i64>,
+    pub document: Option<String>,
+    pub stopped_at: Option<crate::Timestamp>,
+    pub task_arn: Option<String>,
+}
+
+impl Shape for PastTask {
+    fn schema(&self) -> &'static Schema {
+        &schemas::PAST_TASK
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.audit_event),
+            1 => given(&self.document),
+            2 => given(&self.stopped_at),
+            3 => given(&self.task_arn),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.audit_event, decoder),
+            1 => take(&mut self.document, decoder),
+            2 => take(&mut self.stopped_at, decoder),
+            3 => take(&mut self.task_arn, decoder),
             _ => Ok(()),
         }
     }
@@ -524,6 +638,31 @@ impl Shape for RedeemJoinTokenResponse {
             2 => take(&mut self.cluster, decoder),
             3 => take(&mut self.region, decoder),
             4 => take(&mut self.secret_access_key, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ServiceUnavailableException {
+    pub message: Option<String>,
+}
+
+impl Shape for ServiceUnavailableException {
+    fn schema(&self) -> &'static Schema {
+        &schemas::SERVICE_UNAVAILABLE_EXCEPTION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.message),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.message, decoder),
             _ => Ok(()),
         }
     }
