@@ -11,5 +11,6 @@ pub mod payload;
 pub mod placement;
 pub mod policy;
 pub mod query;
+pub mod routing;
 pub mod session;
 pub mod tasks;

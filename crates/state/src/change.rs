@@ -6,8 +6,10 @@ use types::{ClusterName, Family, InstanceId, TaskId};
 
 use crate::Table;
 use crate::record::{
-    AccessKey, Assignment, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow,
-    Revision, Setting, SettingKey, Task, TaskDefinition, Token, TokenKey,
+    AccessKey, Assignment, Audit, Balancer, Certificate, Cluster, ContainerInstance, FamilyRow,
+    HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RecordSetKey, RegionRow, Revision,
+    Rule, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition, Token,
+    TokenKey,
 };
 
 /// Lists the kinds of change: variant, record.
@@ -51,4 +53,13 @@ changes! {
     JoinToken(String, JoinToken);
     Audit(u64, Audit);
     Assignment(InstanceId, Assignment);
+    LoadBalancer(String, LoadBalancer);
+    Listener(String, Listener);
+    Rule(String, Rule);
+    TargetGroup(String, TargetGroup);
+    Target(TargetKey, Target);
+    Certificate(String, Certificate);
+    HostedZone(String, HostedZone);
+    RecordSet(RecordSetKey, RecordSet);
+    Balancer(String, Balancer);
 }

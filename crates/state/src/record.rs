@@ -6,22 +6,37 @@
 
 mod access_key;
 mod audit;
+mod balancer;
+mod certificate;
 mod cluster;
 mod container_instance;
+mod hosted_zone;
+mod load_balancer;
 mod region;
+mod rule;
 mod setting;
 mod tag;
+mod target_group;
 mod task;
 mod task_definition;
 mod token;
 
 pub use access_key::{AccessKey, JoinToken, Purpose};
 pub use audit::{Audit, Outcome};
+pub use balancer::Balancer;
+pub use certificate::{Certificate, Origin};
 pub use cluster::{Cluster, ClusterStatus};
 pub use container_instance::{Assignment, ContainerInstance, InstanceStatus, Resources};
+pub use hosted_zone::{Answer, HostedZone, RecordSet, RecordSetKey};
+pub use load_balancer::{Listener, ListenerProtocol, LoadBalancer, LoadBalancerKind, Node, Scheme};
 pub use region::{RegionRow, Subnet};
+pub use rule::{Action, Cidr, Condition, QueryPattern, Redirect, Rule, Transform, WeightedGroup};
 pub use setting::{Setting, SettingKey};
 pub use tag::Tag;
+pub use target_group::{
+    Draining, HealthCheck, IpAddressType, Matcher, ProtocolVersion, Seen, Target, TargetGroup,
+    TargetHealth, TargetKey, TargetProtocol, TargetType,
+};
 pub use task::{
     Binding, Container, Demand, Desired, Health, Interface, LaunchType, Status, Stop, StopCode,
     Task,

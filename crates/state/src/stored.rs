@@ -5,8 +5,9 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 
 use crate::record::{
-    AccessKey, Assignment, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow,
-    Setting, Task, TaskDefinition, Token,
+    AccessKey, Assignment, Audit, Balancer, Certificate, Cluster, ContainerInstance, FamilyRow,
+    HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RegionRow, Rule, Setting, Target,
+    TargetGroup, Task, TaskDefinition, Token,
 };
 use crate::{Change, Table};
 
@@ -47,6 +48,15 @@ pub fn encode(change: &Change) -> StoredRow {
         Change::JoinToken(key, it) => row::<JoinToken>(key, it.as_ref()),
         Change::Audit(key, it) => row::<Audit>(key, it.as_ref()),
         Change::Assignment(key, it) => row::<Assignment>(key, it.as_ref()),
+        Change::LoadBalancer(key, it) => row::<LoadBalancer>(key, it.as_ref()),
+        Change::Listener(key, it) => row::<Listener>(key, it.as_ref()),
+        Change::Rule(key, it) => row::<Rule>(key, it.as_ref()),
+        Change::TargetGroup(key, it) => row::<TargetGroup>(key, it.as_ref()),
+        Change::Target(key, it) => row::<Target>(key, it.as_ref()),
+        Change::Certificate(key, it) => row::<Certificate>(key, it.as_ref()),
+        Change::HostedZone(key, it) => row::<HostedZone>(key, it.as_ref()),
+        Change::RecordSet(key, it) => row::<RecordSet>(key, it.as_ref()),
+        Change::Balancer(key, it) => row::<Balancer>(key, it.as_ref()),
     }
 }
 
@@ -72,6 +82,15 @@ pub fn decode(table: u8, value: &[u8]) -> Result<Change, minicbor::decode::Error
         JoinToken::NUMBER => record::<JoinToken>(value)?.into(),
         Audit::NUMBER => record::<Audit>(value)?.into(),
         Assignment::NUMBER => record::<Assignment>(value)?.into(),
+        LoadBalancer::NUMBER => record::<LoadBalancer>(value)?.into(),
+        Listener::NUMBER => record::<Listener>(value)?.into(),
+        Rule::NUMBER => record::<Rule>(value)?.into(),
+        TargetGroup::NUMBER => record::<TargetGroup>(value)?.into(),
+        Target::NUMBER => record::<Target>(value)?.into(),
+        Certificate::NUMBER => record::<Certificate>(value)?.into(),
+        HostedZone::NUMBER => record::<HostedZone>(value)?.into(),
+        RecordSet::NUMBER => record::<RecordSet>(value)?.into(),
+        Balancer::NUMBER => record::<Balancer>(value)?.into(),
         _ => return Err(minicbor::decode::Error::message("a table this version does not know")),
     })
 }

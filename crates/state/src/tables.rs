@@ -6,8 +6,10 @@ use std::sync::Arc;
 use types::{ClusterName, Family, Home, InstanceId, TaskId};
 
 use crate::record::{
-    AccessKey, Assignment, Audit, Cluster, ContainerInstance, FamilyRow, JoinToken, RegionRow,
-    Revision, Setting, SettingKey, Task, TaskDefinition, Token, TokenKey,
+    AccessKey, Assignment, Audit, Balancer, Certificate, Cluster, ContainerInstance, FamilyRow,
+    HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RecordSetKey, RegionRow, Revision,
+    Rule, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition, Token,
+    TokenKey,
 };
 use crate::{Capacity, Change, Indexes};
 
@@ -86,6 +88,15 @@ tables! {
     JoinToken = 10, join_tokens: String, |it| it.id.clone();
     Audit = 11, audits: u64, |it| it.number;
     Assignment = 12, assignments: InstanceId, |it| it.instance;
+    LoadBalancer = 20, load_balancers: String, |it| it.arn.clone();
+    Listener = 21, listeners: String, |it| it.arn.clone();
+    Rule = 22, rules: String, |it| it.arn.clone();
+    TargetGroup = 23, target_groups: String, |it| it.arn.clone();
+    Target = 24, targets: TargetKey, |it| it.key.clone();
+    Certificate = 25, certificates: String, |it| it.arn.clone();
+    HostedZone = 26, hosted_zones: String, |it| it.id.clone();
+    RecordSet = 27, record_sets: RecordSetKey, |it| it.key.clone();
+    Balancer = 28, balancers: String, |it| it.name.clone();
 }
 
 impl State {
@@ -184,6 +195,42 @@ impl State {
             Change::Audit(key, after) => Change::Audit(key, swap(&mut self.audits, key, after)),
             Change::Assignment(key, after) => {
                 Change::Assignment(key, swap(&mut self.assignments, key, after))
+            }
+            Change::LoadBalancer(key, after) => {
+                let before = swap(&mut self.load_balancers, key.clone(), after);
+                Change::LoadBalancer(key, before)
+            }
+            Change::Listener(key, after) => {
+                let before = swap(&mut self.listeners, key.clone(), after);
+                Change::Listener(key, before)
+            }
+            Change::Rule(key, after) => {
+                let before = swap(&mut self.rules, key.clone(), after);
+                Change::Rule(key, before)
+            }
+            Change::TargetGroup(key, after) => {
+                let before = swap(&mut self.target_groups, key.clone(), after);
+                Change::TargetGroup(key, before)
+            }
+            Change::Target(key, after) => {
+                let before = swap(&mut self.targets, key.clone(), after);
+                Change::Target(key, before)
+            }
+            Change::Certificate(key, after) => {
+                let before = swap(&mut self.certificates, key.clone(), after);
+                Change::Certificate(key, before)
+            }
+            Change::HostedZone(key, after) => {
+                let before = swap(&mut self.hosted_zones, key.clone(), after);
+                Change::HostedZone(key, before)
+            }
+            Change::RecordSet(key, after) => {
+                let before = swap(&mut self.record_sets, key.clone(), after);
+                Change::RecordSet(key, before)
+            }
+            Change::Balancer(key, after) => {
+                let before = swap(&mut self.balancers, key.clone(), after);
+                Change::Balancer(key, before)
             }
         }
     }
