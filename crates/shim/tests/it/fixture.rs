@@ -112,11 +112,14 @@ impl Task {
         self.path(&format!("logs/{name}.json"))
     }
 
-    /// What a container wrote, both streams in the order of the log.
+    /// What a container wrote, both streams in the order of the log, which need not be the order
+    /// in which they were written: the shim reads two pipes.
     pub(crate) fn output(&self, name: &str) -> String {
         let text = fs::read_to_string(self.log_path(name)).unwrap_or_default();
+        // The shim may be in the middle of a line.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let entry = |line: &str| -> serde_json::Value { serde_json::from_str(line).expect("JSON") };
-        text.lines().map(|it| entry(it)["log"].as_str().expect("text").to_owned()).collect()
+        whole.lines().map(|it| entry(it)["log"].as_str().expect("text").to_owned()).collect()
     }
 
     pub(crate) fn call(&mut self, command: Command) -> Result<Reply, Refusal> {

@@ -137,7 +137,8 @@ fn limits_of_processes_are_set() {
 #[test]
 fn a_network_of_its_own_has_loopback_only() {
     check(
-        "ip -o link | wc -l; ip link show lo | grep -c ',UP'; echo hi | nc -l -p 1 127.0.0.1 & true",
+        // Kernels with tunnels built in put one of each into every namespace, down.
+        "ip -o link | grep -c ',UP'; ip link show lo | grep -c ',UP'",
         |_| {},
         "1\n1\n",
     );

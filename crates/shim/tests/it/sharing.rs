@@ -10,12 +10,15 @@ use crate::fixture::{Task, runtimes};
 fn containers_of_a_task_can_share_processes_and_memory() {
     for runtime in runtimes() {
         let mut task = Task::with(|it| it.runtime = runtime);
-        let script = "echo shared > /dev/shm/x; readlink /proc/self/ns/ipc; echo ready; sleep 1000";
+        let script = "echo shared > /dev/shm/x; readlink /proc/self/ns/ipc; echo ready; \
+                      while :; do sleep 1; done";
         let mut first = task.script("a", script);
         (first.pid, first.ipc) = (Sharing::Task, Sharing::Task);
         task.start(first).expect("starts");
         let namespace = task.wait_for_output("a", "ready").replace("ready\n", "");
-        let script = "cat /dev/shm/x; readlink /proc/self/ns/ipc; ps | grep -c '[s]leep 1000'";
+        // The first shell is there from beginning to end, and has its script as an argument.
+        let script = "cat /dev/shm/x; readlink /proc/self/ns/ipc; \
+                      grep -l '[e]cho shared' /proc/[0-9]*/cmdline 2>/dev/null | wc -l";
         let mut second = task.script("b", script);
         (second.pid, second.ipc) = (Sharing::Task, Sharing::Task);
         let (_, output) = task.run(second);
@@ -34,10 +37,12 @@ fn containers_of_a_task_can_share_processes_and_memory() {
 fn all_processes_of_a_container_end_with_it_also_where_it_shares() {
     for sharing in [Sharing::Task, Sharing::Host] {
         let Some(mut task) = Task::new() else { return };
-        let mut spec = task.script("a", "sleep 4321 & sleep 4321 & echo $!");
+        // A time of this test process alone: with the host's processes others' are seen too.
+        let time = 100_000 + std::process::id();
+        let mut spec = task.script("a", &format!("sleep {time} & sleep {time} & echo $!"));
         spec.pid = sharing;
         assert_eq!(task.run(spec).0, 0);
-        let mut count = task.script("b", "ps | grep -c '[s]leep 4321'");
+        let mut count = task.script("b", &format!("ps | grep -c '[s]leep {time}'"));
         count.pid = sharing;
         assert_eq!(task.run(count).1, "0\n");
         task.finish();
@@ -76,14 +81,15 @@ fn a_network_namespace_can_be_joined() {
 #[test]
 fn an_init_process_reaps_orphans_and_passes_signals_on() {
     let Some(mut task) = Task::new() else { return };
-    let script = "trap 'exit 5' TERM; (sleep 0.05 & ) ; sleep 0.3; \
-                  grep -l 'State:.Z' /proc/[0-9]*/status | wc -l; cat /proc/1/comm; echo $$; while :; do sleep 0.1; done";
+    let script = "trap 'exit 5' TERM; (sleep 0.05 & echo $! > /dev/shm/orphan); \
+                  while test -e /proc/$(cat /dev/shm/orphan); do sleep 0.02; done; \
+                  cat /proc/1/comm; echo $$; while :; do sleep 0.1; done";
     let mut spec = task.script("a", script);
     spec.init = true;
     spec.user = "web".to_owned();
     task.start(spec).expect("starts");
     let output = task.wait_for_output("a", "2");
-    assert!(output.starts_with("0\ninit\n"), "{output}");
+    assert_eq!(output, "init\n2\n", "and the orphan is gone");
     task.call(Command::Stop { name: "a".to_owned() }).expect("stops");
     assert_eq!(task.exit("a").code, 5);
     let mut missing = task.container("b", &["nope"]);
