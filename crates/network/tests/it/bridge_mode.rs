@@ -6,8 +6,8 @@ use network::{Error, HostPorts, PortMapping, PortSpan};
 use types::{Port, Protocol};
 
 use crate::lab::{
-    address, ask, ask_from, ask_udp_from, at, id, instance, is_bridge, lab, mapping, open, region,
-    serve, serve_at, serve_udp, tcp,
+    PATIENCE, address, ask, ask_from, ask_udp_from, at, id, instance, is_bridge, lab, mapping,
+    open, region, serve, serve_at, serve_udp, tcp,
 };
 
 #[test]
@@ -84,7 +84,7 @@ fn a_container_that_takes_over_a_udp_port_gets_its_clients() {
         let wish = [mapping(Protocol::Udp, 53, HostPorts::Static(53))];
         let front = at(instance(&region, 0, 1), 53);
         let client = std::net::UdpSocket::bind("0.0.0.0:0").expect("binds");
-        client.set_read_timeout(Some(std::time::Duration::from_secs(1))).expect("sets");
+        client.set_read_timeout(Some(PATIENCE)).expect("sets");
         // A flow that began when nobody had the port.
         client.send_to(b"?", front).expect("sends");
         for name in ["a", "b"] {

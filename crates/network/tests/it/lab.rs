@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use network::{
     Attached, Connection, Host, HostPorts, Id, Interface, Ipv4Range, Mac, Namespace, Place,
@@ -16,8 +16,10 @@ use network::{
 use tempfile::TempDir;
 use types::Protocol;
 
-/// Answers inside one machine take microseconds; silence this long is silence.
-const SILENCE: Duration = Duration::from_millis(700);
+/// Who should be answered is waited for as long as it takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Answers inside one machine take microseconds; who should not be answered waits this long.
+pub(crate) const SILENCE: Duration = Duration::from_millis(700);
 
 /// A machine with no links but `lo`.
 pub(crate) struct Lab {
@@ -171,20 +173,36 @@ pub(crate) fn serve_udp(namespace: &Namespace, port: u16, name: &str) {
 
 /// What the server at that address says to a client in the calling thread's namespace.
 pub(crate) fn ask(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, SILENCE)?;
-    stream.set_read_timeout(Some(SILENCE))?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    ask_within(address, PATIENCE)
 }
 
 pub(crate) fn ask_from(namespace: &Namespace, address: SocketAddr) -> io::Result<String> {
     namespace.enter(|| ask(address)).expect("enters")
 }
 
+/// Asks where no answer should come; gives how it was refused.
+#[track_caller]
+pub(crate) fn no_answer(address: SocketAddr, why: &str) -> io::Error {
+    ask_within(address, SILENCE).expect_err(why)
+}
+
+#[track_caller]
+pub(crate) fn no_answer_from(namespace: &Namespace, address: SocketAddr, why: &str) -> io::Error {
+    let asked = namespace.enter(|| ask_within(address, SILENCE)).expect("enters");
+    asked.expect_err(why)
+}
+
+fn ask_within(address: SocketAddr, wait: Duration) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, wait)?;
+    stream.set_read_timeout(Some(wait))?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
 pub(crate) fn ask_udp_from(namespace: &Namespace, address: SocketAddr) -> io::Result<String> {
     let socket: UdpSocket = namespace.bind_udp(at(Ipv4Addr::UNSPECIFIED, 0))?;
-    socket.set_read_timeout(Some(SILENCE))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
     socket.send_to(b"?", address)?;
     let mut buffer = vec![0; 64];
     let (length, _) = socket.recv_from(&mut buffer)?;
@@ -219,14 +237,20 @@ pub(crate) fn neighbour() -> Namespace {
     run_in(&neighbour, "ip link set eth0 up");
     // The kernel notices a carrier by and by, recent ones when they are asked.
     let up = |it: &str| it.contains("state UP");
-    while !up(&run("ip link show wan")) || !up(&run_in(&neighbour, "ip link show eth0")) {}
+    let begin = Instant::now();
+    while !up(&run("ip link show wan")) || !up(&run_in(&neighbour, "ip link show eth0")) {
+        assert!(begin.elapsed() < PATIENCE, "the link to the neighbour never came up");
+    }
     neighbour
 }
 
-/// The names of the links of the calling thread's namespace.
+/// The names of the links of the calling thread's namespace. Tunnels that a kernel puts into every
+/// namespace do not count: they are down and lead nowhere.
 pub(crate) fn link_names() -> Vec<String> {
     let listing = run("ip -o link");
-    listing.lines().filter_map(|line| line.split(' ').nth(1)).map(str::to_owned).collect()
+    let tunnels = ["tunl", "gre", "erspan", "ip_vti", "ip6_vti", "sit", "ip6tnl", "ip6gre"];
+    let names = listing.lines().filter_map(|line| line.split(' ').nth(1));
+    names.filter(|it| !tunnels.iter().any(|kind| it.starts_with(kind))).map(str::to_owned).collect()
 }
 
 /// The machine's side of the link to its [`neighbour`].

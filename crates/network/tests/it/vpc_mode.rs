@@ -94,8 +94,9 @@ fn the_interface_is_what_was_asked_for() {
         let (_, host) = lab.host(&region, 0, 1);
         let asked = interface(&region, 0, 1);
         let task = open(&host.attach_vpc(&id("a"), asked).expect("attaches"));
+        let names = task.enter(crate::lab::link_names).expect("enters");
+        assert_eq!(names.len(), 2, "{names:?}");
         let links = crate::lab::run_in(&task, "ip -o link");
-        assert_eq!(links.lines().count(), 2, "{links}");
         assert!(links.contains("eth0@"), "{links}");
         assert!(links.contains(&asked.mac.to_string()), "{links}");
         let addresses = crate::lab::run_in(&task, "ip -o addr show dev eth0");
