@@ -114,10 +114,7 @@ def whole(tmp_path_factory):
     it = Region("--give-up-after", "6", command="up")
     try:
         it.start(within=90)
-        ecs = it.client()
-        until(lambda: sum(one["agentConnected"] for one in ecs.describe_container_instances(
-            containerInstances=ecs.list_container_instances()["containerInstanceArns"] or ["0" * 32])[
-            "containerInstances"]) == 3, 60, what=f"three instances\n{it.tail()}")
+        until(lambda: it.connected() == 3, 60, what="three instances")
         if image.busybox():
             archive = image.archive(tmp_path_factory.mktemp("image") / "busybox.tar")
             it.landfall("image", "load", str(archive))

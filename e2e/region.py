@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -26,10 +27,20 @@ BINARY = os.environ.get("LANDFALL") or str(
 
 
 def free_port():
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return it.getsockname()[1]
+    """A port of loopback that nobody has, and that the kernel gives to nobody who does not ask for it.
+
+    From below the range of ports that it gives out: from within, a client that tries again and again
+    while the region is down could be given the very port, connect to itself, and hold it.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(10_000, lowest), 100):
+        with socket.socket() as it:
+            try:
+                it.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port of a hundred is free")
 
 
 class Region:
@@ -146,6 +157,15 @@ class Region:
             return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
+
+    def connected(self):
+        """How many instances of the cluster `default` are connected."""
+        ecs = self.client()
+        arns = ecs.list_container_instances()["containerInstanceArns"]
+        if not arns:
+            return 0
+        found = ecs.describe_container_instances(containerInstances=arns)["containerInstances"]
+        return sum(it["agentConnected"] for it in found)
 
     def extension(self, operation, **ask):
         """An operation of Landfall's own."""

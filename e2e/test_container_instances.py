@@ -136,7 +136,7 @@ def test_a_machine_cannot_come_back_with_another_size(ecs, cluster, instances):
 
 
 def test_a_lost_instance_is_shown_and_its_tasks_are_given_up_in_time():
-    it = Region("--lost-after", "2", "--give-up-after", "3").start()
+    it = Region("--lost-after", "5", "--give-up-after", "8").start()
     try:
         ecs = it.client()
         ecs.register_task_definition(family="f", containerDefinitions=[
@@ -145,11 +145,11 @@ def test_a_lost_instance_is_shown_and_its_tasks_are_given_up_in_time():
         task = ecs.run_task(taskDefinition="f")["tasks"][0]["taskArn"]
         ecs.get_waiter("tasks_running").wait(tasks=[task], WaiterConfig=QUICKLY)
         one.hang_up()
-        until(lambda: not one.describe()["agentConnected"], 10, what="the silence is noticed")
+        until(lambda: not one.describe()["agentConnected"], 20, what="the silence is noticed")
         found = ecs.describe_tasks(tasks=[task])["tasks"][0]
         assert (found["lastStatus"], found["desiredStatus"]) == ("RUNNING", "RUNNING")
         assert [it["reason"] for it in ecs.run_task(taskDefinition="f")["failures"]] == ["AGENT"]
-        until(lambda: ecs.describe_tasks(tasks=[task])["tasks"][0]["lastStatus"] == "STOPPED", 15,
+        until(lambda: ecs.describe_tasks(tasks=[task])["tasks"][0]["lastStatus"] == "STOPPED", 30,
               what="the task is given up")
         found = ecs.describe_tasks(tasks=[task])["tasks"][0]
         assert one.arn.rsplit("/", 1)[1] in found["stoppedReason"]

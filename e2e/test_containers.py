@@ -60,7 +60,8 @@ def tasks(ecs, whole):
 
         def shell(self, script, launch=None, container=None, **settings):
             """Runs a script; gives its lines and the task, which is over."""
-            group = f"/e2e/{os.getpid()}"
+            group, end = f"/e2e/{os.getpid()}", "-- the end --"
+            script = f"({script}); code=$?; echo '{end}'; exit $code"
             arn = self.run([{
                 "name": "main", "image": image.NAME, "memory": 64, "command": ["sh", "-c", script],
                 "logConfiguration": {"logDriver": "awslogs", "options": {
@@ -69,7 +70,8 @@ def tasks(ecs, whole):
                 **(container or {})}], launch, **settings)
             over = self.over(arn)
             stream = f"s/main/{arn.rsplit('/', 1)[1]}"
-            return until(lambda: messages(whole, group, stream), 15, what="its log"), over
+            until(lambda: end in messages(whole, group, stream), 30, what="the end of its log")
+            return [it for it in messages(whole, group, stream) if it != end], over
 
     yield Tasks()
     for arn in started:
@@ -109,7 +111,11 @@ def test_the_exit_code_of_a_container_is_told(tasks, code):
 
 
 def test_when_an_essential_container_ends_the_others_are_stopped(tasks):
-    over = tasks.over(tasks.run([demo("exit", "0", "1"), demo("sleep", name="side", essential=False)]))
+    # The first process of a container misses signals that come before it listens for them: the
+    # side container is up for seconds before it is told to end.
+    over = tasks.over(tasks.run([
+        demo("exit", "0", "3", dependsOn=[{"containerName": "side", "condition": "START"}]),
+        demo("sleep", name="side", essential=False)]))
     codes = {it["name"]: it.get("exitCode") for it in over["containers"]}
     assert codes == {"main": 0, "side": 143}
 
@@ -122,8 +128,11 @@ def test_a_container_that_is_not_essential_may_end(tasks):
 
 
 def test_stop_sends_sigterm_and_then_kills_after_the_stop_timeout(tasks, ecs):
-    kind = tasks.run([demo("sleep")])
-    tasks.running(kind)
+    kind = tasks.run([demo("web", "8080", portMappings=[{"containerPort": 8080}])],
+                     networkMode="bridge")
+    port = tasks.running(kind)["containers"][0]["networkBindings"][0]["hostPort"]
+    # From its first answer on it hears the signal.
+    assert fetch(f"http://{tasks.address(kind)}:{port}/health") == b"ok\n"
     ecs.stop_task(task=kind)
     assert tasks.over(kind)["containers"][0]["exitCode"] == 143
     if not image.busybox():
@@ -298,6 +307,7 @@ def test_killed_agents_come_back_and_their_containers_never_notice(tasks, whole)
     assert fetch(url) == b"ok\n"
     until(lambda: len(set(processes(whole.data, "agent")) - set(agents)) == 3, 20,
           what="agents are started again")
+    until(lambda: whole.connected() == 3, 30, what="they are connected")
     assert tasks.look(arn)["containers"][0]["runtimeId"] == before["runtimeId"]
     late = tasks.over(tasks.run([demo("exit", "4")]))
     assert late["containers"][0]["exitCode"] == 4
