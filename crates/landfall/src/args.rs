@@ -90,6 +90,9 @@ pub(crate) struct ServerFlags {
     /// For benches: a sync of the journal takes exactly this long and makes nothing durable.
     #[arg(long, value_name = "MILLISECONDS", hide = true)]
     pub(crate) disk_delay_ms: Option<u64>,
+    /// For benches: how many syncs of the journal may be under way at once.
+    #[arg(long, value_name = "COUNT", hide = true)]
+    pub(crate) syncs_at_once: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

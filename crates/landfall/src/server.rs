@@ -18,7 +18,7 @@ use store::journal::Journal;
 use store::journal::Schema;
 use store::journal::disk::{Disk, RealDisk, SlowDisk};
 use store::journal::file::{FileJournal, Options};
-use store::{Core, Surroundings, Threads, Transaction, Writer};
+use store::{Core, SYNCS_AT_ONCE, Surroundings, Threads, Transaction, Writer};
 use telemetry::logs::LogStore;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -136,6 +136,7 @@ impl Server {
                     }
                 }
             }),
+            syncs_at_once: flags.syncs_at_once.unwrap_or(SYNCS_AT_ONCE),
             fatal: Box::new(|error| {
                 tracing::error!(error = &error as &dyn std::error::Error, "the journal has failed");
                 eprintln!(

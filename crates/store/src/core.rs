@@ -21,6 +21,12 @@ impl Transaction {
     }
 }
 
+impl AsRef<Transaction> for Transaction {
+    fn as_ref(&self) -> &Transaction {
+        self
+    }
+}
+
 fn op(change: &Change) -> Op {
     let StoredRow { table, key, value } = state::encode(change);
     match value {

@@ -2,8 +2,9 @@
 //!
 //! A journal stores *rows*, not commands, so that new code can read old data. A [`Batch`] is the
 //! changes of one input and takes effect whole or not at all, at any crash. Several batches are
-//! committed with one sync.
+//! committed with one sync, and several such syncs may be under way at once ([`Commit`]).
 
+mod commit;
 pub mod disk;
 mod error;
 pub mod file;
@@ -12,6 +13,7 @@ mod schema;
 
 use core::fmt;
 
+pub use commit::{Commit, Synced};
 pub use error::JournalError;
 pub use file::tools;
 pub use schema::{Migration, Schema};
@@ -111,18 +113,40 @@ pub trait Journal: Send {
         each: &mut dyn FnMut(Row) -> Result<(), JournalError>,
     ) -> Result<Lsn, JournalError>;
 
-    /// Makes batches durable, in order, with one sync; answers with the place of the last one.
+    /// Appends batches, in order, and gives out the one sync that makes them durable. It may run on
+    /// any thread, beside those of earlier and later batches.
     ///
-    /// After a crash a prefix of them is there, each batch whole. An empty slice writes nothing.
+    /// After a crash a prefix of all that was begun is there, each batch whole. An empty slice
+    /// writes nothing.
     ///
     /// # Errors
     ///
     /// [`JournalError::Fenced`] if `epoch` is not the owner's, [`JournalError::TooLarge`] and
     /// [`JournalError::Full`]: nothing was written, the journal works on.
     /// [`JournalError::Failed`]: any number of the batches may be durable; the journal is broken.
-    fn commit(&mut self, epoch: Epoch, batches: &[Batch]) -> Result<Lsn, JournalError>;
+    fn begin(&mut self, epoch: Epoch, batches: &[Batch]) -> Result<Commit, JournalError>;
 
-    /// The name of the last committed batch; none if there never was one.
+    /// Takes in how a sync went; answers up to where everything is durable now, which is before a
+    /// batch whose own sync, or that of an earlier one, has not been taken in yet.
+    ///
+    /// # Errors
+    ///
+    /// The error of the sync, after which the journal is broken and answers for no later batch,
+    /// however its sync went.
+    fn settle(&mut self, synced: Synced) -> Result<Lsn, JournalError>;
+
+    /// Makes batches durable, in order, with one sync; answers with the place of the last one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::begin`] and [`Journal::settle`].
+    fn commit(&mut self, epoch: Epoch, batches: &[Batch]) -> Result<Lsn, JournalError> {
+        let begun = self.begin(epoch, batches)?;
+        self.settle(begun.sync())
+    }
+
+    /// The name of the last batch that was begun; none if there never was one. After opening that
+    /// is the last one which has outlived the process before.
     fn last_operation(&self) -> Option<OperationId>;
 
     /// Ends in good order, so that damage to the last write can be told from a crash.

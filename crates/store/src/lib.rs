@@ -5,7 +5,11 @@
 
 mod core;
 pub mod journal;
+mod pipeline;
 mod writer;
 
 pub use self::core::{Core, Transaction};
-pub use writer::{Desk, Hearer, Job, Overloaded, Release, Surroundings, Threads, Writer};
+pub use pipeline::{Begun, Load, Pipeline};
+pub use writer::{
+    Desk, Hearer, Job, Overloaded, Release, SYNCS_AT_ONCE, Surroundings, Threads, Writer,
+};

@@ -1,21 +1,26 @@
-//! The one thread that changes the state, and the one that makes it durable.
+//! The one thread that changes the state, and those that make it durable.
 //!
-//! The writer decides on input after input while the journal's thread syncs; whatever has been
-//! decided by the time a sync ends goes into the next one (group commit without a timer). Every
-//! answer, also that of a read, waits until the journal holds all that it has seen.
+//! The writer decides on input after input while the journal syncs; whatever has been decided by
+//! the time one of its threads is free goes into the next sync (group commit without a timer).
+//! Every answer, also that of a read, waits until the journal holds all that it has seen.
+
+mod belt;
+mod syncer;
 
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use state::{Caller, Change, Context, Draft};
 use types::Timestamp;
 
+use self::belt::Belt;
+use self::syncer::Syncer;
 use crate::journal::{Epoch, Journal, JournalError, Room};
-use crate::{Core, Transaction};
+use crate::{Core, Load, Pipeline, Transaction};
 
 /// Inputs that may wait for the writer; more are refused at the door.
 const INBOX_MAX: usize = 4096;
@@ -23,8 +28,9 @@ const INBOX_MAX: usize = 4096;
 const TURN_MAX: usize = 256;
 /// Reviews done between two looks at the inbox, so that neither starves.
 const REVIEWS_MAX: usize = 32;
-/// Answers that may wait for a sync; beyond it the writer waits for the journal.
-const WAITING_MAX: usize = 16_384;
+/// How many syncs are under way at once at most: with one, a request waits for the sync under way
+/// before its own begins; beyond four nothing more was won.
+pub const SYNCS_AT_ONCE: usize = 4;
 /// The longest the writer sleeps without looking at the time.
 const NAP_MAX: Duration = Duration::from_secs(1);
 
@@ -59,6 +65,8 @@ pub struct Surroundings {
     pub now: Box<dyn Fn() -> Timestamp + Send>,
     /// Hears of every transaction.
     pub durable: Hearer,
+    /// How many syncs may be under way at once; usually [`SYNCS_AT_ONCE`].
+    pub syncs_at_once: usize,
     /// Told why a thread ends before its time; must not return to business: the process ends.
     pub fatal: Box<dyn Fn(JournalError) + Send>,
 }
@@ -95,7 +103,7 @@ impl Threads {
 }
 
 impl Writer {
-    /// Starts the two threads.
+    /// Starts the threads: one that decides, and one for each sync that may be under way.
     pub fn start(
         core: Core,
         epoch: Epoch,
@@ -106,18 +114,12 @@ impl Writer {
         let (inbox, orders) = sync_channel(INBOX_MAX);
         let reserve_only = Arc::new(AtomicBool::new(journal.room() == Room::ReserveOnly));
         let belt = Arc::new(Belt::default());
-        let Surroundings { now, durable, fatal } = surroundings;
-        let syncer = Syncer {
-            belt: belt.clone(),
-            journal,
-            epoch,
-            durable,
-            fatal,
-            reserve_only: reserve_only.clone(),
-        };
+        let Surroundings { now, durable, syncs_at_once, fatal } = surroundings;
+        let pipeline = Pipeline::new(journal, epoch);
+        let syncers = Syncer::crew(syncs_at_once, &belt, pipeline, durable, fatal, &reserve_only);
         let decider = Decider { core, desk, orders, now, belt };
-        let handles =
-            vec![spawn("writer", move || decider.run()), spawn("journal", move || syncer.run())];
+        let mut handles = vec![spawn("writer", move || decider.run())];
+        handles.extend(syncers.into_iter().map(|it| spawn("journal", move || it.run())));
         (Self { inbox: inbox.clone(), reserve_only }, Threads { inbox, handles })
     }
 
@@ -142,56 +144,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(body)
-        .expect("a machine that cannot start two threads cannot run a region")
-}
-
-/// What travels from the writer to the journal.
-#[derive(Default)]
-struct Load {
-    transactions: Vec<Transaction>,
-    releases: VecDeque<Release>,
-    closed: bool,
-}
-
-/// The belt between the two threads.
-#[derive(Default)]
-struct Belt {
-    load: Mutex<Load>,
-    moved: Condvar,
-}
-
-impl Belt {
-    fn put(&self, transactions: Vec<Transaction>, releases: &mut VecDeque<Release>) {
-        let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
-        while load.releases.len() > WAITING_MAX {
-            load = self.moved.wait(load).unwrap_or_else(PoisonError::into_inner);
-        }
-        load.transactions.extend(transactions);
-        load.releases.append(releases);
-        self.moved.notify_all();
-    }
-
-    fn close(&self) {
-        self.load.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.moved.notify_all();
-    }
-
-    /// Everything there is; `None` once the belt is closed and empty.
-    fn take(&self) -> Option<Load> {
-        let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if !load.releases.is_empty() || !load.transactions.is_empty() {
-                let closed = load.closed;
-                let taken = core::mem::replace(&mut *load, Load { closed, ..Load::default() });
-                self.moved.notify_all();
-                return Some(taken);
-            }
-            if load.closed {
-                return None;
-            }
-            load = self.moved.wait(load).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
+        .expect("a machine that cannot start a few threads cannot run a region")
 }
 
 struct Decider {
@@ -224,9 +177,7 @@ impl Decider {
             self.core.advance((self.now)());
             self.review();
             let transactions = self.core.take();
-            if !transactions.is_empty() || !releases.is_empty() {
-                self.belt.put(transactions, &mut releases);
-            }
+            self.belt.put(Load { transactions, releases: core::mem::take(&mut releases) });
             if ending {
                 break;
             }
@@ -259,40 +210,6 @@ impl Decider {
             if !done {
                 return;
             }
-        }
-    }
-}
-
-struct Syncer {
-    belt: Arc<Belt>,
-    journal: Box<dyn Journal>,
-    epoch: Epoch,
-    durable: Hearer,
-    fatal: Box<dyn Fn(JournalError) + Send>,
-    reserve_only: Arc<AtomicBool>,
-}
-
-impl Syncer {
-    /// Ends at the first failed commit: what memory holds may not be on disk, so nothing that was
-    /// decided may be shown any more.
-    fn run(mut self) {
-        while let Some(load) = self.belt.take() {
-            if !load.transactions.is_empty() {
-                let batches: Vec<_> = load.transactions.iter().map(Transaction::batch).collect();
-                if let Err(error) = self.journal.commit(self.epoch, &batches) {
-                    (self.fatal)(error);
-                    return;
-                }
-                self.reserve_only
-                    .store(self.journal.room() == Room::ReserveOnly, Ordering::Relaxed);
-                (self.durable)(&load.transactions);
-            }
-            for release in load.releases {
-                release();
-            }
-        }
-        if let Err(error) = self.journal.close() {
-            (self.fatal)(error);
         }
     }
 }

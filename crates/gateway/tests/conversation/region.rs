@@ -13,7 +13,7 @@ use serde_json::Value;
 use state::{AccessKey, Caller, Change, Dice, Purpose};
 use store::journal::Journal as _;
 use store::journal::memory::{MemoryJournal, MemoryRegion};
-use store::{Core, Surroundings, Threads, Transaction, Writer};
+use store::{Core, SYNCS_AT_ONCE, Surroundings, Threads, Transaction, Writer};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -85,6 +85,7 @@ impl Region {
                     }
                 }
             }),
+            syncs_at_once: SYNCS_AT_ONCE,
             fatal: Box::new(|error| panic!("{error}")),
         };
         let queue = Queue::new(reconcilers::registry(&Policy::default()), core.state(), now());

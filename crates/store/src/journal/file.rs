@@ -40,7 +40,9 @@ use self::segment::End;
 use self::snapshot::Reader;
 use super::disk::Disk;
 use super::error::Attempt;
-use super::{Batch, Epoch, Journal, JournalError, Lsn, OperationId, Room, Row, Schema};
+use super::{
+    Batch, Commit, Epoch, Journal, JournalError, Lsn, OperationId, Room, Row, Schema, Synced,
+};
 
 /// What a change needs beside its key and value, in bytes, at most.
 pub(super) const OP_BYTES_MOST: usize = record::OP_BYTES_MOST;
@@ -172,7 +174,7 @@ impl FileJournal {
         self.guard(|it| it.take_in(made))
     }
 
-    /// A copy to be made of all that is durable now. While it is there no snapshot is begun.
+    /// A copy to be made of all that has been begun by now, also of what is not durable here yet. While it is there no snapshot is begun.
     pub fn backup(&self) -> Backup {
         let log = &self.log;
         let closed = log.catalog.live_segments().iter().map(|it| (it.start, it.bytes));
@@ -340,18 +342,23 @@ impl Journal for FileJournal {
         })
     }
 
-    fn commit(&mut self, epoch: Epoch, batches: &[Batch]) -> Result<Lsn, JournalError> {
+    fn begin(&mut self, epoch: Epoch, batches: &[Batch]) -> Result<Commit, JournalError> {
         self.guard(|it| {
             it.check_owner(epoch)?;
             batches.iter().try_for_each(Batch::check)?;
-            if !batches.is_empty() {
-                it.overlay = None;
-                it.log.append(epoch, batches)?;
-                it.rows = Some(it.options.schema.version());
-                it.compact_in_background()?;
+            if batches.is_empty() {
+                return Ok(it.log.append_nothing());
             }
-            Ok(it.log.position.lsn)
+            it.overlay = None;
+            let begun = it.log.append(epoch, batches)?;
+            it.rows = Some(it.options.schema.version());
+            it.compact_in_background()?;
+            Ok(begun)
         })
+    }
+
+    fn settle(&mut self, synced: Synced) -> Result<Lsn, JournalError> {
+        self.guard(|it| it.log.settle(synced))
     }
 
     fn last_operation(&self) -> Option<OperationId> {

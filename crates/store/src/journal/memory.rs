@@ -3,11 +3,12 @@
 //! The durable content is a [`MemoryRegion`]; a [`MemoryJournal`] is one process that uses it. A
 //! crash is dropping the journal and opening another one on the same region.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, Epoch, Journal, JournalError, Lsn, Op, OperationId, Room, Row};
+use super::commit::Flights;
+use super::{Batch, Commit, Epoch, Journal, JournalError, Lsn, Op, OperationId, Room, Row, Synced};
 
 type Rows = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 
@@ -22,12 +23,23 @@ struct Content {
     epoch: Epoch,
     operation: Option<OperationId>,
     room: Room,
+    /// Written and not durable yet, in order. A later write may be synced before an earlier one.
+    written: VecDeque<Written>,
 }
 
-/// A write that is about to happen.
+/// Batches of one write.
+#[derive(Clone)]
+struct Written {
+    number: u64,
+    batches: Arc<[Batch]>,
+    /// How many of them its sync has made durable, once that has ended.
+    applied: Option<usize>,
+}
+
+/// A write that is about to become durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Write {
-    /// How many writes this journal has attempted before.
+    /// How many writes this journal has begun before.
     pub number: u64,
     /// How many batches it has; none when a region is acquired.
     pub batches: usize,
@@ -46,14 +58,18 @@ pub enum Outcome {
     },
 }
 
-/// Decides how each write goes; from a script, or from dice of the caller's.
-pub type Faults = Box<dyn FnMut(Write) -> Outcome + Send>;
+/// Decides how the sync of each write goes, on the thread that syncs, where it may also wait for
+/// something: from a script, or from dice of the caller's.
+pub type Faults = Arc<dyn Fn(Write) -> Outcome + Send + Sync>;
 
 /// One owner's journal of a region in memory.
 pub struct MemoryJournal {
     region: MemoryRegion,
     faults: Faults,
     writes: u64,
+    flights: Flights,
+    /// The place of the last batch that was begun.
+    end: Lsn,
     owned: Option<Epoch>,
     broken: bool,
 }
@@ -66,6 +82,7 @@ impl Default for Content {
             epoch: Epoch::default(),
             operation: None,
             room: Room::Ample,
+            written: VecDeque::new(),
         }
     }
 }
@@ -97,12 +114,62 @@ impl MemoryRegion {
         self.content().room = room;
     }
 
+    /// Ends a write as the faults say, unless somebody else has acquired the region meanwhile.
+    fn sync(&self, faults: &Faults, write: Write, epoch: Epoch) -> Result<(), JournalError> {
+        let outcome = faults(write);
+        let mut content = self.content();
+        check_owner(&content, Some(epoch), epoch)?;
+        match outcome {
+            Outcome::Durable => {
+                content.synced(write.number, usize::MAX);
+                Ok(())
+            }
+            Outcome::Fails { applied } => {
+                content.synced(write.number, applied);
+                Err(failed(write.number))
+            }
+        }
+    }
+
     fn content(&self) -> MutexGuard<'_, Content> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+fn check_owner(content: &Content, owned: Option<Epoch>, asked: Epoch) -> Result<(), JournalError> {
+    let current = content.epoch;
+    match owned {
+        None => Err(JournalError::NotAcquired),
+        Some(epoch) if epoch == asked && current == asked => Ok(()),
+        Some(_) => Err(JournalError::Fenced { asked, current }),
+    }
+}
+
+fn failed(number: u64) -> JournalError {
+    let source = io::Error::other("simulated failure");
+    JournalError::Failed { attempted: format!("write {number}"), source }
+}
+
 impl Content {
+    /// The sync of a write has ended. What is durable is a prefix: a write counts when all those
+    /// before it are whole.
+    fn synced(&mut self, number: u64, applied: usize) {
+        if let Some(it) = self.written.iter_mut().find(|it| it.number == number) {
+            it.applied = Some(applied.min(it.batches.len()));
+        }
+        while let Some(first) = self.written.front()
+            && let Some(applied) = first.applied
+        {
+            let batches = Arc::clone(&first.batches);
+            self.apply(batches.get(..applied).unwrap_or_default());
+            if applied < batches.len() {
+                self.written.clear();
+                return;
+            }
+            self.written.pop_front();
+        }
+    }
+
     fn apply(&mut self, batches: &[Batch]) {
         let rows = Arc::make_mut(&mut self.rows);
         for batch in batches {
@@ -125,31 +192,21 @@ impl Content {
 impl MemoryJournal {
     /// A journal on which every write succeeds.
     pub fn open(region: &MemoryRegion) -> Self {
-        Self::with_faults(region, Box::new(|_| Outcome::Durable))
+        Self::with_faults(region, Arc::new(|_| Outcome::Durable))
     }
 
-    /// A journal on which writes go as `faults` says.
+    /// A journal on which writes go as `faults` says. What earlier ones had under way is lost.
     pub fn with_faults(region: &MemoryRegion, faults: Faults) -> Self {
         let region = region.clone();
-        Self { region, faults, writes: 0, owned: None, broken: false }
+        let flights = Flights::at(Lsn::default());
+        let (writes, end) = (0, Lsn::default());
+        Self { region, faults, writes, flights, end, owned: None, broken: false }
     }
 
-    /// Does a write of so many parts: hands to `apply` how many of them become durable.
-    fn write(&mut self, batches: usize, apply: impl FnOnce(usize)) -> Result<(), JournalError> {
-        let number = self.writes;
+    /// The number of the next write.
+    fn next_write(&mut self) -> u64 {
         self.writes += 1;
-        match (self.faults)(Write { number, batches }) {
-            Outcome::Durable => {
-                apply(usize::MAX);
-                Ok(())
-            }
-            Outcome::Fails { applied } => {
-                apply(applied);
-                self.broken = true;
-                let source = io::Error::other("simulated failure");
-                Err(JournalError::Failed { attempted: format!("write {number}"), source })
-            }
-        }
+        self.writes - 1
     }
 
     fn check(&self) -> Result<(), JournalError> {
@@ -160,15 +217,21 @@ impl MemoryJournal {
 impl Journal for MemoryJournal {
     fn acquire(&mut self) -> Result<Epoch, JournalError> {
         self.check()?;
-        let region = self.region.clone();
-        let epoch = Epoch(region.content().epoch.0 + 1);
-        self.write(0, |durable| {
-            if durable > 0 {
-                let mut content = region.content();
-                content.epoch = epoch;
-                content.lsn.0 += 1;
-            }
-        })?;
+        let number = self.next_write();
+        let outcome = (self.faults)(Write { number, batches: 0 });
+        let mut content = self.region.content();
+        let epoch = Epoch(content.epoch.0 + 1);
+        if outcome != (Outcome::Fails { applied: 0 }) {
+            content.epoch = epoch;
+            content.lsn.0 += 1;
+            content.written.clear();
+        }
+        if outcome != Outcome::Durable {
+            self.broken = true;
+            return Err(failed(number));
+        }
+        self.end = content.lsn;
+        self.flights = Flights::at(content.lsn);
         self.owned = Some(epoch);
         Ok(epoch)
     }
@@ -191,24 +254,28 @@ impl Journal for MemoryJournal {
         Ok(lsn)
     }
 
-    fn commit(&mut self, epoch: Epoch, batches: &[Batch]) -> Result<Lsn, JournalError> {
+    fn begin(&mut self, epoch: Epoch, batches: &[Batch]) -> Result<Commit, JournalError> {
         self.check()?;
-        let current = self.region.content().epoch;
-        if self.owned.is_none() {
-            return Err(JournalError::NotAcquired);
-        }
-        if self.owned != Some(epoch) || current != epoch {
-            return Err(JournalError::Fenced { asked: epoch, current });
-        }
+        let mut content = self.region.content();
+        check_owner(&content, self.owned, epoch)?;
         batches.iter().try_for_each(Batch::check)?;
-        let region = self.region.clone();
-        if !batches.is_empty() {
-            self.write(batches.len(), |durable| {
-                region.content().apply(batches.get(..durable).unwrap_or(batches));
-            })?;
+        if batches.is_empty() {
+            return Ok(self.flights.begin(self.end, || Ok(())));
         }
-        let lsn = region.content().lsn;
-        Ok(lsn)
+        let number = self.writes;
+        self.writes += 1;
+        self.end.0 += batches.len() as u64;
+        let write = Write { number, batches: batches.len() };
+        content.written.push_back(Written { number, batches: batches.into(), applied: None });
+        let (region, faults) = (self.region.clone(), Arc::clone(&self.faults));
+        Ok(self.flights.begin(self.end, move || region.sync(&faults, write, epoch)))
+    }
+
+    fn settle(&mut self, synced: Synced) -> Result<Lsn, JournalError> {
+        self.check()?;
+        let answer = self.flights.settle(synced);
+        self.broken = answer.as_ref().is_err_and(|it| !it.is_refusal());
+        answer
     }
 
     fn last_operation(&self) -> Option<OperationId> {

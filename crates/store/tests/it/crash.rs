@@ -7,10 +7,13 @@ use crate::support::{Dice, Ending, History, small};
 /// How many groups of batches the life that is cut short commits.
 const COMMITS: usize = 14;
 
+/// How many commits are under way beside the latest one, in the lives that are cut short.
+pub(crate) const BESIDE: [usize; 3] = [0, 1, 3];
+
 /// Every step of a whole first life, as the disk counts them.
-pub(crate) fn steps_of_a_life(seed: u64) -> Vec<Step> {
+pub(crate) fn steps_of_a_life(seed: u64, beside: usize) -> Vec<Step> {
     let disk = SimDisk::new();
-    let ending = History::default().live(&disk, &small(), COMMITS, &mut Dice(seed));
+    let ending = History::with_beside(beside).live(&disk, &small(), COMMITS, &mut Dice(seed));
     assert!(matches!(ending, Ending::Peaceful), "{ending:?}");
     disk.history()
 }
@@ -19,12 +22,12 @@ pub(crate) fn steps_of_a_life(seed: u64) -> Vec<Step> {
 /// time after losing all that was not synced. Answers with what went wrong.
 pub(crate) fn crash(
     disk: &SimDisk,
-    seed: u64,
+    (seed, beside): (u64, usize),
     step: usize,
     done: usize,
     loss: Loss,
 ) -> Option<String> {
-    let mut history = History::default();
+    let mut history = History::with_beside(beside);
     let mut dice = Dice(seed);
     disk.fail_at(step, Failure::Crash { done });
     let mut endings = vec![history.live(disk, &small(), COMMITS, &mut dice)];
@@ -37,7 +40,9 @@ pub(crate) fn crash(
         [cut_short, Ending::Peaceful, Ending::Peaceful] if cut_short.failure().is_some() => None,
         other => Some(format!("{other:?}")),
     };
-    promise.or(shape).map(|it| format!("seed {seed}, step {step}, {done} done, {loss:?}: {it}"))
+    promise
+        .or(shape)
+        .map(|it| format!("seed {seed}, {beside} beside, step {step}, {done} done, {loss:?}: {it}"))
 }
 
 /// How far to let a step come before the machine halts.
@@ -62,15 +67,15 @@ fn losses(seed: u64) -> Vec<Loss> {
 }
 
 /// Answers with how many crashes there were.
-fn check_every_crash(seed: u64) -> usize {
+fn check_every_crash(seed: u64, beside: usize) -> usize {
     let mut crashes = 0;
-    let steps = steps_of_a_life(seed);
+    let steps = steps_of_a_life(seed, beside);
     assert!(steps.iter().filter(|it| **it == Step::Rename).count() >= 4, "{steps:?}");
     assert!(steps.contains(&Step::Remove), "no old file was removed: {steps:?}");
     for (number, step) in steps.iter().enumerate() {
         for done in reaches(*step) {
             for loss in losses(number as u64) {
-                let wrong = crash(&SimDisk::new(), seed, number, done, loss);
+                let wrong = crash(&SimDisk::new(), (seed, beside), number, done, loss);
                 assert!(wrong.is_none(), "{step:?}: {}", wrong.unwrap_or_default());
                 crashes += 1;
             }
@@ -81,23 +86,41 @@ fn check_every_crash(seed: u64) -> usize {
 
 #[test]
 fn a_crash_at_any_step_leaves_a_prefix_with_all_that_was_acknowledged() {
-    let crashes = check_every_crash(1);
+    let crashes = check_every_crash(1, 0);
     assert!(crashes > 4000, "only {crashes}");
 }
 
 #[test]
 fn a_crash_at_any_step_of_another_life_does_too() {
-    let crashes = check_every_crash(2);
+    let crashes = check_every_crash(2, 0);
     assert!(crashes > 4000, "only {crashes}");
 }
 
 #[test]
+fn a_crash_while_two_syncs_are_under_way_does_too() {
+    let crashes = check_every_crash(1, 1) + check_every_crash(4, 1);
+    assert!(crashes > 8000, "only {crashes}");
+}
+
+#[test]
+fn a_crash_while_four_syncs_are_under_way_does_too() {
+    let crashes = check_every_crash(1, 3) + check_every_crash(5, 3);
+    assert!(crashes > 8000, "only {crashes}");
+}
+
+#[test]
 fn a_crash_while_recovering_from_a_crash_loses_nothing() {
-    let steps = steps_of_a_life(3);
+    for beside in BESIDE {
+        check_crashes_while_recovering(3, beside);
+    }
+}
+
+fn check_crashes_while_recovering(seed: u64, beside: usize) {
+    let steps = steps_of_a_life(seed, beside);
     for (number, step) in steps.iter().enumerate().filter(|(_, it)| matches!(it, Step::Write(_))) {
         for done in reaches(*step) {
-            let mut history = History::default();
-            let mut dice = Dice(3);
+            let mut history = History::with_beside(beside);
+            let mut dice = Dice(seed);
             let disk = SimDisk::new();
             disk.fail_at(number, Failure::Crash { done });
             history.live(&disk, &small(), COMMITS, &mut dice);

@@ -3,14 +3,14 @@
 use store::journal::disk::{Failure, Loss, SimDisk, Step};
 use store::journal::{Journal, JournalError};
 
-use crate::crash::steps_of_a_life;
+use crate::crash::{BESIDE, steps_of_a_life};
 use crate::support::{Dice, Ending, History, batch, open, put, small};
 
 /// A step fails; the process ends, and others follow it with or without a power cut.
-fn check_failure(step: usize, failure: Failure, loss: Option<Loss>) {
-    let at = format!("step {step}, {failure:?}, {loss:?}");
+fn check_failure(beside: usize, step: usize, failure: Failure, loss: Option<Loss>) {
+    let at = format!("{beside} beside, step {step}, {failure:?}, {loss:?}");
     let disk = SimDisk::new();
-    let mut history = History::default();
+    let mut history = History::with_beside(beside);
     let mut dice = Dice(1);
     disk.fail_at(step, failure);
     let first = history.live(&disk, &small(), 14, &mut dice);
@@ -28,10 +28,13 @@ fn check_failure(step: usize, failure: Failure, loss: Option<Loss>) {
 
 #[test]
 fn an_error_at_any_step_loses_nothing_that_was_acknowledged() {
-    for step in 0..steps_of_a_life(1).len() {
-        for failure in [Failure::Error, Failure::NoSpace] {
-            for loss in [None, Some(Loss::Unsynced), Some(Loss::Sectors { seed: step as u64 })] {
-                check_failure(step, failure, loss);
+    for beside in BESIDE {
+        for step in 0..steps_of_a_life(1, beside).len() {
+            for failure in [Failure::Error, Failure::NoSpace] {
+                let sectors = Loss::Sectors { seed: step as u64 };
+                for loss in [None, Some(Loss::Unsynced), Some(sectors)] {
+                    check_failure(beside, step, failure, loss);
+                }
             }
         }
     }
@@ -39,9 +42,13 @@ fn an_error_at_any_step_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn a_failed_sync_whose_bytes_can_still_be_read_is_made_good_at_the_next_opening() {
-    let steps = steps_of_a_life(1);
-    for (number, _) in steps.iter().enumerate().filter(|(_, it)| **it == Step::Sync) {
-        check_failure(number, Failure::LostPages, None);
+    for beside in BESIDE {
+        let steps = steps_of_a_life(1, beside);
+        for (number, _) in steps.iter().enumerate().filter(|(_, it)| **it == Step::Sync) {
+            for loss in [None, Some(Loss::Unsynced)] {
+                check_failure(beside, number, Failure::LostPages, loss);
+            }
+        }
     }
 }
 

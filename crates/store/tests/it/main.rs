@@ -8,6 +8,7 @@ mod fencing;
 mod format;
 mod histories;
 mod memory;
+mod pipeline;
 mod planted;
 mod real;
 mod schema;

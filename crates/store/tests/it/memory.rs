@@ -28,7 +28,7 @@ fn a_failed_write_leaves_as_much_as_was_asked_for_and_breaks_the_journal() {
             1 => Outcome::Fails { applied },
             _ => Outcome::Durable,
         };
-        let mut journal = MemoryJournal::with_faults(&region, Box::new(faults));
+        let mut journal = MemoryJournal::with_faults(&region, std::sync::Arc::new(faults));
         let epoch = journal.acquire().expect("acquires");
         let batches: Vec<_> = (1..4).map(|it| batch(it, &[put(1, &it.to_string(), "v")])).collect();
         let failed = journal.commit(epoch, &batches);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use store::journal::disk::{Disk, SimDisk};
 use store::journal::file::{CompactionBy, FileJournal, Options};
 use store::journal::tools::verify;
-use store::journal::{Batch, Epoch, Journal, JournalError, Op, OperationId, Row, Schema};
+use store::journal::{
+    Batch, Commit, Epoch, Journal, JournalError, Lsn, Op, OperationId, Row, Schema,
+};
 
 /// A small generator of random numbers (splitmix64).
 pub(crate) struct Dice(pub(crate) u64);
@@ -95,10 +97,20 @@ pub(crate) fn load(journal: &mut dyn Journal) -> Result<Rows, JournalError> {
 /// What clients of a region have seen over all its lives.
 #[derive(Default)]
 pub(crate) struct History {
+    /// How many commits are under way beside the latest one.
+    pub(crate) beside: usize,
     pub(crate) submitted: Vec<Batch>,
     pub(crate) acknowledged: usize,
     pub(crate) epoch: Epoch,
     next_id: u128,
+}
+
+/// A commit that is not acknowledged yet.
+struct UnderWay {
+    lsn: Lsn,
+    /// How many batches are there once it is durable.
+    submitted: usize,
+    sync: Option<Commit>,
 }
 
 /// How a life has ended.
@@ -136,6 +148,11 @@ impl From<JournalError> for Ending {
 }
 
 impl History {
+    /// A region that has so many commits under way beside the latest one.
+    pub(crate) fn with_beside(beside: usize) -> Self {
+        Self { beside, ..Self::default() }
+    }
+
     /// The same past, for another future.
     pub(crate) fn fork(&self) -> Self {
         let submitted = self.submitted.clone();
@@ -169,11 +186,14 @@ impl History {
             return Err(Ending::Wrong(format!("the check finds damage: {report:?}")));
         }
         let mut compaction = None;
+        let mut under_way = Vec::new();
         for _ in 0..commits {
             let group: Vec<Batch> = (0..=dice.below(4)).map(|_| self.batch(dice)).collect();
             self.submitted.extend(group.iter().cloned());
-            journal.commit(epoch, &group)?;
-            self.acknowledged = self.submitted.len();
+            let begun = journal.begin(epoch, &group)?;
+            let (lsn, submitted) = (begun.lsn(), self.submitted.len());
+            under_way.push(UnderWay { lsn, submitted, sync: Some(begun) });
+            self.sync_some(&mut journal, &mut under_way, self.beside, dice)?;
 
             if compaction.is_none() {
                 compaction = journal.compaction()?;
@@ -183,8 +203,32 @@ impl History {
                 journal.adopt(made)?;
             }
         }
+        self.sync_some(&mut journal, &mut under_way, 0, dice)?;
         if dice.below(2) == 0 {
             journal.close()?;
+        }
+        Ok(())
+    }
+
+    /// Syncs until so few commits are left that are not, in any order; what the journal then says
+    /// is durable is acknowledged.
+    fn sync_some(
+        &mut self,
+        journal: &mut FileJournal,
+        under_way: &mut Vec<UnderWay>,
+        left: usize,
+        dice: &mut Dice,
+    ) -> Result<(), Ending> {
+        while under_way.iter().filter(|it| it.sync.is_some()).count() > left {
+            let open: Vec<usize> =
+                (0..under_way.len()).filter(|it| under_way[*it].sync.is_some()).collect();
+            let chosen = &mut under_way[open[dice.below(open.len())]];
+            let Some(begun) = chosen.sync.take() else { continue };
+            let durable = journal.settle(begun.sync())?;
+            while let Some(first) = under_way.first().filter(|it| it.lsn <= durable) {
+                self.acknowledged = first.submitted;
+                under_way.remove(0);
+            }
         }
         Ok(())
     }

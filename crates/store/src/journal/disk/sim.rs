@@ -54,7 +54,8 @@ pub enum Failure {
         done: usize,
     },
     /// A sync fails, and what it should have made durable never will be, although it can be read
-    /// until the power goes: what Linux does with pages it could not write.
+    /// until the power goes: what Linux does with pages it could not write. Every handle of the
+    /// file that was open then is told once.
     LostPages,
 }
 
@@ -80,12 +81,16 @@ struct Content {
     durable: Vec<u8>,
     pending: Vec<Pending>,
     reserved: u64,
+    /// How often writes were lost.
+    lost: u64,
 }
 
 struct SimFile {
     disk: SimDisk,
     boot: u64,
     id: u64,
+    /// Of how many losses this handle has been told, or which came before it.
+    told: u64,
 }
 
 struct Guard {
@@ -168,10 +173,11 @@ impl SimDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let inner = self.inner();
+        let mut inner = self.inner();
         inner.check_power(inner.boot)?;
         let id = inner.find(name)?;
-        Ok(Box::new(SimFile { disk: self.clone(), boot: inner.boot, id }))
+        let told = inner.content(id)?.lost;
+        Ok(Box::new(SimFile { disk: self.clone(), boot: inner.boot, id, told }))
     }
 }
 
@@ -335,7 +341,7 @@ impl Disk for SimDisk {
             inner.pending_names.push(Entry::Create { id, name: name.to_owned() });
             Ok(())
         })?;
-        Ok(Box::new(SimFile { disk: self.clone(), boot, id }))
+        Ok(Box::new(SimFile { disk: self.clone(), boot, id, told: 0 }))
     }
 
     fn open_to_read(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
@@ -440,19 +446,22 @@ impl DiskFile for SimFile {
     fn sync(&mut self) -> io::Result<()> {
         let mut inner = self.disk.inner();
         match inner.step(self.boot, Step::Sync)? {
-            Reach::Whole => inner.sync(self.id),
+            Reach::Whole => inner.sync(self.id)?,
             Reach::Halt(done) => {
                 if done > 0 {
                     inner.sync(self.id)?;
                 }
-                Err(halted())
+                return Err(halted());
             }
             Reach::Forget => {
-                inner.content(self.id)?.pending.clear();
-                Err(io_error())
+                let content = inner.content(self.id)?;
+                content.pending.clear();
+                content.lost += 1;
             }
-            Reach::Ignore => Ok(()),
+            Reach::Ignore => {}
         }
+        let lost = inner.content(self.id)?.lost;
+        if core::mem::replace(&mut self.told, lost) < lost { Err(io_error()) } else { Ok(()) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The end of the log: the open segment, to which records are appended and synced.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::catalog::{Catalog, Closed, RESERVE, remove_if_there, segment_name, unfinished};
 use super::record::{self, Kind, Stamp};
 use super::segment::{self, HEADER_BYTES, Position};
+use crate::journal::commit::{Commit, Flights, Synced};
 use crate::journal::disk::{Disk, DiskFile};
 use crate::journal::error::Attempt;
 use crate::journal::{Batch, Epoch, JournalError, Lsn, Room};
@@ -16,6 +17,32 @@ pub(super) struct OpenSegment {
     pub(super) schema: u32,
     pub(super) file: Box<dyn DiskFile>,
     pub(super) size: u64,
+    handles: Handles,
+}
+
+/// Handles of one segment that no write is using.
+///
+/// Each write under way has one to itself: a system tells a failed write once to each handle
+/// (Linux since 4.13), so of two syncs that share one the wrong one may be told.
+#[derive(Clone, Default)]
+struct Handles(Arc<Mutex<Vec<Box<dyn DiskFile>>>>);
+
+impl Handles {
+    fn take(&self, disk: &dyn Disk, name: &str) -> Result<Box<dyn DiskFile>, JournalError> {
+        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| disk.open_to_write(name).attempt("opening", name), Ok)
+    }
+
+    fn give_back(&self, handle: Box<dyn DiskFile>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+    }
+}
+
+impl OpenSegment {
+    /// A segment that has so many bytes.
+    pub(super) fn new(start: Lsn, schema: u32, file: Box<dyn DiskFile>, size: u64) -> Self {
+        Self { start, schema, file, size, handles: Handles::default() }
+    }
 }
 
 /// The sizes of a log, in bytes.
@@ -33,8 +60,9 @@ pub(super) struct Log {
     pub(super) schema: u32,
     pub(super) catalog: Catalog,
     pub(super) open: OpenSegment,
-    /// The end of the log; everything before it is durable.
+    /// The end of the log. What is before it is durable, but for the commits under way.
     pub(super) position: Position,
+    flights: Flights,
     pub(super) room: Room,
     /// Records of one write; kept so that its memory is used again.
     buffer: Vec<u8>,
@@ -61,7 +89,7 @@ pub(super) fn create_segment(
     file.sync().attempt("syncing", &temporary)?;
     disk.rename(&temporary, &name).attempt("renaming to", &name)?;
     disk.sync_folder().attempt("syncing the folder for", &name)?;
-    Ok(OpenSegment { start: start.lsn, schema, file, size: header.len() as u64 })
+    Ok(OpenSegment::new(start.lsn, schema, file, header.len() as u64))
 }
 
 fn prepare(
@@ -91,9 +119,10 @@ impl Log {
         open: OpenSegment,
         position: Position,
     ) -> Result<Self, JournalError> {
+        let flights = Flights::at(position.lsn);
         let room = Room::Ample;
         let buffer = Vec::new();
-        let mut log = Self { disk, sizes, schema, catalog, open, position, room, buffer };
+        let mut log = Self { disk, sizes, schema, catalog, open, position, flights, room, buffer };
         if log.open.schema == log.schema {
             log.preallocate_open()?;
         }
@@ -101,13 +130,17 @@ impl Log {
         Ok(log)
     }
 
-    /// Appends batches and makes them durable: one write, one sync.
-    pub(super) fn append(&mut self, epoch: Epoch, batches: &[Batch]) -> Result<(), JournalError> {
+    /// Appends batches: one write, and one sync for the caller to run.
+    pub(super) fn append(
+        &mut self,
+        epoch: Epoch,
+        batches: &[Batch],
+    ) -> Result<Commit, JournalError> {
         if self.room == Room::ReserveOnly {
             self.refill_reserve()?;
         }
         self.buffer.clear();
-        let settled = self.position.lsn;
+        let settled = self.flights.settled();
         let mut end = self.position;
         for batch in batches {
             let stamp = Stamp { lsn: Lsn(end.lsn.0 + 1), epoch, settled, previous: end.chain };
@@ -117,34 +150,56 @@ impl Log {
         self.write(end)
     }
 
-    /// Appends a record that says something about the owner.
+    /// A commit of nothing, which is settled when those before it are.
+    pub(super) fn append_nothing(&mut self) -> Commit {
+        self.flights.begin(self.position.lsn, || Ok(()))
+    }
+
+    /// Takes in how a sync went; answers up to where everything is durable now.
+    pub(super) fn settle(&mut self, synced: Synced) -> Result<Lsn, JournalError> {
+        self.flights.settle(synced)
+    }
+
+    /// Appends a record that says something about the owner, and makes it durable.
     pub(super) fn mark(&mut self, epoch: Epoch, kind: Kind) -> Result<(), JournalError> {
         self.buffer.clear();
-        let settled = self.position.lsn;
-        let lsn = Lsn(settled.0 + 1);
+        let settled = self.flights.settled();
+        let lsn = Lsn(self.position.lsn.0 + 1);
         let stamp = Stamp { lsn, epoch, settled, previous: self.position.chain };
         let chain = record::write_mark(&mut self.buffer, stamp, kind);
-        self.write(Position { lsn, epoch, chain, ..self.position })
+        let written = self.write(Position { lsn, epoch, chain, ..self.position })?;
+        self.settle(written.sync()).map(drop)
     }
 
     /// Writes what is in the buffer, after which the log ends at `end`.
-    fn write(&mut self, end: Position) -> Result<(), JournalError> {
+    fn write(&mut self, end: Position) -> Result<Commit, JournalError> {
         let bytes = self.buffer.len() as u64;
         let has_records = self.open.start < self.position.lsn;
         if has_records && self.open.size + bytes > self.sizes.segment {
             self.begin_segment(bytes)?;
         }
         let name = segment_name(self.open.start);
-        self.open.file.write_at(self.open.size, &self.buffer).attempt("writing to", &name)?;
-        self.open.file.sync().attempt("syncing", &name)?;
+        let handles = self.open.handles.clone();
+        let mut handle = handles.take(&*self.disk, &name)?;
+        handle.write_at(self.open.size, &self.buffer).attempt("writing to", &name)?;
         self.open.size += bytes;
         self.position = end;
-        Ok(())
+        Ok(self.flights.begin(end.lsn, move || {
+            handle.sync().attempt("syncing", &name)?;
+            handles.give_back(handle);
+            Ok(())
+        }))
     }
 
     /// Closes the open segment and begins the next one, with room for at least so many bytes of
     /// records. An open segment without records is replaced.
+    ///
+    /// What is torn in a closed segment counts as damage, so all of it is durable before that.
     pub(super) fn begin_segment(&mut self, bytes: u64) -> Result<(), JournalError> {
+        if !self.flights.is_empty() {
+            let name = segment_name(self.open.start);
+            self.open.file.sync().attempt("syncing", &name)?;
+        }
         let bytes = self.sizes.segment.max(HEADER_BYTES as u64 + bytes);
         let next = self.create_segment_somehow(bytes)?;
         let mut closed = core::mem::replace(&mut self.open, next);

@@ -121,9 +121,9 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Opens the last segment for more. Cuts a torn write off, and writes the last whole one
-    /// again: it can be read, but it may never have reached the disk, and a sync does not help
-    /// pages that the system has given up on.
+    /// Opens the last segment for more. Cuts a torn write off and what is after it, and writes those
+    /// again which no later record knows as durable: they can be read, but they may never have
+    /// reached the disk, and a sync does not help pages that the system has given up on.
     fn reopen(&mut self, segment: Closed) -> Result<OpenSegment, JournalError> {
         let (found, schema, bytes) = self.read(segment, End::Open)?;
         let name = segment_name(segment.start);
@@ -133,9 +133,9 @@ impl<'a> Replay<'a> {
         }
         let place = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
         let range = place(found.unsettled_offset)..place(found.end_offset);
-        let last_write = bytes.get(range).unwrap_or_default();
-        file.write_at(found.unsettled_offset, last_write).attempt("writing to", &name)?;
+        let last_writes = bytes.get(range).unwrap_or_default();
+        file.write_at(found.unsettled_offset, last_writes).attempt("writing to", &name)?;
         file.sync().attempt("syncing", &name)?;
-        Ok(OpenSegment { start: segment.start, schema, file, size: found.end_offset })
+        Ok(OpenSegment::new(segment.start, schema, file, found.end_offset))
     }
 }

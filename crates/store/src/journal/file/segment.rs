@@ -11,6 +11,8 @@
 //! | 4 | zero |
 //! | 4 | CRC-32C of the header before this |
 
+use std::collections::VecDeque;
+
 use super::bytes::Cursor;
 use super::record::{Kind, Record, settles_later};
 use crate::journal::error::damaged;
@@ -61,7 +63,7 @@ pub(super) struct Scanned {
     pub(super) end: Position,
     /// Where in the file that is.
     pub(super) end_offset: u64,
-    /// Where in the file the last write begins; what is before was durable when it was written.
+    /// Where in the file that begins of which no later record says that it was durable.
     pub(super) unsettled_offset: u64,
     /// How many sound records there are.
     pub(super) records: u64,
@@ -134,7 +136,7 @@ pub(super) fn scan<'a>(
     let mut at = HEADER_BYTES;
     let begin = at as u64;
     let mut found = Scanned { end: start, end_offset: begin, unsettled_offset: begin, records: 0 };
-    let mut settled = Lsn(0);
+    let mut unsettled = VecDeque::new();
     while let Some(rest) = bytes.get(at..)
         && !rest.is_empty()
     {
@@ -143,14 +145,15 @@ pub(super) fn scan<'a>(
             break;
         };
         each(&record, found.end_offset)?;
-        if record.stamp.settled > settled {
-            settled = record.stamp.settled;
-            found.unsettled_offset = found.end_offset;
-        }
+        unsettled.push_back((record.stamp.lsn, found.end_offset));
+        while unsettled.pop_front_if(|(lsn, _)| *lsn <= record.stamp.settled).is_some() {}
         found.end = after(&record, found.end);
         at += record.size();
         found.end_offset = at as u64;
         found.records += 1;
+    }
+    if let Some((_, offset)) = unsettled.front() {
+        found.unsettled_offset = *offset;
     }
     Ok(found)
 }
