@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod assignments;
+pub mod balancing;
 pub mod credentials;
 pub mod idempotency;
 pub mod instances;
@@ -13,4 +14,6 @@ pub mod policy;
 pub mod query;
 pub mod routing;
 pub mod session;
+pub mod stickiness;
+pub mod target_health;
 pub mod tasks;

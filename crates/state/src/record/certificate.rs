@@ -58,6 +58,9 @@ pub enum Origin {
 impl core::fmt::Debug for Certificate {
     /// Without the key.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Certificate").field("arn", &self.arn).field("names", &self.names).finish()
+        f.debug_struct("Certificate")
+            .field("arn", &self.arn)
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
