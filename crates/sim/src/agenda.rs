@@ -29,6 +29,16 @@ impl Agenda {
         self.events.insert((at.max(self.now), self.planned), event);
     }
 
+    /// When the next event is.
+    pub(crate) fn due(&self) -> Option<u64> {
+        self.events.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Lets time pass without an event.
+    pub(crate) fn wait_until(&mut self, at: u64) {
+        self.now = self.now.max(at);
+    }
+
     /// Moves on to the next event.
     pub(crate) fn next(&mut self) -> Option<Event> {
         let ((at, _), event) = self.events.pop_first()?;

@@ -11,7 +11,7 @@ use crate::world::{World, world_error};
 const ATTEMPTS_MAX: u32 = 6;
 
 /// Task definitions that clients register, by family. Times of checks are short.
-const DEFINITIONS: [(&str, &str); 8] = [
+const DEFINITIONS: [(&str, &str); 9] = [
     ("small", r#"[{"name":"app","image":"web","memory":128,"cpu":128}]"#),
     (
         "port",
@@ -35,6 +35,8 @@ const DEFINITIONS: [(&str, &str); 8] = [
     ),
     ("job", r#"[{"name":"app","image":"job","memory":64,"cpu":128}]"#),
     ("big", r#"[{"name":"app","image":"web","memory":512,"cpu":512,"stopTimeout":5}]"#),
+    // Of stories only.
+    ("tiny", r#"[{"name":"app","image":"web","memory":16,"cpu":16}]"#),
 ];
 
 /// All clients, and what they know in common.
@@ -45,6 +47,8 @@ pub(crate) struct Clients {
     /// ARNs of tasks that answers have named, the latest last.
     tasks: Vec<String>,
     instances: Vec<String>,
+    /// What has been answered, for stories; kept only there.
+    pub(crate) answers: Option<BTreeMap<CallId, Reply>>,
 }
 
 /// A client and what it waits for.
@@ -68,6 +72,13 @@ impl Ask {
     fn new(operation: &'static str, body: String) -> Self {
         Self { operation, body, token: None, variant: 0, attempts: 0 }
     }
+
+    /// A request that is not repeated by itself.
+    pub(crate) fn once(operation: &'static str, body: String, variant: u64) -> Self {
+        let token = body.split(r#""clientToken":""#).nth(1).and_then(|it| it.split('"').next());
+        let token = token.map(str::to_owned);
+        Self { token, variant, attempts: ATTEMPTS_MAX, ..Self::new(operation, body) }
+    }
 }
 
 impl Clients {
@@ -77,6 +88,7 @@ impl Clients {
             next_token: 0,
             tasks: Vec::new(),
             instances: Vec::new(),
+            answers: None,
         }
     }
 
@@ -210,10 +222,14 @@ fn revision(lot: &mut Lot) -> String {
 }
 
 fn register(lot: &mut Lot) -> Ask {
-    let at = usize::try_from(lot.below(8)).unwrap_or(0);
-    let (family, containers) = DEFINITIONS.get(at).copied().unwrap_or(("small", "[]"));
-    let body = format!(r#"{{"family":"{family}","containerDefinitions":{containers}}}"#);
+    let body = definition(family(lot.below(8))).unwrap_or_default();
     Ask::new("RegisterTaskDefinition", body)
+}
+
+/// The request that registers a family.
+pub(crate) fn definition(family: &str) -> Option<String> {
+    let (_, containers) = DEFINITIONS.iter().find(|it| it.0 == family)?;
+    Some(format!(r#"{{"family":"{family}","containerDefinitions":{containers}}}"#))
 }
 
 /// The one number of all variants that make the same request.
@@ -272,17 +288,21 @@ impl World {
         }
     }
 
-    fn ask(&mut self, id: ClientId, ask: Ask) {
+    pub(crate) fn ask(&mut self, id: ClientId, ask: Ask) -> CallId {
         let call = self.call(Party::Client(id), ask.operation, &ask.body, ask.variant);
         if let Some(client) = self.clients.all.get_mut(&id) {
             client.asked.insert(call, ask);
         }
+        call
     }
 
     fn client_answered(&mut self, id: ClientId, call: CallId, reply: &Reply) -> Checked {
         let Some(client) = self.clients.all.get_mut(&id) else { return Ok(()) };
         let Some(ask) = client.asked.get(&call) else { return Ok(()) };
         let operation = ask.operation;
+        if let Some(answers) = &mut self.clients.answers {
+            answers.insert(call, reply.clone());
+        }
         if matches!(reply, Reply::Unknown) && ask.attempts < ATTEMPTS_MAX && !self.healing {
             let wait = self.lots.work.between(100, 3_000);
             self.agenda.after(wait, Event::Client(id, ClientEvent::Again { call }));

@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Client(ClientId, ClientEvent),
     /// The next fault is due.
     Fault,
+    /// The control plane's process ends, as a story has ordered.
+    End,
 }
 
 /// Something that happens to the control plane. `life` tells its processes apart.

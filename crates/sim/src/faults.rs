@@ -79,7 +79,7 @@ impl World {
     }
 
     /// The machine boots again with an empty disk.
-    fn wipe(&mut self, id: MachineId) -> Checked {
+    pub(crate) fn wipe(&mut self, id: MachineId) -> Checked {
         self.reboot(id)?;
         if let Some(it) = self.machines.get_mut(&id) {
             it.disk = Disk::default();
@@ -91,6 +91,11 @@ impl World {
     /// Nothing passes between a machine and the region for a while; neither end is told.
     fn partition(&mut self, id: MachineId) {
         let until = self.agenda.now() + self.lots.faults.between(1_000, 150_000);
+        self.cut_off(id, until);
+    }
+
+    /// Nothing passes between a machine and the region until then.
+    pub(crate) fn cut_off(&mut self, id: MachineId, until: u64) {
         let Some(it) = self.machines.get_mut(&id) else { return };
         it.cut_off_until = until;
         if let Some(wire) = it.agent.as_ref().and_then(|it| it.wire) {
@@ -99,7 +104,7 @@ impl World {
     }
 
     /// A second machine with the same identity appears.
-    fn copy_machine(&mut self, id: MachineId) {
+    pub(crate) fn copy_machine(&mut self, id: MachineId) {
         if self.machines.values().any(|it| it.copy_of.is_some()) {
             return;
         }

@@ -14,10 +14,12 @@ mod hub;
 mod ledger;
 mod lot;
 mod machine;
+mod orders;
 mod plant;
 mod planted;
 mod region;
 mod settle;
+mod story;
 mod swarm;
 mod trace;
 mod violation;
@@ -25,6 +27,7 @@ mod world;
 
 pub use ledger::Count;
 pub use plant::Plant;
+pub use story::Story;
 pub use violation::{Invariant, Violation};
 
 use trace::Trace;

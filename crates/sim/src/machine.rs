@@ -102,6 +102,14 @@ impl Machine {
         }
     }
 
+    /// A machine of a known size in a zone, for stories.
+    pub(crate) fn plain(id: MachineId, zone: &'static str, cpu: Cpu, lots: &mut Lots) -> Self {
+        let mut plain = Self::new(id, lots);
+        (plain.zone, plain.ssd) = (zone, false);
+        (plain.host.cpu, plain.host.memory) = (cpu, MemoryMib(cpu.0 * 2));
+        plain
+    }
+
     /// A second machine with this one's disk and identity, and no containers.
     pub(crate) fn copy(&self, id: MachineId) -> Self {
         Self {

@@ -1,11 +1,12 @@
-//! Runs seeds: `sim --seed N` tells the story of one, `sim --seeds N` runs many on all cores.
+//! Runs seeds and stories: `sim --seed N` follows one, `sim --seeds N` runs many on all cores,
+//! `sim --stories` plays all stories and `sim --story NAME` follows one, which may be a file.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use sim::{Count, Options, Outcome};
+use sim::{Count, Options, Outcome, Story};
 
 /// Events of the phase with faults, if nothing else is said.
 const STEPS: u64 = 2_000;
@@ -14,13 +15,26 @@ struct Asked {
     from: u64,
     seeds: u64,
     steps: u64,
-    story: bool,
+    follow: bool,
+    /// One story by its name, or all.
+    stories: Option<String>,
 }
 
+/// All stories.
+const ALL: &str = "all";
+
 fn asked() -> Result<Asked, String> {
-    let mut asked = Asked { from: 0, seeds: 1_000, steps: STEPS, story: false };
+    let mut asked = Asked { from: 0, seeds: 1_000, steps: STEPS, follow: false, stories: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
+        if word == "--story" {
+            asked.stories = Some(words.next().unwrap_or_default());
+            continue;
+        }
+        if word == "--stories" {
+            asked.stories = Some(ALL.to_owned());
+            continue;
+        }
         let mut number = || {
             let text = words.next().unwrap_or_default();
             text.parse().map_err(|_| format!("{word} wants a number, not '{text}'"))
@@ -29,12 +43,16 @@ fn asked() -> Result<Asked, String> {
             "--seed" => {
                 asked.from = number()?;
                 asked.seeds = 1;
-                asked.story = true;
+                asked.follow = true;
             }
             "--seeds" => asked.seeds = number()?,
             "--from" => asked.from = number()?,
             "--steps" => asked.steps = number()?,
-            _ => return Err(format!("unknown word '{word}': --seed, --seeds, --from, --steps")),
+            _ => {
+                return Err(format!(
+                    "unknown word '{word}': --seed, --seeds, --from, --steps, --story, --stories"
+                ));
+            }
         }
     }
     Ok(asked)
@@ -53,6 +71,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(name) = &asked.stories {
+        return play(name);
+    }
     let begun = Instant::now();
     let next = AtomicU64::new(asked.from);
     let threads = std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
@@ -74,6 +95,23 @@ fn main() -> ExitCode {
         total.failed,
     ));
     if total.failed == 0 && whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Plays stories; of a single one every line is told.
+fn play(name: &str) -> ExitCode {
+    let mut chosen: Vec<_> = Story::ALL.iter().copied().collect();
+    chosen.retain(|it| name == ALL || it.name == name);
+    if let Ok(text) = std::fs::read_to_string(name) {
+        // A story that is being written; it lives as long as the process.
+        chosen.push(Story { name: name.to_owned().leak(), text: text.leak() });
+    }
+    let follow = (name != ALL).then_some(say as fn(&str));
+    let failures: Vec<_> = chosen.iter().filter_map(|it| it.play(follow).err()).collect();
+    for failure in &failures {
+        say(failure);
+    }
+    say(&format!("{} stories, {} failed", chosen.len(), failures.len()));
+    if failures.is_empty() && !chosen.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[derive(Default)]
@@ -101,7 +139,7 @@ fn work(asked: &Asked, next: &AtomicU64) -> Sum {
         if seed >= asked.from + asked.seeds {
             return sum;
         }
-        let follow = asked.story.then_some(say as fn(&str));
+        let follow = asked.follow.then_some(say as fn(&str));
         let outcome = sim::run(Options { seed, steps: asked.steps, plant: None, follow });
         sum.add(&Sum {
             steps: outcome.steps,
@@ -113,11 +151,11 @@ fn work(asked: &Asked, next: &AtomicU64) -> Sum {
 }
 
 fn report(seed: u64, asked: &Asked, outcome: &Outcome) {
-    if asked.story {
+    if asked.follow {
         say(&format!("hash {:016x} after {} steps", outcome.hash, outcome.steps));
     }
     let Some((violation, tail)) = &outcome.failure else { return };
-    let tail = if asked.story { String::new() } else { tail.join("\n") };
+    let tail = if asked.follow { String::new() } else { tail.join("\n") };
     say(&format!(
         "{tail}\nseed {seed}, step {}: {:?}: {}\nreplay: cargo run --release -p sim -- --seed {seed} --steps {}\n",
         outcome.steps, violation.invariant, violation.detail, asked.steps,

@@ -450,8 +450,7 @@ impl World {
         let Some(mut process) = self.region.process.take() else { return };
         if let Some((decided, _)) = process.flight.take() {
             let batches: Vec<_> = decided.iter().map(|it| it.transaction.batch()).collect();
-            let lot = &mut self.lots.region;
-            self.region.storage.fail_next(batches.len(), lot);
+            self.spoil_last_write(batches.len());
             // It ended while the journal wrote: any prefix may have arrived.
             drop(process.journal.commit(process.epoch, &batches));
             self.region.uncertain = decided;
@@ -460,7 +459,8 @@ impl World {
         self.region.storage.crash(&mut self.lots.region);
         self.say(format_args!("region: ends"));
         self.cut_all_wires();
-        let wait = self.lots.faults.between(50, 20_000);
-        self.agenda.after(wait, Event::Region(RegionEvent::Start));
+        if let Some(wait) = self.down_time() {
+            self.agenda.after(wait, Event::Region(RegionEvent::Start));
+        }
     }
 }

@@ -135,6 +135,15 @@ impl Swarm {
         drawn
     }
 
+    /// A world in which nothing goes wrong by itself, for stories.
+    pub(crate) fn calm(machines: u32) -> Self {
+        let mut calm = Self { machines, clients: 1, ..Self::draw(0) };
+        calm.heal();
+        (calm.bytes, calm.files, calm.stubborn) = (0, false, 0);
+        (calm.delay, calm.sync, calm.think) = (5, 5, 1_000);
+        calm
+    }
+
     /// Nothing goes wrong any more; what has begun to goes on to its end.
     pub(crate) fn heal(&mut self) {
         self.faults.clear();

@@ -11,6 +11,7 @@ use crate::event::{ClientEvent, RegionEvent};
 use crate::ledger::Ledger;
 use crate::lot::{Chance, Lots};
 use crate::machine::Machine;
+use crate::orders::Orders;
 use crate::plant::Plant;
 use crate::region::Region;
 use crate::swarm::Swarm;
@@ -36,6 +37,8 @@ pub(crate) struct World {
     pub(crate) clients: Clients,
     pub(crate) ledger: Ledger,
     pub(crate) healing: bool,
+    /// Faults at exact points, in stories.
+    pub(crate) orders: Orders,
     /// Whether there ever was a second machine of one identity.
     pub(crate) copied: bool,
     /// Instances with a session that count as disconnected, and since when.
@@ -47,7 +50,11 @@ pub(crate) struct World {
 impl World {
     /// A region that has not started and machines that have not booted.
     pub(crate) fn new(seed: u64, plant: Option<Plant>, trace: Trace) -> Self {
-        let swarm = Swarm::draw(seed);
+        Self::of(Swarm::draw(seed), seed, plant, trace)
+    }
+
+    /// A world of this much.
+    pub(crate) fn of(swarm: Swarm, seed: u64, plant: Option<Plant>, trace: Trace) -> Self {
         let mut lots = Lots::new(seed);
         let machines = (0..swarm.machines).map(|id| (id, Machine::new(id, &mut lots))).collect();
         let mut world = Self {
@@ -62,6 +69,7 @@ impl World {
             machines,
             ledger: Ledger::default(),
             healing: false,
+            orders: Orders::default(),
             copied: false,
             unheard: BTreeMap::new(),
             calls: 0,
@@ -90,10 +98,15 @@ impl World {
     pub(crate) fn step(&mut self) -> Checked<bool> {
         let Some(event) = self.agenda.next() else { return Ok(false) };
         match event {
+            Event::Region(RegionEvent::Asked(call)) => {
+                self.asked(&call)?;
+                self.end_at_request(call.operation);
+            }
             Event::Region(event) => self.region_event(event)?,
             Event::Machine(id, event) => self.machine_event(id, event)?,
             Event::Client(id, event) => self.client_event(id, event)?,
             Event::Fault => self.fault()?,
+            Event::End => self.end_region(),
         }
         Ok(true)
     }
@@ -134,7 +147,8 @@ impl World {
     ) -> CallId {
         self.calls += 1;
         let call = Call { id: self.calls, from, operation, body: body.into(), variant };
-        if self.reaches(from) && !self.mishap(self.swarm.lost) {
+        self.repeat_late(&call);
+        if self.reaches(from) && !self.mishap(self.swarm.lost) && !self.loses_request(operation) {
             // A registration and its repeat arrive in their order: agents use one connection for
             // them, and nothing tells a late one from that of a machine that has lost its disk.
             let wait = match operation {
@@ -154,7 +168,7 @@ impl World {
 
     /// Sends an answer back.
     pub(crate) fn reply(&mut self, to: Party, call: CallId, reply: Reply) {
-        if self.reaches(to) && !self.mishap(self.swarm.lost) {
+        if self.reaches(to) && !self.mishap(self.swarm.lost) && !self.loses_answer(to, call) {
             let wait = self.delay();
             self.deliver(to, call, reply, wait);
         }

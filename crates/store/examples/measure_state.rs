@@ -122,6 +122,7 @@ impl Words {
             spec: Vec::new(),
             tags: Vec::new(),
             created_at: Timestamp(0),
+            inactive_at: None,
         })
     }
 
@@ -173,9 +174,11 @@ impl Words {
             docker_version: String::new(),
             tags: Vec::new(),
             owner: "AKIAAGENT".into(),
-            token: None,
+            machine: None,
             incarnation: 1,
             status_reason: None,
+            registrations: Vec::new(),
+            forgot_at: None,
         })
     }
 

@@ -167,8 +167,10 @@ impl World {
     /// The agent ends and starts again some time later.
     pub(crate) fn restart_agent(&mut self, id: MachineId) -> Checked {
         self.end_agent(id)?;
-        let wait = self.lots.faults.between(100, 25_000);
-        self.agenda.after(wait, Event::Machine(id, MachineEvent::Start));
+        if !self.orders.stay_down {
+            let wait = self.lots.faults.between(100, 25_000);
+            self.agenda.after(wait, Event::Machine(id, MachineEvent::Start));
+        }
         Ok(())
     }
 
@@ -180,8 +182,10 @@ impl World {
             machine.runtime.tasks.clear();
         }
         self.say(format_args!("machine {id}: reboots"));
-        let wait = self.lots.faults.between(5_000, 60_000);
-        self.agenda.after(wait, Event::Machine(id, MachineEvent::Start));
+        if !self.orders.stay_down {
+            let wait = self.lots.faults.between(5_000, 60_000);
+            self.agenda.after(wait, Event::Machine(id, MachineEvent::Start));
+        }
         Ok(())
     }
 }

@@ -30,7 +30,10 @@ impl World {
             (Action::PullImage { .. }, false) => 3_000,
             (_, false) => 400,
         };
-        let wait = self.lots.machines.between(1, most);
+        let wait = match (&step.action, self.orders.pulls) {
+            (Action::PullImage { .. }, Some(pulls)) => pulls,
+            _ => self.lots.machines.between(1, most),
+        };
         let Some(machine) = self.machines.get_mut(&id) else { return Ok(()) };
         let begins = matches!(step.action, Action::Create { .. } | Action::Start { .. });
         if begins && machine.runtime.ended.contains(step.task.as_str()) {

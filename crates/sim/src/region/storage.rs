@@ -37,7 +37,7 @@ impl Storage {
                 let next = next.clone();
                 Box::new(MemoryJournal::with_faults(
                     region,
-                    Arc::new(move |_| {
+                    Box::new(move |_| {
                         let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
                         next.take().unwrap_or(Outcome::Durable)
                     }),
@@ -76,6 +76,14 @@ impl Storage {
                 };
                 disk.fail_at(step, failure);
             }
+        }
+    }
+
+    /// The next write fails; exactly so many of its batches are durable. In memory only.
+    pub(crate) fn fail_exactly(&self, applied: usize) {
+        if let Self::Memory { next, .. } = self {
+            let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+            *next = Some(Outcome::Fails { applied });
         }
     }
 
