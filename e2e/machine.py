@@ -31,8 +31,8 @@ def _processes():
 
 
 def _mounts():
-    return {f"mount {line.split()[4]}" for line in Path("/proc/self/mountinfo").read_text().splitlines()
-            if not line.split()[4].startswith("/proc")}
+    points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return {f"mount {it}" for it in points if "landfall" in it}
 
 
 def _cgroups():
@@ -45,14 +45,16 @@ def _cgroups():
 
 
 def _network():
+    """Links of regions, what hangs on them, and tables: other things of the machine come and go."""
     links = {f"link {line.split(':')[1].strip().split('@')[0]}"
              for line in _lines("ip", "-o", "link") if ":" in line}
     spaces = {f"namespace {line.split()[0]}" for line in _lines("ip", "netns", "list") if line.split()}
     tables = {f"nft {line}" for line in _lines("nft", "list", "tables")}
-    addresses = {f"address {match[1]}" for line in _lines("ip", "-o", "addr")
-                 if (match := re.search(r"inet6? (\S+) .* dev|inet6? (\S+)", line)) and match[1]}
-    routes = {f"route {line.split()[0]}" for line in _lines("ip", "route") if line.split()}
-    return links | spaces | tables | addresses | routes
+    addresses = {f"address {words[1]} {words[3]}" for line in _lines("ip", "-o", "addr")
+                 if len(words := line.split()) > 3}
+    routes = {f"route {line}" for line in _lines("ip", "route")}
+    ours = re.compile(r"\blf|landfall")
+    return {it for it in links | spaces | tables | addresses | routes if ours.search(it)}
 
 
 def snapshot():
