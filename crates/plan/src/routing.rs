@@ -11,7 +11,9 @@ mod head;
 mod index;
 mod pattern;
 mod redirect;
+pub mod session;
 mod table;
+mod told;
 
 pub use compiled::{Balanced, Compiled, Port, ReadyGroup, Route, Step};
 pub use head::{Head, Headers};
@@ -19,6 +21,7 @@ pub use pattern::{Case, Pattern};
 pub use table::{
     Certificate, Generation, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target,
 };
+pub use told::told;
 
 #[cfg(test)]
 pub(crate) mod fixture;

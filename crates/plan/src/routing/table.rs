@@ -25,7 +25,7 @@ pub struct Generation {
 }
 
 /// Everything that a balancer serves.
-#[derive(Debug, Clone, PartialEq, Default, Encode, Decode)]
+#[derive(Clone, PartialEq, Default, Encode, Decode)]
 pub struct RoutingTable {
     /// Which table this is.
     #[n(0)]
@@ -40,6 +40,20 @@ pub struct RoutingTable {
     /// Certificates that a listener names, in order of their ARNs.
     #[n(3)]
     pub certificates: Vec<Certificate>,
+    /// The key by which balancers seal cookies, 32 bytes; the same for all of a region's balancers.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub seal: Vec<u8>,
+}
+
+impl core::fmt::Debug for RoutingTable {
+    /// Without the seal.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RoutingTable")
+            .field("generation", &self.generation)
+            .field("load_balancers", &self.load_balancers)
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A load balancer and its listeners.
