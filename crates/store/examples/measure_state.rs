@@ -122,7 +122,6 @@ impl Words {
             spec: Vec::new(),
             tags: Vec::new(),
             created_at: Timestamp(0),
-            inactive_at: None,
         })
     }
 
@@ -174,11 +173,9 @@ impl Words {
             docker_version: String::new(),
             tags: Vec::new(),
             owner: "AKIAAGENT".into(),
-            machine: None,
+            token: None,
             incarnation: 1,
             status_reason: None,
-            registrations: Vec::new(),
-            forgot_at: None,
         })
     }
 

@@ -37,7 +37,7 @@ impl Storage {
                 let next = next.clone();
                 Box::new(MemoryJournal::with_faults(
                     region,
-                    Box::new(move |_| {
+                    Arc::new(move |_| {
                         let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
                         next.take().unwrap_or(Outcome::Durable)
                     }),
