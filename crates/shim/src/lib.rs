@@ -32,6 +32,7 @@ mod spec;
 mod state;
 mod sys;
 mod sysctl;
+mod terminal;
 mod user;
 mod wait;
 
@@ -46,6 +47,6 @@ pub use protocol::{
 pub use recover::{Outcome, RecoverError, Recovered, RecoveredContainer, Recovery, recover};
 pub use signal::parse as parse_signal;
 pub use spec::{
-    Access, CapabilityChanges, ContainerSpec, Content, CpuQuota, Device, Limits, LogSink, Mount,
-    Network, Privilege, RuntimeKind, Seccomp, Sharing, TaskSpec, Ulimit,
+    Access, CapabilityChanges, ContainerSpec, Content, CpuQuota, Device, Input, Limits, LogSink,
+    Mount, Network, Privilege, RuntimeKind, Seccomp, Sharing, TaskSpec, Ulimit,
 };

@@ -16,10 +16,11 @@ use crate::protocol::{Refusal, RefusalKind};
 use crate::refusal::Explain;
 use crate::root::Root;
 use crate::rootfs::{self, Folder, Sources};
+use crate::runtime::Streams;
 use crate::shared::SharedNamespaces;
-use crate::spec::{ContainerSpec, Network, Privilege, Seccomp, Sharing};
+use crate::spec::{ContainerSpec, Input, Network, Privilege, Seccomp, Sharing};
 use crate::sys::{self, Descriptors};
-use crate::{rlimit, seccomp, sysctl, user};
+use crate::{rlimit, seccomp, sysctl, terminal, user};
 
 /// `PATH` of a container whose image sets none.
 ///
@@ -36,8 +37,10 @@ pub(crate) struct Launch<'a> {
 
 /// The process's ends of the pipes to the shim.
 pub(crate) struct Ends {
-    /// Standard output and error.
-    pub(crate) output: [OwnedFd; 2],
+    /// Its standard streams.
+    pub(crate) streams: Streams,
+    /// Where our side of its terminal goes, if it gets one.
+    pub(crate) terminal: Option<OwnedFd>,
     /// One byte comes when the process is in its control groups.
     pub(crate) go: OwnedFd,
     /// Receives a refusal; is closed by executing the command.
@@ -47,7 +50,7 @@ pub(crate) struct Ends {
 /// Becomes the container. Does not come back: it executes, or tells why not and exits.
 pub(crate) fn become_container(launch: &Launch<'_>, ends: Ends) -> ! {
     let mut status = File::from(ends.status);
-    let result = prepare(launch, ends.output, ends.go).and_then(|root| {
+    let result = prepare(launch, ends.streams, ends.terminal, ends.go).and_then(|root| {
         let command = Command { spec: launch.spec, argv: &launch.spec.argv, env: &[] };
         if launch.spec.init {
             init::run(&root, &command, &mut status)
@@ -70,9 +73,14 @@ pub(crate) fn report(status: &mut File, result: Result<Infallible, Refusal>) -> 
 const FAILED: i32 = 125;
 
 /// Builds everything but the identity.
-fn prepare(launch: &Launch<'_>, output: [OwnedFd; 2], go: OwnedFd) -> Result<Root, Refusal> {
+fn prepare(
+    launch: &Launch<'_>,
+    streams: Streams,
+    terminal: Option<OwnedFd>,
+    go: OwnedFd,
+) -> Result<Root, Refusal> {
     let spec = launch.spec;
-    start_afresh(&output).machine("set the process up")?;
+    start_afresh(streams).machine("set the process up")?;
     join_network(&spec.network)?;
     let shared_memory = match (spec.ipc, launch.shared) {
         (Sharing::Task, Some(shared)) => Some(shared.join_ipc().machine("join the task's ipc")?),
@@ -82,6 +90,9 @@ fn prepare(launch: &Launch<'_>, output: [OwnedFd; 2], go: OwnedFd) -> Result<Roo
     let sources = Sources::open(spec, launch.folder, launch.group, shared_memory)?;
     rootfs::mount_layers(launch.folder, &spec.layers)?;
     let mounted = sources.enter(spec, launch.folder)?;
+    if let Some(shim) = terminal {
+        terminal::become_own(&mounted.root, shim.as_fd()).machine("open a terminal")?;
+    }
     if let Some(name) = &spec.hostname {
         rustix::system::sethostname(name.as_bytes()).machine("set the host name")?;
     }
@@ -99,20 +110,22 @@ fn prepare(launch: &Launch<'_>, output: [OwnedFd; 2], go: OwnedFd) -> Result<Roo
     Ok(root)
 }
 
-fn start_afresh(output: &[OwnedFd; 2]) -> io::Result<()> {
+fn start_afresh(streams: Streams) -> io::Result<()> {
     sys::reset_signals()?;
     rustix::process::setsid()?;
-    redirect(output)?;
+    redirect(&streams)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // The shim is protected from the kernel's search for memory; containers are not.
     std::fs::write("/proc/self/oom_score_adj", "0")
 }
 
-/// Makes the pipes the standard output and error, with nothing to read.
-pub(crate) fn redirect(output: &[OwnedFd; 2]) -> io::Result<()> {
-    let [out, err] = output;
-    let null = File::open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
+/// Makes them the standard streams of this process.
+pub(crate) fn redirect(streams: &Streams) -> io::Result<()> {
+    let [out, err] = &streams.output;
+    match &streams.input {
+        Some(input) => rustix::stdio::dup2_stdin(input)?,
+        None => rustix::stdio::dup2_stdin(File::open("/dev/null")?)?,
+    }
     rustix::stdio::dup2_stdout(out)?;
     Ok(rustix::stdio::dup2_stderr(err)?)
 }
@@ -296,7 +309,8 @@ pub(crate) fn environment(command: &Command<'_>, home: &str) -> Vec<String> {
         env.push(entry.clone());
     }
     let hostname = command.spec.hostname.as_ref().map(|it| format!("HOSTNAME={it}"));
-    let defaults = [Some(format!("PATH={PATH}")), hostname, Some(format!("HOME={home}"))];
+    let terminal = (command.spec.input == Input::Terminal).then(|| "TERM=xterm".to_owned());
+    let defaults = [Some(format!("PATH={PATH}")), hostname, Some(format!("HOME={home}")), terminal];
     for entry in defaults.into_iter().flatten() {
         if !env.iter().any(|it| name(it) == name(&entry)) {
             env.push(entry);

@@ -38,6 +38,11 @@ impl Root {
         self.resolve(path, OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::NO_SYMLINKS)
     }
 
+    /// Opens a device to read and write, without making it this process's terminal.
+    pub(crate) fn device(&self, path: &str) -> io::Result<OwnedFd> {
+        self.resolve(path, OFlags::RDWR | OFlags::NOCTTY, ResolveFlags::NO_SYMLINKS)
+    }
+
     /// Makes a directory and those above it; gives a handle on it.
     pub(crate) fn make_directory(&self, path: &str) -> io::Result<OwnedFd> {
         let names = names(path)?;

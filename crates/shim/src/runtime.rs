@@ -21,14 +21,30 @@ pub(crate) trait Runtime {
     /// Refuses a specification that this runtime cannot meet, before anything is made.
     fn check(&self, spec: &ContainerSpec) -> Result<(), Refusal>;
 
-    /// Starts a container; gives its first process once its command was executed.
-    fn start(&self, launch: &Launch<'_>, output: [OwnedFd; 2]) -> Result<i32, Refusal>;
+    /// Starts a container; comes back once its command was executed.
+    fn start(&self, launch: &Launch<'_>, streams: Streams) -> Result<Started, Refusal>;
 
     /// Starts a command beside the container's own; gives its process.
     fn exec(&self, exec: &Exec<'_>, output: [OwnedFd; 2]) -> Result<i32, Refusal>;
 
     /// Forgets a container whose processes are all gone.
     fn forget(&self, launch: &Launch<'_>) -> Result<(), Refusal>;
+}
+
+/// A container's standard streams. One that gets a terminal has them until then.
+pub(crate) struct Streams {
+    /// Nothing to read if absent.
+    pub(crate) input: Option<OwnedFd>,
+    /// Standard output and error.
+    pub(crate) output: [OwnedFd; 2],
+}
+
+/// What has been started.
+pub(crate) struct Started {
+    /// Its first process.
+    pub(crate) pid: i32,
+    /// Our side of its terminal, if it has one.
+    pub(crate) terminal: Option<OwnedFd>,
 }
 
 /// A command to run beside a container's own.

@@ -121,6 +121,9 @@ pub struct ContainerSpec {
     /// Process 1 is ours: it reaps orphans and passes signals on.
     #[serde(default)]
     pub init: bool,
+    /// What it reads from.
+    #[serde(default)]
+    pub input: Input,
     /// Resource limits of the processes.
     #[serde(default)]
     pub ulimits: Vec<Ulimit>,
@@ -160,6 +163,18 @@ pub struct ContainerSpec {
     /// The signal that asks it to stop (name or number); absent means `SIGTERM`.
     #[serde(default)]
     pub stop_signal: Option<String>,
+}
+
+/// What a container reads from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Input {
+    /// Nothing: it is at its end at once.
+    #[default]
+    Closed,
+    /// A pipe that stays open, though nobody writes to it.
+    Open,
+    /// A terminal, which takes its output too; the log sees one stream.
+    Terminal,
 }
 
 /// Whether something can be written.

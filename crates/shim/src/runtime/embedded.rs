@@ -9,15 +9,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{Exec, Runtime};
+use super::{Exec, Runtime, Started, Streams};
 use crate::capability::Capabilities;
 use crate::process::{self, Command, Ends, Launch, report};
 use crate::protocol::{Refusal, RefusalKind};
 use crate::refusal::Explain;
 use crate::root::Root;
-use crate::spec::{ContainerSpec, Sharing};
+use crate::spec::{ContainerSpec, Input, Sharing};
 use crate::sys::{self, Side};
-use crate::{rlimit, sysctl};
+use crate::{rlimit, sysctl, terminal};
 
 /// How long a container may take to execute its command before it is given up, in seconds.
 /// Only a file system of the host that hangs gets here.
@@ -46,9 +46,12 @@ impl Runtime for Embedded {
         }
     }
 
-    fn start(&self, launch: &Launch<'_>, output: [OwnedFd; 2]) -> Result<i32, Refusal> {
+    fn start(&self, launch: &Launch<'_>, streams: Streams) -> Result<Started, Refusal> {
         let pipes = || pipe_with(PipeFlags::CLOEXEC).machine("make pipes");
         let ((status, status_end), (go_end, go)) = (pipes()?, pipes()?);
+        let wanted = launch.spec.input == Input::Terminal;
+        let sockets = wanted.then(terminal::pair).transpose().machine("make a socket")?;
+        let (own, other) = sockets.unzip();
         let inside = launch.group.descriptor().machine("open the control group")?;
         let inside = inside.as_ref().map(AsFd::as_fd);
         let clone = || sys::clone_process(process::namespaces(launch.spec), inside);
@@ -58,14 +61,17 @@ impl Runtime for Embedded {
         };
         match side.machine("start a process")? {
             Side::Child => {
-                drop((status, go));
-                process::become_container(launch, Ends { output, go: go_end, status: status_end })
+                drop((status, go, own));
+                let ends = Ends { streams, terminal: other, go: go_end, status: status_end };
+                process::become_container(launch, ends)
             }
             Side::Parent(pid) => {
-                drop((status_end, go_end, output));
-                let started = release(launch, pid, go).and_then(|()| outcome(status));
-                started.inspect_err(|_| drop(sys::kill(pid, libc::SIGKILL)))?;
-                Ok(pid)
+                drop((status_end, go_end, streams, other));
+                let started = release(launch, pid, go)
+                    .and_then(|()| outcome(status))
+                    .and_then(|()| take_terminal(own));
+                let terminal = started.inspect_err(|_| drop(sys::kill(pid, libc::SIGKILL)))?;
+                Ok(Started { pid, terminal })
             }
         }
     }
@@ -85,7 +91,7 @@ impl Runtime for Embedded {
                 match result {
                     Ok(Side::Parent(_)) => sys::exit_now(0),
                     Ok(Side::Child) => {
-                        let result = become_command(exec, &output);
+                        let result = become_command(exec, output);
                         report(&mut status, result)
                     }
                     Err(refusal) => report(&mut status, Err(refusal)),
@@ -114,6 +120,12 @@ fn release(launch: &Launch<'_>, pid: i32, go: OwnedFd) -> Result<(), Refusal> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.machine("let the process go on"),
     }
+}
+
+/// Our side of the terminal that came over this socket.
+fn take_terminal(socket: Option<OwnedFd>) -> Result<Option<OwnedFd>, Refusal> {
+    let received = socket.map(|it| terminal::receive(it.as_fd())).transpose();
+    received.machine("receive the terminal")
 }
 
 /// Waits until the command was executed, or reads why not.
@@ -155,11 +167,11 @@ fn enter(exec: &Exec<'_>, container: &OwnedFd, number: OwnedFd) -> Result<Side, 
 
 fn become_command(
     exec: &Exec<'_>,
-    output: &[OwnedFd; 2],
+    output: [OwnedFd; 2],
 ) -> Result<std::convert::Infallible, Refusal> {
     sys::reset_signals().machine("reset signals")?;
     rustix::process::setsid().machine("start a session")?;
-    process::redirect(output).machine("redirect the output")?;
+    process::redirect(&Streams { input: None, output }).machine("redirect the output")?;
     let root = Root::open(Path::new("/")).machine("open the container's root")?;
     let spec = exec.launch.spec;
     rlimit::apply(&spec.ulimits)?;

@@ -14,7 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::oci::{self, Surroundings};
-use super::{Embedded, Exec, Runtime};
+use super::{Embedded, Exec, Runtime, Started, Streams};
 use crate::capability::Capabilities;
 use crate::init::code;
 use crate::process::{self, Command, Launch};
@@ -22,9 +22,10 @@ use crate::protocol::{Refusal, RefusalKind};
 use crate::refusal::Explain;
 use crate::root::Root;
 use crate::rootfs;
-use crate::spec::{ContainerSpec, Sharing};
+use crate::spec::{ContainerSpec, Input, Sharing};
 use crate::state::file_name;
 use crate::sys::{self, Side};
+use crate::terminal::Listener;
 use crate::user;
 
 /// Longest excerpt of a runtime's own words in a refusal, in bytes.
@@ -117,24 +118,31 @@ impl Runtime for External {
         Embedded.check(spec)
     }
 
-    fn start(&self, launch: &Launch<'_>, output: [OwnedFd; 2]) -> Result<i32, Refusal> {
+    fn start(&self, launch: &Launch<'_>, streams: Streams) -> Result<Started, Refusal> {
         let id = self.id(&launch.spec.name);
         let bundle = &launch.folder.0;
         let (number, words) = (bundle.join("pid"), bundle.join("runtime.log"));
         // Of an earlier start of the same container.
         self.forget_by_name(&launch.spec.name);
         let _ = fs::remove_file(&words);
-        let arguments = [
+        let console = (launch.spec.input == Input::Terminal).then(|| Listener::bind(bundle));
+        let console = console.transpose().machine("listen for the terminal")?;
+        let mut arguments = vec![
             OsStr::new("run"),
             OsStr::new("--detach"),
             OsStr::new("--pid-file"),
             number.as_os_str(),
             OsStr::new("--bundle"),
             bundle.as_os_str(),
-            OsStr::new(&id),
         ];
-        self.run(&arguments, &words, || ready_bundle(launch, &output))?;
-        read_number(&number)
+        if let Some(console) = &console {
+            arguments.extend([OsStr::new("--console-socket"), console.path().as_os_str()]);
+        }
+        arguments.push(OsStr::new(&id));
+        self.run(&arguments, &words, || ready_bundle(launch, &streams))?;
+        let terminal = console.map(Listener::receive).transpose();
+        let pid = read_number(&number)?;
+        Ok(Started { pid, terminal: terminal.machine("receive the terminal")? })
     }
 
     fn exec(&self, exec: &Exec<'_>, output: [OwnedFd; 2]) -> Result<i32, Refusal> {
@@ -159,7 +167,9 @@ impl Runtime for External {
             description.as_os_str(),
             OsStr::new(&id),
         ];
-        self.run(&arguments, &words, || process::redirect(&output).machine("redirect the output"))?;
+        let streams = Streams { input: None, output };
+        let redirect = || process::redirect(&streams).machine("redirect the output");
+        self.run(&arguments, &words, redirect)?;
         read_number(&number)
     }
 
@@ -170,9 +180,9 @@ impl Runtime for External {
 }
 
 /// Mounts the root in a namespace of its own and describes the container to the runtime.
-fn ready_bundle(launch: &Launch<'_>, output: &[OwnedFd; 2]) -> Result<(), Refusal> {
+fn ready_bundle(launch: &Launch<'_>, streams: &Streams) -> Result<(), Refusal> {
     let spec = launch.spec;
-    process::redirect(output).machine("redirect the output")?;
+    process::redirect(streams).machine("redirect the output")?;
     sys::unshare(libc::CLONE_NEWNS).machine("make a mount namespace")?;
     rootfs::cut_off()?;
     let shared_memory = match (spec.ipc, launch.shared) {

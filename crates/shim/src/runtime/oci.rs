@@ -11,7 +11,7 @@ use crate::root::Node;
 use crate::rootfs::{self, MASKED, READ_ONLY};
 use crate::seccomp;
 use crate::shared::SharedNamespaces;
-use crate::spec::{Access, ContainerSpec, Mount, Network, Privilege, Seccomp, Sharing};
+use crate::spec::{Access, ContainerSpec, Input, Mount, Network, Privilege, Seccomp, Sharing};
 use crate::user::Identity;
 
 /// What a configuration is made of beside the specification.
@@ -51,9 +51,13 @@ pub(super) fn config(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<
         linux.insert("seccomp".to_owned(), seccomp::oci(around.capabilities));
     }
     let command = Command { spec, argv: &spec.argv, env: &[] };
+    let mut first = process(&command, around.identity, around.capabilities);
+    if let Some(first) = first.as_object_mut() {
+        first.insert("terminal".to_owned(), json!(spec.input == Input::Terminal));
+    }
     Ok(json!({
         "ociVersion": "1.0.2",
-        "process": process(&command, around.identity, around.capabilities),
+        "process": first,
         "root": {"path": "root", "readonly": spec.root == Access::ReadOnly},
         "hostname": spec.hostname,
         "mounts": mounts(spec, around),

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::WaitStatus;
 
 use super::output::{More, Pipe};
@@ -15,9 +16,10 @@ use crate::process::Launch;
 use crate::protocol::{ContainerState, ContainerStatus, Event, Exit, Refusal, RefusalKind, Reply};
 use crate::refusal::Explain;
 use crate::rootfs::{self, Folder};
+use crate::runtime::Streams;
 use crate::shared::SharedNamespaces;
 use crate::signal;
-use crate::spec::{ContainerSpec, LogSink, Sharing};
+use crate::spec::{ContainerSpec, Input, LogSink, Sharing};
 use crate::state::{StateFolder, file_name};
 use crate::sys;
 
@@ -32,6 +34,9 @@ pub(super) struct Container {
     oom_kills_before: u64,
     log: Option<LogFile>,
     pipes: Vec<(Pipe, Lines)>,
+    /// Our side of its terminal, or the end of its input that nobody writes to: open as long as it
+    /// runs.
+    held: Option<OwnedFd>,
 }
 
 impl Container {
@@ -71,10 +76,15 @@ impl Container {
 
     /// Copies output to the log, up to one turn.
     pub(super) fn copy_output(&mut self) {
-        let Some(log) = &mut self.log else { return };
+        let log = &mut self.log;
         self.pipes.retain_mut(|(pipe, lines)| {
-            let more = pipe.copy(|bytes| lines.take(bytes, log));
-            if more == More::Never {
+            // A terminal without a log is read none the less: it takes only so much.
+            let more = pipe.copy(|bytes| {
+                if let Some(log) = log {
+                    lines.take(bytes, log);
+                }
+            });
+            if let (More::Never, Some(log)) = (more, log.as_mut()) {
                 lines.finish(log);
             }
             more == More::Perhaps
@@ -131,18 +141,43 @@ impl Container {
         }
         self.pipes.clear();
         self.log = None;
+        self.held = None;
     }
 
     /// Opens the log and makes the pipes to it; gives the ends for the container.
-    fn begin_output(&mut self) -> io::Result<[OwnedFd; 2]> {
-        let LogSink::JsonFile { path, max_bytes, max_files } = &self.spec.log else {
-            let null = || std::fs::OpenOptions::new().write(true).open("/dev/null");
-            return Ok([null()?.into(), null()?.into()]);
+    fn begin_streams(&mut self) -> io::Result<Streams> {
+        let null = || std::fs::OpenOptions::new().write(true).open("/dev/null");
+        let output = match &self.spec.log {
+            LogSink::None => [null()?.into(), null()?.into()],
+            LogSink::JsonFile { path, max_bytes, max_files } => {
+                self.log = Some(LogFile::open(path, *max_bytes, max_files.unwrap_or(1))?);
+                if self.spec.input == Input::Terminal {
+                    [null()?.into(), null()?.into()]
+                } else {
+                    let ((out, out_end), (err, err_end)) = (Pipe::new()?, Pipe::new()?);
+                    self.pipes = vec![(out, Lines::new("stdout")), (err, Lines::new("stderr"))];
+                    [out_end, err_end]
+                }
+            }
         };
-        self.log = Some(LogFile::open(path, *max_bytes, max_files.unwrap_or(1))?);
-        let ((out, out_end), (err, err_end)) = (Pipe::new()?, Pipe::new()?);
-        self.pipes = vec![(out, Lines::new("stdout")), (err, Lines::new("stderr"))];
-        Ok([out_end, err_end])
+        let input = match self.spec.input {
+            Input::Closed | Input::Terminal => None,
+            Input::Open => {
+                let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+                self.held = Some(write);
+                Some(read)
+            }
+        };
+        Ok(Streams { input, output })
+    }
+
+    /// What the container writes to its terminal is its output from now on.
+    fn follow_terminal(&mut self, terminal: Option<OwnedFd>) -> io::Result<()> {
+        if let Some(terminal) = terminal {
+            self.pipes = vec![(Pipe::of(terminal.try_clone()?)?, Lines::new("stdout"))];
+            self.held = Some(terminal);
+        }
+        Ok(())
     }
 }
 
@@ -176,6 +211,7 @@ impl Shim {
             oom_kills_before: 0,
             log: None,
             pipes: vec![],
+            held: None,
             spec,
         };
         self.containers.insert(container.spec.name.clone(), container);
@@ -202,10 +238,14 @@ impl Shim {
         self.folder.write_run(name, run).machine("note the start")?;
         container.oom_kills_before = container.group.oom_kills();
         let started = container
-            .begin_output()
+            .begin_streams()
             .machine("open the log")
-            .and_then(|output| self.runtime.start(&container.launch(self.shared.as_ref()), output));
-        let pid = match started.and_then(|it| u32::try_from(it).machine("process id")) {
+            .and_then(|it| self.runtime.start(&container.launch(self.shared.as_ref()), it));
+        let pid = started.and_then(|it| {
+            container.follow_terminal(it.terminal).machine("follow the terminal")?;
+            u32::try_from(it.pid).machine("process id")
+        });
+        let pid = match pid {
             Ok(pid) => pid,
             Err(refusal) => {
                 container.end_output();

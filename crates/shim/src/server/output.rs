@@ -26,8 +26,13 @@ impl Pipe {
     /// A pipe, and the end to write to.
     pub(super) fn new() -> io::Result<(Self, OwnedFd)> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        Ok((Self::of(read)?, write))
+    }
+
+    /// Something else to read from in the same way.
+    pub(super) fn of(read: OwnedFd) -> io::Result<Self> {
         fcntl_setfl(&read, OFlags::NONBLOCK)?;
-        Ok((Self(read), write))
+        Ok(Self(read))
     }
 
     /// For the poll set.

@@ -16,3 +16,4 @@ mod limits;
 mod mounts;
 mod recovery;
 mod sharing;
+mod terminal;
