@@ -19,27 +19,209 @@ pub static OPERATIONS: &[&OperationSchema] = &[
 ];
 
 pub static ADD_TAGS_TO_CERTIFICATE: OperationSchema =
-    OperationSchema::new("AddTagsToCertificate", "POST", "/");
+    OperationSchema::new("AddTagsToCertificate", "POST", "/")
+        .input(&super::schemas::ADD_TAGS_TO_CERTIFICATE_REQUEST)
+        .compiled::<AddTagsToCertificate>(&[
+            &super::schemas::INVALID_PARAMETER_EXCEPTION,
+            &super::schemas::TAG_POLICY_EXCEPTION,
+            &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+            &super::schemas::INVALID_ARN_EXCEPTION,
+            &super::schemas::INVALID_TAG_EXCEPTION,
+            &super::schemas::VALIDATION_EXCEPTION,
+            &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+            &super::schemas::THROTTLING_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct AddTagsToCertificate;
+
+impl crate::Operation for AddTagsToCertificate {
+    const NAME: &'static str = "AddTagsToCertificate";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &ADD_TAGS_TO_CERTIFICATE;
+    type Input = super::AddTagsToCertificateRequest;
+    type Output = crate::Empty;
+}
 
 pub static DELETE_CERTIFICATE: OperationSchema =
-    OperationSchema::new("DeleteCertificate", "POST", "/");
+    OperationSchema::new("DeleteCertificate", "POST", "/")
+        .input(&super::schemas::DELETE_CERTIFICATE_REQUEST)
+        .compiled::<DeleteCertificate>(&[
+            &super::schemas::RESOURCE_IN_USE_EXCEPTION,
+            &super::schemas::INVALID_ARN_EXCEPTION,
+            &super::schemas::CONFLICT_EXCEPTION,
+            &super::schemas::ACCESS_DENIED_EXCEPTION,
+            &super::schemas::VALIDATION_EXCEPTION,
+            &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+            &super::schemas::THROTTLING_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteCertificate;
+
+impl crate::Operation for DeleteCertificate {
+    const NAME: &'static str = "DeleteCertificate";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_CERTIFICATE;
+    type Input = super::DeleteCertificateRequest;
+    type Output = crate::Empty;
+}
 
 pub static DESCRIBE_CERTIFICATE: OperationSchema =
-    OperationSchema::new("DescribeCertificate", "POST", "/");
+    OperationSchema::new("DescribeCertificate", "POST", "/")
+        .input(&super::schemas::DESCRIBE_CERTIFICATE_REQUEST)
+        .output(&super::schemas::DESCRIBE_CERTIFICATE_RESPONSE)
+        .compiled::<DescribeCertificate>(&[
+            &super::schemas::INVALID_ARN_EXCEPTION,
+            &super::schemas::VALIDATION_EXCEPTION,
+            &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+        ]);
 
-pub static GET_CERTIFICATE: OperationSchema = OperationSchema::new("GetCertificate", "POST", "/");
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeCertificate;
+
+impl crate::Operation for DescribeCertificate {
+    const NAME: &'static str = "DescribeCertificate";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_CERTIFICATE;
+    type Input = super::DescribeCertificateRequest;
+    type Output = super::DescribeCertificateResponse;
+}
+
+pub static GET_CERTIFICATE: OperationSchema = OperationSchema::new("GetCertificate", "POST", "/")
+    .input(&super::schemas::GET_CERTIFICATE_REQUEST)
+    .output(&super::schemas::GET_CERTIFICATE_RESPONSE)
+    .compiled::<GetCertificate>(&[
+        &super::schemas::INVALID_ARN_EXCEPTION,
+        &super::schemas::REQUEST_IN_PROGRESS_EXCEPTION,
+        &super::schemas::VALIDATION_EXCEPTION,
+        &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetCertificate;
+
+impl crate::Operation for GetCertificate {
+    const NAME: &'static str = "GetCertificate";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_CERTIFICATE;
+    type Input = super::GetCertificateRequest;
+    type Output = super::GetCertificateResponse;
+}
 
 pub static IMPORT_CERTIFICATE: OperationSchema =
-    OperationSchema::new("ImportCertificate", "POST", "/");
+    OperationSchema::new("ImportCertificate", "POST", "/")
+        .input(&super::schemas::IMPORT_CERTIFICATE_REQUEST)
+        .output(&super::schemas::IMPORT_CERTIFICATE_RESPONSE)
+        .compiled::<ImportCertificate>(&[
+            &super::schemas::INVALID_PARAMETER_EXCEPTION,
+            &super::schemas::TAG_POLICY_EXCEPTION,
+            &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+            &super::schemas::INVALID_ARN_EXCEPTION,
+            &super::schemas::INVALID_TAG_EXCEPTION,
+            &super::schemas::CONFLICT_EXCEPTION,
+            &super::schemas::LIMIT_EXCEEDED_EXCEPTION,
+            &super::schemas::VALIDATION_EXCEPTION,
+            &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ImportCertificate;
+
+impl crate::Operation for ImportCertificate {
+    const NAME: &'static str = "ImportCertificate";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &IMPORT_CERTIFICATE;
+    type Input = super::ImportCertificateRequest;
+    type Output = super::ImportCertificateResponse;
+}
 
 pub static LIST_CERTIFICATES: OperationSchema =
-    OperationSchema::new("ListCertificates", "POST", "/");
+    OperationSchema::new("ListCertificates", "POST", "/")
+        .input(&super::schemas::LIST_CERTIFICATES_REQUEST)
+        .output(&super::schemas::LIST_CERTIFICATES_RESPONSE)
+        .compiled::<ListCertificates>(&[
+            &super::schemas::INVALID_ARGS_EXCEPTION,
+            &super::schemas::VALIDATION_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListCertificates;
+
+impl crate::Operation for ListCertificates {
+    const NAME: &'static str = "ListCertificates";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_CERTIFICATES;
+    type Input = super::ListCertificatesRequest;
+    type Output = super::ListCertificatesResponse;
+}
 
 pub static LIST_TAGS_FOR_CERTIFICATE: OperationSchema =
-    OperationSchema::new("ListTagsForCertificate", "POST", "/");
+    OperationSchema::new("ListTagsForCertificate", "POST", "/")
+        .input(&super::schemas::LIST_TAGS_FOR_CERTIFICATE_REQUEST)
+        .output(&super::schemas::LIST_TAGS_FOR_CERTIFICATE_RESPONSE)
+        .compiled::<ListTagsForCertificate>(&[
+            &super::schemas::INVALID_ARN_EXCEPTION,
+            &super::schemas::VALIDATION_EXCEPTION,
+            &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListTagsForCertificate;
+
+impl crate::Operation for ListTagsForCertificate {
+    const NAME: &'static str = "ListTagsForCertificate";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_TAGS_FOR_CERTIFICATE;
+    type Input = super::ListTagsForCertificateRequest;
+    type Output = super::ListTagsForCertificateResponse;
+}
 
 pub static REMOVE_TAGS_FROM_CERTIFICATE: OperationSchema =
-    OperationSchema::new("RemoveTagsFromCertificate", "POST", "/");
+    OperationSchema::new("RemoveTagsFromCertificate", "POST", "/")
+        .input(&super::schemas::REMOVE_TAGS_FROM_CERTIFICATE_REQUEST)
+        .compiled::<RemoveTagsFromCertificate>(&[
+            &super::schemas::INVALID_PARAMETER_EXCEPTION,
+            &super::schemas::TAG_POLICY_EXCEPTION,
+            &super::schemas::INVALID_ARN_EXCEPTION,
+            &super::schemas::INVALID_TAG_EXCEPTION,
+            &super::schemas::VALIDATION_EXCEPTION,
+            &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+            &super::schemas::THROTTLING_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct RemoveTagsFromCertificate;
+
+impl crate::Operation for RemoveTagsFromCertificate {
+    const NAME: &'static str = "RemoveTagsFromCertificate";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &REMOVE_TAGS_FROM_CERTIFICATE;
+    type Input = super::RemoveTagsFromCertificateRequest;
+    type Output = crate::Empty;
+}
 
 pub static REQUEST_CERTIFICATE: OperationSchema =
-    OperationSchema::new("RequestCertificate", "POST", "/");
+    OperationSchema::new("RequestCertificate", "POST", "/")
+        .input(&super::schemas::REQUEST_CERTIFICATE_REQUEST)
+        .output(&super::schemas::REQUEST_CERTIFICATE_RESPONSE)
+        .compiled::<RequestCertificate>(&[
+            &super::schemas::INVALID_PARAMETER_EXCEPTION,
+            &super::schemas::TAG_POLICY_EXCEPTION,
+            &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+            &super::schemas::INVALID_ARN_EXCEPTION,
+            &super::schemas::INVALID_TAG_EXCEPTION,
+            &super::schemas::INVALID_DOMAIN_VALIDATION_OPTIONS_EXCEPTION,
+            &super::schemas::LIMIT_EXCEEDED_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct RequestCertificate;
+
+impl crate::Operation for RequestCertificate {
+    const NAME: &'static str = "RequestCertificate";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &REQUEST_CERTIFICATE;
+    type Input = super::RequestCertificateRequest;
+    type Output = super::RequestCertificateResponse;
+}

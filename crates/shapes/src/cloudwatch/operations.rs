@@ -43,15 +43,65 @@ pub static DISABLE_ALARM_ACTIONS: OperationSchema =
 pub static ENABLE_ALARM_ACTIONS: OperationSchema =
     OperationSchema::new("EnableAlarmActions", "POST", "/");
 
-pub static GET_METRIC_DATA: OperationSchema =
-    OperationSchema::new("GetMetricData", "POST", "/").result_wrapper("GetMetricDataResult");
+pub static GET_METRIC_DATA: OperationSchema = OperationSchema::new("GetMetricData", "POST", "/")
+    .result_wrapper("GetMetricDataResult")
+    .input(&super::schemas::GET_METRIC_DATA_INPUT)
+    .output(&super::schemas::GET_METRIC_DATA_OUTPUT)
+    .compiled::<GetMetricData>(&[&super::schemas::INVALID_NEXT_TOKEN]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetMetricData;
+
+impl crate::Operation for GetMetricData {
+    const NAME: &'static str = "GetMetricData";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_METRIC_DATA;
+    type Input = super::GetMetricDataInput;
+    type Output = super::GetMetricDataOutput;
+}
 
 pub static GET_METRIC_STATISTICS: OperationSchema =
     OperationSchema::new("GetMetricStatistics", "POST", "/")
-        .result_wrapper("GetMetricStatisticsResult");
+        .result_wrapper("GetMetricStatisticsResult")
+        .input(&super::schemas::GET_METRIC_STATISTICS_INPUT)
+        .output(&super::schemas::GET_METRIC_STATISTICS_OUTPUT)
+        .compiled::<GetMetricStatistics>(&[
+            &super::schemas::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &super::schemas::MISSING_REQUIRED_PARAMETER_EXCEPTION,
+            &super::schemas::INVALID_PARAMETER_COMBINATION_EXCEPTION,
+            &super::schemas::INTERNAL_SERVICE_FAULT,
+        ]);
 
-pub static LIST_METRICS: OperationSchema =
-    OperationSchema::new("ListMetrics", "POST", "/").result_wrapper("ListMetricsResult");
+#[derive(Debug, Clone, Copy)]
+pub struct GetMetricStatistics;
+
+impl crate::Operation for GetMetricStatistics {
+    const NAME: &'static str = "GetMetricStatistics";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_METRIC_STATISTICS;
+    type Input = super::GetMetricStatisticsInput;
+    type Output = super::GetMetricStatisticsOutput;
+}
+
+pub static LIST_METRICS: OperationSchema = OperationSchema::new("ListMetrics", "POST", "/")
+    .result_wrapper("ListMetricsResult")
+    .input(&super::schemas::LIST_METRICS_INPUT)
+    .output(&super::schemas::LIST_METRICS_OUTPUT)
+    .compiled::<ListMetrics>(&[
+        &super::schemas::INTERNAL_SERVICE_FAULT,
+        &super::schemas::INVALID_PARAMETER_VALUE_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListMetrics;
+
+impl crate::Operation for ListMetrics {
+    const NAME: &'static str = "ListMetrics";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_METRICS;
+    type Input = super::ListMetricsInput;
+    type Output = super::ListMetricsOutput;
+}
 
 pub static LIST_TAGS_FOR_RESOURCE: OperationSchema =
     OperationSchema::new("ListTagsForResource", "POST", "/")
@@ -59,7 +109,25 @@ pub static LIST_TAGS_FOR_RESOURCE: OperationSchema =
 
 pub static PUT_METRIC_ALARM: OperationSchema = OperationSchema::new("PutMetricAlarm", "POST", "/");
 
-pub static PUT_METRIC_DATA: OperationSchema = OperationSchema::new("PutMetricData", "POST", "/");
+pub static PUT_METRIC_DATA: OperationSchema = OperationSchema::new("PutMetricData", "POST", "/")
+    .input(&super::schemas::PUT_METRIC_DATA_INPUT)
+    .compiled::<PutMetricData>(&[
+        &super::schemas::INVALID_PARAMETER_VALUE_EXCEPTION,
+        &super::schemas::MISSING_REQUIRED_PARAMETER_EXCEPTION,
+        &super::schemas::INVALID_PARAMETER_COMBINATION_EXCEPTION,
+        &super::schemas::INTERNAL_SERVICE_FAULT,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct PutMetricData;
+
+impl crate::Operation for PutMetricData {
+    const NAME: &'static str = "PutMetricData";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &PUT_METRIC_DATA;
+    type Input = super::PutMetricDataInput;
+    type Output = crate::Empty;
+}
 
 pub static SET_ALARM_STATE: OperationSchema = OperationSchema::new("SetAlarmState", "POST", "/");
 

@@ -11,6 +11,13 @@ open_enum!(AccountAttributeName {
     DefaultVpc = "default-vpc",
 });
 
+open_enum!(AttachmentStatus {
+    Attaching = "attaching",
+    Attached = "attached",
+    Detaching = "detaching",
+    Detached = "detached",
+});
+
 open_enum!(AvailabilityZoneOptInStatus {
     OptInNotRequired = "opt-in-not-required",
     OptedIn = "opted-in",
@@ -45,6 +52,56 @@ open_enum!(IpSource {
 open_enum!(Ipv6AddressAttribute {
     Public = "public",
     Private = "private",
+});
+
+open_enum!(NetworkInterfaceStatus {
+    Available = "available",
+    Associated = "associated",
+    Attaching = "attaching",
+    InUse = "in-use",
+    Detaching = "detaching",
+});
+
+open_enum!(NetworkInterfaceType {
+    Interface = "interface",
+    NatGateway = "natGateway",
+    Efa = "efa",
+    EfaOnly = "efa-only",
+    Trunk = "trunk",
+    LoadBalancer = "load_balancer",
+    NetworkLoadBalancer = "network_load_balancer",
+    VpcEndpoint = "vpc_endpoint",
+    Branch = "branch",
+    TransitGateway = "transit_gateway",
+    Lambda = "lambda",
+    Quicksight = "quicksight",
+    GlobalAcceleratorManaged = "global_accelerator_managed",
+    ApiGatewayManaged = "api_gateway_managed",
+    GatewayLoadBalancer = "gateway_load_balancer",
+    GatewayLoadBalancerEndpoint = "gateway_load_balancer_endpoint",
+    IotRulesManaged = "iot_rules_managed",
+    AwsCodestarConnectionsManaged = "aws_codestar_connections_managed",
+});
+
+open_enum!(RouteOrigin {
+    CreateRouteTable = "CreateRouteTable",
+    CreateRoute = "CreateRoute",
+    EnableVgwRoutePropagation = "EnableVgwRoutePropagation",
+    Advertisement = "Advertisement",
+});
+
+open_enum!(RouteState {
+    Active = "active",
+    Blackhole = "blackhole",
+    Filtered = "filtered",
+});
+
+open_enum!(RouteTableAssociationStateCode {
+    Associating = "associating",
+    Associated = "associated",
+    Disassociating = "disassociating",
+    Disassociated = "disassociated",
+    Failed = "failed",
 });
 
 open_enum!(SubnetCidrBlockStateCode {

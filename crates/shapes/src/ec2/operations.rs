@@ -254,7 +254,21 @@ pub static DESCRIBE_NETWORK_ACLS: OperationSchema =
     OperationSchema::new("DescribeNetworkAcls", "POST", "/");
 
 pub static DESCRIBE_NETWORK_INTERFACES: OperationSchema =
-    OperationSchema::new("DescribeNetworkInterfaces", "POST", "/");
+    OperationSchema::new("DescribeNetworkInterfaces", "POST", "/")
+        .input(&super::schemas::DESCRIBE_NETWORK_INTERFACES_REQUEST)
+        .output(&super::schemas::DESCRIBE_NETWORK_INTERFACES_RESULT)
+        .compiled::<DescribeNetworkInterfaces>(&[]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeNetworkInterfaces;
+
+impl crate::Operation for DescribeNetworkInterfaces {
+    const NAME: &'static str = "DescribeNetworkInterfaces";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_NETWORK_INTERFACES;
+    type Input = super::DescribeNetworkInterfacesRequest;
+    type Output = super::DescribeNetworkInterfacesResult;
+}
 
 pub static DESCRIBE_PREFIX_LISTS: OperationSchema =
     OperationSchema::new("DescribePrefixLists", "POST", "/");
@@ -276,7 +290,21 @@ impl crate::Operation for DescribeRegions {
 }
 
 pub static DESCRIBE_ROUTE_TABLES: OperationSchema =
-    OperationSchema::new("DescribeRouteTables", "POST", "/");
+    OperationSchema::new("DescribeRouteTables", "POST", "/")
+        .input(&super::schemas::DESCRIBE_ROUTE_TABLES_REQUEST)
+        .output(&super::schemas::DESCRIBE_ROUTE_TABLES_RESULT)
+        .compiled::<DescribeRouteTables>(&[]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeRouteTables;
+
+impl crate::Operation for DescribeRouteTables {
+    const NAME: &'static str = "DescribeRouteTables";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_ROUTE_TABLES;
+    type Input = super::DescribeRouteTablesRequest;
+    type Output = super::DescribeRouteTablesResult;
+}
 
 pub static DESCRIBE_SECURITY_GROUP_RULES: OperationSchema =
     OperationSchema::new("DescribeSecurityGroupRules", "POST", "/");

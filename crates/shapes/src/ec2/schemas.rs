@@ -38,6 +38,30 @@ pub static ACCOUNT_ATTRIBUTE_VALUE_LIST: Schema = Schema::new(
     Kind::List(&Member::new("member", &ACCOUNT_ATTRIBUTE_VALUE).named("item")),
 );
 
+pub static ASSOCIATED_SUBNET_LIST: Schema = Schema::new(
+    "AssociatedSubnetList",
+    Kind::List(&Member::new("member", &SUBNET_ID).named("item")),
+);
+
+pub static ATTACHMENT_ENA_SRD_SPECIFICATION: Schema = Schema::structure(
+    "AttachmentEnaSrdSpecification",
+    &[
+        Member::new("EnaSrdEnabled", &BOOLEAN).named("enaSrdEnabled"),
+        Member::new("EnaSrdUdpSpecification", &ATTACHMENT_ENA_SRD_UDP_SPECIFICATION)
+            .named("enaSrdUdpSpecification"),
+    ],
+);
+
+pub static ATTACHMENT_ENA_SRD_UDP_SPECIFICATION: Schema = Schema::structure(
+    "AttachmentEnaSrdUdpSpecification",
+    &[Member::new("EnaSrdUdpEnabled", &BOOLEAN).named("enaSrdUdpEnabled")],
+);
+
+pub static ATTACHMENT_STATUS: Schema = Schema::new(
+    "AttachmentStatus",
+    Kind::Enum(&["attaching", "attached", "detaching", "detached"]),
+);
+
 pub static ATTRIBUTE_BOOLEAN_VALUE: Schema =
     Schema::structure("AttributeBooleanValue", &[Member::new("Value", &BOOLEAN).named("value")]);
 
@@ -117,7 +141,22 @@ pub static BLOCK_PUBLIC_ACCESS_STATES: Schema = Schema::structure(
 
 pub static BOOLEAN: Schema = Schema::new("Boolean", Kind::Boolean);
 
+pub static CARRIER_GATEWAY_ID: Schema = Schema::new("CarrierGatewayId", Kind::String);
+
 pub static COIP_POOL_ID: Schema = Schema::new("CoipPoolId", Kind::String);
+
+pub static CONNECTION_TRACKING_CONFIGURATION: Schema = Schema::structure(
+    "ConnectionTrackingConfiguration",
+    &[
+        Member::new("TcpEstablishedTimeout", &INTEGER).named("tcpEstablishedTimeout"),
+        Member::new("UdpStreamTimeout", &INTEGER).named("udpStreamTimeout"),
+        Member::new("UdpTimeout", &INTEGER).named("udpTimeout"),
+    ],
+);
+
+pub static CORE_NETWORK_ARN: Schema = Schema::new("CoreNetworkArn", Kind::String);
+
+pub static DATE_TIME: Schema = Schema::new("DateTime", Kind::Timestamp);
 
 pub static DESCRIBE_ACCOUNT_ATTRIBUTES_REQUEST: Schema = Schema::structure(
     "DescribeAccountAttributesRequest",
@@ -148,6 +187,29 @@ pub static DESCRIBE_AVAILABILITY_ZONES_RESULT: Schema = Schema::structure(
     &[Member::new("AvailabilityZones", &AVAILABILITY_ZONE_LIST).named("availabilityZoneInfo")],
 );
 
+pub static DESCRIBE_NETWORK_INTERFACES_MAX_RESULTS: Schema =
+    Schema::new("DescribeNetworkInterfacesMaxResults", Kind::Integer).min(5.0).max(1000.0);
+
+pub static DESCRIBE_NETWORK_INTERFACES_REQUEST: Schema = Schema::structure(
+    "DescribeNetworkInterfacesRequest",
+    &[
+        Member::new("DryRun", &BOOLEAN).named("dryRun"),
+        Member::new("Filters", &FILTER_LIST).named("filter"),
+        Member::new("IncludeManagedResources", &BOOLEAN),
+        Member::new("MaxResults", &DESCRIBE_NETWORK_INTERFACES_MAX_RESULTS),
+        Member::new("NetworkInterfaceIds", &NETWORK_INTERFACE_ID_LIST).named("NetworkInterfaceId"),
+        Member::new("NextToken", &STRING),
+    ],
+);
+
+pub static DESCRIBE_NETWORK_INTERFACES_RESULT: Schema = Schema::structure(
+    "DescribeNetworkInterfacesResult",
+    &[
+        Member::new("NetworkInterfaces", &NETWORK_INTERFACE_LIST).named("networkInterfaceSet"),
+        Member::new("NextToken", &STRING).named("nextToken"),
+    ],
+);
+
 pub static DESCRIBE_REGIONS_REQUEST: Schema = Schema::structure(
     "DescribeRegionsRequest",
     &[
@@ -161,6 +223,28 @@ pub static DESCRIBE_REGIONS_REQUEST: Schema = Schema::structure(
 pub static DESCRIBE_REGIONS_RESULT: Schema = Schema::structure(
     "DescribeRegionsResult",
     &[Member::new("Regions", &REGION_LIST).named("regionInfo")],
+);
+
+pub static DESCRIBE_ROUTE_TABLES_MAX_RESULTS: Schema =
+    Schema::new("DescribeRouteTablesMaxResults", Kind::Integer).min(5.0).max(100.0);
+
+pub static DESCRIBE_ROUTE_TABLES_REQUEST: Schema = Schema::structure(
+    "DescribeRouteTablesRequest",
+    &[
+        Member::new("DryRun", &BOOLEAN).named("dryRun"),
+        Member::new("Filters", &FILTER_LIST).named("Filter"),
+        Member::new("MaxResults", &DESCRIBE_ROUTE_TABLES_MAX_RESULTS),
+        Member::new("NextToken", &STRING),
+        Member::new("RouteTableIds", &ROUTE_TABLE_ID_STRING_LIST).named("RouteTableId"),
+    ],
+);
+
+pub static DESCRIBE_ROUTE_TABLES_RESULT: Schema = Schema::structure(
+    "DescribeRouteTablesResult",
+    &[
+        Member::new("NextToken", &STRING).named("nextToken"),
+        Member::new("RouteTables", &ROUTE_TABLE_LIST).named("routeTableSet"),
+    ],
 );
 
 pub static DESCRIBE_SECURITY_GROUPS_MAX_RESULTS: Schema =
@@ -263,6 +347,19 @@ pub static GROUP_ID_STRING_LIST: Schema = Schema::new(
     Kind::List(&Member::new("member", &SECURITY_GROUP_ID).named("groupId")),
 );
 
+pub static GROUP_IDENTIFIER: Schema = Schema::structure(
+    "GroupIdentifier",
+    &[
+        Member::new("GroupId", &STRING).named("groupId"),
+        Member::new("GroupName", &STRING).named("groupName"),
+    ],
+);
+
+pub static GROUP_IDENTIFIER_LIST: Schema = Schema::new(
+    "GroupIdentifierList",
+    Kind::List(&Member::new("member", &GROUP_IDENTIFIER).named("item")),
+);
+
 pub static GROUP_NAME_STRING_LIST: Schema = Schema::new(
     "GroupNameStringList",
     Kind::List(&Member::new("member", &SECURITY_GROUP_NAME).named("GroupName")),
@@ -304,8 +401,28 @@ pub static IP_RANGE_LIST: Schema =
 
 pub static IP_SOURCE: Schema = Schema::new("IpSource", Kind::Enum(&["amazon", "byoip", "none"]));
 
+pub static IPV4_PREFIX_SPECIFICATION: Schema = Schema::structure(
+    "Ipv4PrefixSpecification",
+    &[Member::new("Ipv4Prefix", &STRING).named("ipv4Prefix")],
+);
+
+pub static IPV4_PREFIXES_LIST: Schema = Schema::new(
+    "Ipv4PrefixesList",
+    Kind::List(&Member::new("member", &IPV4_PREFIX_SPECIFICATION).named("item")),
+);
+
 pub static IPV6_ADDRESS_ATTRIBUTE: Schema =
     Schema::new("Ipv6AddressAttribute", Kind::Enum(&["public", "private"]));
+
+pub static IPV6_PREFIX_SPECIFICATION: Schema = Schema::structure(
+    "Ipv6PrefixSpecification",
+    &[Member::new("Ipv6Prefix", &STRING).named("ipv6Prefix")],
+);
+
+pub static IPV6_PREFIXES_LIST: Schema = Schema::new(
+    "Ipv6PrefixesList",
+    Kind::List(&Member::new("member", &IPV6_PREFIX_SPECIFICATION).named("item")),
+);
 
 pub static IPV6_RANGE: Schema = Schema::structure(
     "Ipv6Range",
@@ -317,6 +434,159 @@ pub static IPV6_RANGE: Schema = Schema::structure(
 
 pub static IPV6_RANGE_LIST: Schema =
     Schema::new("Ipv6RangeList", Kind::List(&Member::new("member", &IPV6_RANGE).named("item")));
+
+pub static NETWORK_INTERFACE: Schema = Schema::structure(
+    "NetworkInterface",
+    &[
+        Member::new("AssociatedSubnets", &ASSOCIATED_SUBNET_LIST).named("associatedSubnetSet"),
+        Member::new("Association", &NETWORK_INTERFACE_ASSOCIATION).named("association"),
+        Member::new("Attachment", &NETWORK_INTERFACE_ATTACHMENT).named("attachment"),
+        Member::new("AvailabilityZone", &STRING).named("availabilityZone"),
+        Member::new("AvailabilityZoneId", &STRING).named("availabilityZoneId"),
+        Member::new("ConnectionTrackingConfiguration", &CONNECTION_TRACKING_CONFIGURATION)
+            .named("connectionTrackingConfiguration"),
+        Member::new("DenyAllIgwTraffic", &BOOLEAN).named("denyAllIgwTraffic"),
+        Member::new("Description", &STRING).named("description"),
+        Member::new("Groups", &GROUP_IDENTIFIER_LIST).named("groupSet"),
+        Member::new("InterfaceType", &NETWORK_INTERFACE_TYPE).named("interfaceType"),
+        Member::new("Ipv4Prefixes", &IPV4_PREFIXES_LIST).named("ipv4PrefixSet"),
+        Member::new("Ipv6Address", &STRING).named("ipv6Address"),
+        Member::new("Ipv6Addresses", &NETWORK_INTERFACE_IPV6_ADDRESSES_LIST)
+            .named("ipv6AddressesSet"),
+        Member::new("Ipv6Native", &BOOLEAN).named("ipv6Native"),
+        Member::new("Ipv6Prefixes", &IPV6_PREFIXES_LIST).named("ipv6PrefixSet"),
+        Member::new("MacAddress", &STRING).named("macAddress"),
+        Member::new("NetworkInterfaceId", &STRING).named("networkInterfaceId"),
+        Member::new("Operator", &OPERATOR_RESPONSE).named("operator"),
+        Member::new("OutpostArn", &STRING).named("outpostArn"),
+        Member::new("OwnerId", &STRING).named("ownerId"),
+        Member::new("PrivateDnsName", &STRING).named("privateDnsName"),
+        Member::new("PrivateIpAddress", &STRING).named("privateIpAddress"),
+        Member::new("PrivateIpAddresses", &NETWORK_INTERFACE_PRIVATE_IP_ADDRESS_LIST)
+            .named("privateIpAddressesSet"),
+        Member::new("PublicDnsName", &STRING).named("publicDnsName"),
+        Member::new("PublicIpDnsNameOptions", &PUBLIC_IP_DNS_NAME_OPTIONS)
+            .named("publicIpDnsNameOptions"),
+        Member::new("RequesterId", &STRING).named("requesterId"),
+        Member::new("RequesterManaged", &BOOLEAN).named("requesterManaged"),
+        Member::new("SourceDestCheck", &BOOLEAN).named("sourceDestCheck"),
+        Member::new("Status", &NETWORK_INTERFACE_STATUS).named("status"),
+        Member::new("SubnetId", &STRING).named("subnetId"),
+        Member::new("TagSet", &TAG_LIST).named("tagSet"),
+        Member::new("VpcId", &STRING).named("vpcId"),
+    ],
+);
+
+pub static NETWORK_INTERFACE_ASSOCIATION: Schema = Schema::structure(
+    "NetworkInterfaceAssociation",
+    &[
+        Member::new("AllocationId", &STRING).named("allocationId"),
+        Member::new("AssociationId", &STRING).named("associationId"),
+        Member::new("CarrierIp", &STRING).named("carrierIp"),
+        Member::new("CustomerOwnedIp", &STRING).named("customerOwnedIp"),
+        Member::new("IpOwnerId", &STRING).named("ipOwnerId"),
+        Member::new("PublicDnsName", &STRING).named("publicDnsName"),
+        Member::new("PublicIp", &STRING).named("publicIp"),
+    ],
+);
+
+pub static NETWORK_INTERFACE_ATTACHMENT: Schema = Schema::structure(
+    "NetworkInterfaceAttachment",
+    &[
+        Member::new("AttachTime", &DATE_TIME).named("attachTime"),
+        Member::new("AttachmentId", &STRING).named("attachmentId"),
+        Member::new("DeleteOnTermination", &BOOLEAN).named("deleteOnTermination"),
+        Member::new("DeviceIndex", &INTEGER).named("deviceIndex"),
+        Member::new("EnaQueueCount", &INTEGER).named("enaQueueCount"),
+        Member::new("EnaSrdSpecification", &ATTACHMENT_ENA_SRD_SPECIFICATION)
+            .named("enaSrdSpecification"),
+        Member::new("InstanceId", &STRING).named("instanceId"),
+        Member::new("InstanceOwnerId", &STRING).named("instanceOwnerId"),
+        Member::new("NetworkCardIndex", &INTEGER).named("networkCardIndex"),
+        Member::new("Status", &ATTACHMENT_STATUS).named("status"),
+    ],
+);
+
+pub static NETWORK_INTERFACE_ID: Schema = Schema::new("NetworkInterfaceId", Kind::String);
+
+pub static NETWORK_INTERFACE_ID_LIST: Schema = Schema::new(
+    "NetworkInterfaceIdList",
+    Kind::List(&Member::new("member", &NETWORK_INTERFACE_ID).named("item")),
+);
+
+pub static NETWORK_INTERFACE_IPV6_ADDRESS: Schema = Schema::structure(
+    "NetworkInterfaceIpv6Address",
+    &[
+        Member::new("Ipv6Address", &STRING).named("ipv6Address"),
+        Member::new("IsPrimaryIpv6", &BOOLEAN).named("isPrimaryIpv6"),
+        Member::new("PublicIpv6DnsName", &STRING).named("publicIpv6DnsName"),
+    ],
+);
+
+pub static NETWORK_INTERFACE_IPV6_ADDRESSES_LIST: Schema = Schema::new(
+    "NetworkInterfaceIpv6AddressesList",
+    Kind::List(&Member::new("member", &NETWORK_INTERFACE_IPV6_ADDRESS).named("item")),
+);
+
+pub static NETWORK_INTERFACE_LIST: Schema = Schema::new(
+    "NetworkInterfaceList",
+    Kind::List(&Member::new("member", &NETWORK_INTERFACE).named("item")),
+);
+
+pub static NETWORK_INTERFACE_PRIVATE_IP_ADDRESS: Schema = Schema::structure(
+    "NetworkInterfacePrivateIpAddress",
+    &[
+        Member::new("Association", &NETWORK_INTERFACE_ASSOCIATION).named("association"),
+        Member::new("Primary", &BOOLEAN).named("primary"),
+        Member::new("PrivateDnsName", &STRING).named("privateDnsName"),
+        Member::new("PrivateIpAddress", &STRING).named("privateIpAddress"),
+    ],
+);
+
+pub static NETWORK_INTERFACE_PRIVATE_IP_ADDRESS_LIST: Schema = Schema::new(
+    "NetworkInterfacePrivateIpAddressList",
+    Kind::List(&Member::new("member", &NETWORK_INTERFACE_PRIVATE_IP_ADDRESS).named("item")),
+);
+
+pub static NETWORK_INTERFACE_STATUS: Schema = Schema::new(
+    "NetworkInterfaceStatus",
+    Kind::Enum(&["available", "associated", "attaching", "in-use", "detaching"]),
+);
+
+pub static NETWORK_INTERFACE_TYPE: Schema = Schema::new(
+    "NetworkInterfaceType",
+    Kind::Enum(&[
+        "interface",
+        "natGateway",
+        "efa",
+        "efa-only",
+        "trunk",
+        "load_balancer",
+        "network_load_balancer",
+        "vpc_endpoint",
+        "branch",
+        "transit_gateway",
+        "lambda",
+        "quicksight",
+        "global_accelerator_managed",
+        "api_gateway_managed",
+        "gateway_load_balancer",
+        "gateway_load_balancer_endpoint",
+        "iot_rules_managed",
+        "aws_codestar_connections_managed",
+    ]),
+);
+
+pub static ODB_NETWORK_ARN: Schema = Schema::new("OdbNetworkArn", Kind::String);
+
+pub static OPERATOR_RESPONSE: Schema = Schema::structure(
+    "OperatorResponse",
+    &[
+        Member::new("HiddenByDefault", &BOOLEAN).named("hiddenByDefault"),
+        Member::new("Managed", &BOOLEAN).named("managed"),
+        Member::new("Principal", &STRING).named("principal"),
+    ],
+);
 
 pub static PREFIX_LIST_ID: Schema = Schema::structure(
     "PrefixListId",
@@ -338,6 +608,24 @@ pub static PRIVATE_DNS_NAME_OPTIONS_ON_LAUNCH: Schema = Schema::structure(
             .named("enableResourceNameDnsAAAARecord"),
         Member::new("EnableResourceNameDnsARecord", &BOOLEAN).named("enableResourceNameDnsARecord"),
         Member::new("HostnameType", &HOSTNAME_TYPE).named("hostnameType"),
+    ],
+);
+
+pub static PROPAGATING_VGW: Schema =
+    Schema::structure("PropagatingVgw", &[Member::new("GatewayId", &STRING).named("gatewayId")]);
+
+pub static PROPAGATING_VGW_LIST: Schema = Schema::new(
+    "PropagatingVgwList",
+    Kind::List(&Member::new("member", &PROPAGATING_VGW).named("item")),
+);
+
+pub static PUBLIC_IP_DNS_NAME_OPTIONS: Schema = Schema::structure(
+    "PublicIpDnsNameOptions",
+    &[
+        Member::new("DnsHostnameType", &STRING).named("dnsHostnameType"),
+        Member::new("PublicDualStackDnsName", &STRING).named("publicDualStackDnsName"),
+        Member::new("PublicIpv4DnsName", &STRING).named("publicIpv4DnsName"),
+        Member::new("PublicIpv6DnsName", &STRING).named("publicIpv6DnsName"),
     ],
 );
 
@@ -366,6 +654,95 @@ pub static REGION_NAME_STRING_LIST: Schema = Schema::new(
     "RegionNameStringList",
     Kind::List(&Member::new("member", &STRING).named("RegionName")),
 );
+
+pub static ROUTE: Schema = Schema::structure(
+    "Route",
+    &[
+        Member::new("CarrierGatewayId", &CARRIER_GATEWAY_ID).named("carrierGatewayId"),
+        Member::new("CoreNetworkArn", &CORE_NETWORK_ARN).named("coreNetworkArn"),
+        Member::new("DestinationCidrBlock", &STRING).named("destinationCidrBlock"),
+        Member::new("DestinationIpv6CidrBlock", &STRING).named("destinationIpv6CidrBlock"),
+        Member::new("DestinationPrefixListId", &STRING).named("destinationPrefixListId"),
+        Member::new("EgressOnlyInternetGatewayId", &STRING).named("egressOnlyInternetGatewayId"),
+        Member::new("GatewayId", &STRING).named("gatewayId"),
+        Member::new("InstanceId", &STRING).named("instanceId"),
+        Member::new("InstanceOwnerId", &STRING).named("instanceOwnerId"),
+        Member::new("IpAddress", &STRING).named("ipAddress"),
+        Member::new("LocalGatewayId", &STRING).named("localGatewayId"),
+        Member::new("NatGatewayId", &STRING).named("natGatewayId"),
+        Member::new("NetworkInterfaceId", &STRING).named("networkInterfaceId"),
+        Member::new("OdbNetworkArn", &ODB_NETWORK_ARN).named("odbNetworkArn"),
+        Member::new("Origin", &ROUTE_ORIGIN).named("origin"),
+        Member::new("State", &ROUTE_STATE).named("state"),
+        Member::new("TransitGatewayId", &STRING).named("transitGatewayId"),
+        Member::new("VpcPeeringConnectionId", &STRING).named("vpcPeeringConnectionId"),
+    ],
+);
+
+pub static ROUTE_LIST: Schema =
+    Schema::new("RouteList", Kind::List(&Member::new("member", &ROUTE).named("item")));
+
+pub static ROUTE_ORIGIN: Schema = Schema::new(
+    "RouteOrigin",
+    Kind::Enum(&["CreateRouteTable", "CreateRoute", "EnableVgwRoutePropagation", "Advertisement"]),
+);
+
+pub static ROUTE_STATE: Schema =
+    Schema::new("RouteState", Kind::Enum(&["active", "blackhole", "filtered"]));
+
+pub static ROUTE_TABLE: Schema = Schema::structure(
+    "RouteTable",
+    &[
+        Member::new("Associations", &ROUTE_TABLE_ASSOCIATION_LIST).named("associationSet"),
+        Member::new("OwnerId", &STRING).named("ownerId"),
+        Member::new("PropagatingVgws", &PROPAGATING_VGW_LIST).named("propagatingVgwSet"),
+        Member::new("RouteTableId", &STRING).named("routeTableId"),
+        Member::new("Routes", &ROUTE_LIST).named("routeSet"),
+        Member::new("Tags", &TAG_LIST).named("tagSet"),
+        Member::new("VpcId", &STRING).named("vpcId"),
+    ],
+);
+
+pub static ROUTE_TABLE_ASSOCIATION: Schema = Schema::structure(
+    "RouteTableAssociation",
+    &[
+        Member::new("AssociationState", &ROUTE_TABLE_ASSOCIATION_STATE).named("associationState"),
+        Member::new("GatewayId", &STRING).named("gatewayId"),
+        Member::new("Main", &BOOLEAN).named("main"),
+        Member::new("PublicIpv4Pool", &STRING).named("publicIpv4Pool"),
+        Member::new("RouteTableAssociationId", &STRING).named("routeTableAssociationId"),
+        Member::new("RouteTableId", &STRING).named("routeTableId"),
+        Member::new("SubnetId", &STRING).named("subnetId"),
+    ],
+);
+
+pub static ROUTE_TABLE_ASSOCIATION_LIST: Schema = Schema::new(
+    "RouteTableAssociationList",
+    Kind::List(&Member::new("member", &ROUTE_TABLE_ASSOCIATION).named("item")),
+);
+
+pub static ROUTE_TABLE_ASSOCIATION_STATE: Schema = Schema::structure(
+    "RouteTableAssociationState",
+    &[
+        Member::new("State", &ROUTE_TABLE_ASSOCIATION_STATE_CODE).named("state"),
+        Member::new("StatusMessage", &STRING).named("statusMessage"),
+    ],
+);
+
+pub static ROUTE_TABLE_ASSOCIATION_STATE_CODE: Schema = Schema::new(
+    "RouteTableAssociationStateCode",
+    Kind::Enum(&["associating", "associated", "disassociating", "disassociated", "failed"]),
+);
+
+pub static ROUTE_TABLE_ID: Schema = Schema::new("RouteTableId", Kind::String);
+
+pub static ROUTE_TABLE_ID_STRING_LIST: Schema = Schema::new(
+    "RouteTableIdStringList",
+    Kind::List(&Member::new("member", &ROUTE_TABLE_ID).named("item")),
+);
+
+pub static ROUTE_TABLE_LIST: Schema =
+    Schema::new("RouteTableList", Kind::List(&Member::new("member", &ROUTE_TABLE).named("item")));
 
 pub static SECURITY_GROUP: Schema = Schema::structure(
     "SecurityGroup",

@@ -64,6 +64,59 @@ impl Shape for AccountAttributeValue {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct AttachmentEnaSrdSpecification {
+    pub ena_srd_enabled: Option<bool>,
+    pub ena_srd_udp_specification: Option<AttachmentEnaSrdUdpSpecification>,
+}
+
+impl Shape for AttachmentEnaSrdSpecification {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ATTACHMENT_ENA_SRD_SPECIFICATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.ena_srd_enabled),
+            1 => given(&self.ena_srd_udp_specification),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.ena_srd_enabled, decoder),
+            1 => take(&mut self.ena_srd_udp_specification, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AttachmentEnaSrdUdpSpecification {
+    pub ena_srd_udp_enabled: Option<bool>,
+}
+
+impl Shape for AttachmentEnaSrdUdpSpecification {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ATTACHMENT_ENA_SRD_UDP_SPECIFICATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.ena_srd_udp_enabled),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.ena_srd_udp_enabled, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct AttributeBooleanValue {
     pub value: Option<bool>,
 }
@@ -253,6 +306,37 @@ impl Shape for BlockPublicAccessStates {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConnectionTrackingConfiguration {
+    pub tcp_established_timeout: Option<i32>,
+    pub udp_stream_timeout: Option<i32>,
+    pub udp_timeout: Option<i32>,
+}
+
+impl Shape for ConnectionTrackingConfiguration {
+    fn schema(&self) -> &'static Schema {
+        &schemas::CONNECTION_TRACKING_CONFIGURATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.tcp_established_timeout),
+            1 => given(&self.udp_stream_timeout),
+            2 => given(&self.udp_timeout),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.tcp_established_timeout, decoder),
+            1 => take(&mut self.udp_stream_timeout, decoder),
+            2 => take(&mut self.udp_timeout, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeAccountAttributesRequest {
     pub attribute_names: Option<Vec<AccountAttributeName>>,
     pub dry_run: Option<bool>,
@@ -368,6 +452,74 @@ impl Shape for DescribeAvailabilityZonesResult {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct DescribeNetworkInterfacesRequest {
+    pub dry_run: Option<bool>,
+    pub filters: Option<Vec<Filter>>,
+    pub include_managed_resources: Option<bool>,
+    pub max_results: Option<i32>,
+    pub network_interface_ids: Option<Vec<String>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeNetworkInterfacesRequest {
+    fn schema(&self) -> &'static Schema {
+        &schemas::DESCRIBE_NETWORK_INTERFACES_REQUEST
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.dry_run),
+            1 => given(&self.filters),
+            2 => given(&self.include_managed_resources),
+            3 => given(&self.max_results),
+            4 => given(&self.network_interface_ids),
+            5 => given(&self.next_token),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.dry_run, decoder),
+            1 => take(&mut self.filters, decoder),
+            2 => take(&mut self.include_managed_resources, decoder),
+            3 => take(&mut self.max_results, decoder),
+            4 => take(&mut self.network_interface_ids, decoder),
+            5 => take(&mut self.next_token, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DescribeNetworkInterfacesResult {
+    pub network_interfaces: Option<Vec<NetworkInterface>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeNetworkInterfacesResult {
+    fn schema(&self) -> &'static Schema {
+        &schemas::DESCRIBE_NETWORK_INTERFACES_RESULT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.network_interfaces),
+            1 => given(&self.next_token),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.network_interfaces, decoder),
+            1 => take(&mut self.next_token, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeRegionsRequest {
     pub all_regions: Option<bool>,
     pub dry_run: Option<bool>,
@@ -421,6 +573,71 @@ impl Shape for DescribeRegionsResult {
     fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
         match index {
             0 => take(&mut self.regions, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DescribeRouteTablesRequest {
+    pub dry_run: Option<bool>,
+    pub filters: Option<Vec<Filter>>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub route_table_ids: Option<Vec<String>>,
+}
+
+impl Shape for DescribeRouteTablesRequest {
+    fn schema(&self) -> &'static Schema {
+        &schemas::DESCRIBE_ROUTE_TABLES_REQUEST
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.dry_run),
+            1 => given(&self.filters),
+            2 => given(&self.max_results),
+            3 => given(&self.next_token),
+            4 => given(&self.route_table_ids),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.dry_run, decoder),
+            1 => take(&mut self.filters, decoder),
+            2 => take(&mut self.max_results, decoder),
+            3 => take(&mut self.next_token, decoder),
+            4 => take(&mut self.route_table_ids, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DescribeRouteTablesResult {
+    pub next_token: Option<String>,
+    pub route_tables: Option<Vec<RouteTable>>,
+}
+
+impl Shape for DescribeRouteTablesResult {
+    fn schema(&self) -> &'static Schema {
+        &schemas::DESCRIBE_ROUTE_TABLES_RESULT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.next_token),
+            1 => given(&self.route_tables),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.next_token, decoder),
+            1 => take(&mut self.route_tables, decoder),
             _ => Ok(()),
         }
     }
@@ -718,6 +935,34 @@ impl Shape for Filter {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct GroupIdentifier {
+    pub group_id: Option<String>,
+    pub group_name: Option<String>,
+}
+
+impl Shape for GroupIdentifier {
+    fn schema(&self) -> &'static Schema {
+        &schemas::GROUP_IDENTIFIER
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.group_id),
+            1 => given(&self.group_name),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.group_id, decoder),
+            1 => take(&mut self.group_name, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct IpPermission {
     pub from_port: Option<i32>,
     pub ip_protocol: Option<String>,
@@ -789,6 +1034,56 @@ impl Shape for IpRange {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ipv4PrefixSpecification {
+    pub ipv4_prefix: Option<String>,
+}
+
+impl Shape for Ipv4PrefixSpecification {
+    fn schema(&self) -> &'static Schema {
+        &schemas::IPV4_PREFIX_SPECIFICATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.ipv4_prefix),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.ipv4_prefix, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ipv6PrefixSpecification {
+    pub ipv6_prefix: Option<String>,
+}
+
+impl Shape for Ipv6PrefixSpecification {
+    fn schema(&self) -> &'static Schema {
+        &schemas::IPV6_PREFIX_SPECIFICATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.ipv6_prefix),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.ipv6_prefix, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ipv6Range {
     pub cidr_ipv6: Option<String>,
     pub description: Option<String>,
@@ -811,6 +1106,315 @@ impl Shape for Ipv6Range {
         match index {
             0 => take(&mut self.cidr_ipv6, decoder),
             1 => take(&mut self.description, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NetworkInterface {
+    pub associated_subnets: Option<Vec<String>>,
+    pub association: Option<NetworkInterfaceAssociation>,
+    pub attachment: Option<NetworkInterfaceAttachment>,
+    pub availability_zone: Option<String>,
+    pub availability_zone_id: Option<String>,
+    pub connection_tracking_configuration: Option<ConnectionTrackingConfiguration>,
+    pub deny_all_igw_traffic: Option<bool>,
+    pub description: Option<String>,
+    pub groups: Option<Vec<GroupIdentifier>>,
+    pub interface_type: Option<NetworkInterfaceType>,
+    pub ipv4_prefixes: Option<Vec<Ipv4PrefixSpecification>>,
+    pub ipv6_address: Option<String>,
+    pub ipv6_addresses: Option<Vec<NetworkInterfaceIpv6Address>>,
+    pub ipv6_native: Option<bool>,
+    pub ipv6_prefixes: Option<Vec<Ipv6PrefixSpecification>>,
+    pub mac_address: Option<String>,
+    pub network_interface_id: Option<String>,
+    pub operator: Option<OperatorResponse>,
+    pub outpost_arn: Option<String>,
+    pub owner_id: Option<String>,
+    pub private_dns_name: Option<String>,
+    pub private_ip_address: Option<String>,
+    pub private_ip_addresses: Option<Vec<NetworkInterfacePrivateIpAddress>>,
+    pub public_dns_name: Option<String>,
+    pub public_ip_dns_name_options: Option<PublicIpDnsNameOptions>,
+    pub requester_id: Option<String>,
+    pub requester_managed: Option<bool>,
+    pub source_dest_check: Option<bool>,
+    pub status: Option<NetworkInterfaceStatus>,
+    pub subnet_id: Option<String>,
+    pub tag_set: Option<Vec<Tag>>,
+    pub vpc_id: Option<String>,
+}
+
+impl Shape for NetworkInterface {
+    fn schema(&self) -> &'static Schema {
+        &schemas::NETWORK_INTERFACE
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.associated_subnets),
+            1 => given(&self.association),
+            2 => given(&self.attachment),
+            3 => given(&self.availability_zone),
+            4 => given(&self.availability_zone_id),
+            5 => given(&self.connection_tracking_configuration),
+            6 => given(&self.deny_all_igw_traffic),
+            7 => given(&self.description),
+            8 => given(&self.groups),
+            9 => given(&self.interface_type),
+            10 => given(&self.ipv4_prefixes),
+            11 => given(&self.ipv6_address),
+            12 => given(&self.ipv6_addresses),
+            13 => given(&self.ipv6_native),
+            14 => given(&self.ipv6_prefixes),
+            15 => given(&self.mac_address),
+            16 => given(&self.network_interface_id),
+            17 => given(&self.operator),
+            18 => given(&self.outpost_arn),
+            19 => given(&self.owner_id),
+            20 => given(&self.private_dns_name),
+            21 => given(&self.private_ip_address),
+            22 => given(&self.private_ip_addresses),
+            23 => given(&self.public_dns_name),
+            24 => given(&self.public_ip_dns_name_options),
+            25 => given(&self.requester_id),
+            26 => given(&self.requester_managed),
+            27 => given(&self.source_dest_check),
+            28 => given(&self.status),
+            29 => given(&self.subnet_id),
+            30 => given(&self.tag_set),
+            31 => given(&self.vpc_id),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.associated_subnets, decoder),
+            1 => take(&mut self.association, decoder),
+            2 => take(&mut self.attachment, decoder),
+            3 => take(&mut self.availability_zone, decoder),
+            4 => take(&mut self.availability_zone_id, decoder),
+            5 => take(&mut self.connection_tracking_configuration, decoder),
+            6 => take(&mut self.deny_all_igw_traffic, decoder),
+            7 => take(&mut self.description, decoder),
+            8 => take(&mut self.groups, decoder),
+            9 => take(&mut self.interface_type, decoder),
+            10 => take(&mut self.ipv4_prefixes, decoder),
+            11 => take(&mut self.ipv6_address, decoder),
+            12 => take(&mut self.ipv6_addresses, decoder),
+            13 => take(&mut self.ipv6_native, decoder),
+            14 => take(&mut self.ipv6_prefixes, decoder),
+            15 => take(&mut self.mac_address, decoder),
+            16 => take(&mut self.network_interface_id, decoder),
+            17 => take(&mut self.operator, decoder),
+            18 => take(&mut self.outpost_arn, decoder),
+            19 => take(&mut self.owner_id, decoder),
+            20 => take(&mut self.private_dns_name, decoder),
+            21 => take(&mut self.private_ip_address, decoder),
+            22 => take(&mut self.private_ip_addresses, decoder),
+            23 => take(&mut self.public_dns_name, decoder),
+            24 => take(&mut self.public_ip_dns_name_options, decoder),
+            25 => take(&mut self.requester_id, decoder),
+            26 => take(&mut self.requester_managed, decoder),
+            27 => take(&mut self.source_dest_check, decoder),
+            28 => take(&mut self.status, decoder),
+            29 => take(&mut self.subnet_id, decoder),
+            30 => take(&mut self.tag_set, decoder),
+            31 => take(&mut self.vpc_id, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NetworkInterfaceAssociation {
+    pub allocation_id: Option<String>,
+    pub association_id: Option<String>,
+    pub carrier_ip: Option<String>,
+    pub customer_owned_ip: Option<String>,
+    pub ip_owner_id: Option<String>,
+    pub public_dns_name: Option<String>,
+    pub public_ip: Option<String>,
+}
+
+impl Shape for NetworkInterfaceAssociation {
+    fn schema(&self) -> &'static Schema {
+        &schemas::NETWORK_INTERFACE_ASSOCIATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.allocation_id),
+            1 => given(&self.association_id),
+            2 => given(&self.carrier_ip),
+            3 => given(&self.customer_owned_ip),
+            4 => given(&self.ip_owner_id),
+            5 => given(&self.public_dns_name),
+            6 => given(&self.public_ip),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.allocation_id, decoder),
+            1 => take(&mut self.association_id, decoder),
+            2 => take(&mut self.carrier_ip, decoder),
+            3 => take(&mut self.customer_owned_ip, decoder),
+            4 => take(&mut self.ip_owner_id, decoder),
+            5 => take(&mut self.public_dns_name, decoder),
+            6 => take(&mut self.public_ip, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NetworkInterfaceAttachment {
+    pub attach_time: Option<crate::Timestamp>,
+    pub attachment_id: Option<String>,
+    pub delete_on_termination: Option<bool>,
+    pub device_index: Option<i32>,
+    pub ena_queue_count: Option<i32>,
+    pub ena_srd_specification: Option<AttachmentEnaSrdSpecification>,
+    pub instance_id: Option<String>,
+    pub instance_owner_id: Option<String>,
+    pub network_card_index: Option<i32>,
+    pub status: Option<AttachmentStatus>,
+}
+
+impl Shape for NetworkInterfaceAttachment {
+    fn schema(&self) -> &'static Schema {
+        &schemas::NETWORK_INTERFACE_ATTACHMENT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.attach_time),
+            1 => given(&self.attachment_id),
+            2 => given(&self.delete_on_termination),
+            3 => given(&self.device_index),
+            4 => given(&self.ena_queue_count),
+            5 => given(&self.ena_srd_specification),
+            6 => given(&self.instance_id),
+            7 => given(&self.instance_owner_id),
+            8 => given(&self.network_card_index),
+            9 => given(&self.status),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.attach_time, decoder),
+            1 => take(&mut self.attachment_id, decoder),
+            2 => take(&mut self.delete_on_termination, decoder),
+            3 => take(&mut self.device_index, decoder),
+            4 => take(&mut self.ena_queue_count, decoder),
+            5 => take(&mut self.ena_srd_specification, decoder),
+            6 => take(&mut self.instance_id, decoder),
+            7 => take(&mut self.instance_owner_id, decoder),
+            8 => take(&mut self.network_card_index, decoder),
+            9 => take(&mut self.status, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NetworkInterfaceIpv6Address {
+    pub ipv6_address: Option<String>,
+    pub is_primary_ipv6: Option<bool>,
+    pub public_ipv6_dns_name: Option<String>,
+}
+
+impl Shape for NetworkInterfaceIpv6Address {
+    fn schema(&self) -> &'static Schema {
+        &schemas::NETWORK_INTERFACE_IPV6_ADDRESS
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.ipv6_address),
+            1 => given(&self.is_primary_ipv6),
+            2 => given(&self.public_ipv6_dns_name),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.ipv6_address, decoder),
+            1 => take(&mut self.is_primary_ipv6, decoder),
+            2 => take(&mut self.public_ipv6_dns_name, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NetworkInterfacePrivateIpAddress {
+    pub association: Option<NetworkInterfaceAssociation>,
+    pub primary: Option<bool>,
+    pub private_dns_name: Option<String>,
+    pub private_ip_address: Option<String>,
+}
+
+impl Shape for NetworkInterfacePrivateIpAddress {
+    fn schema(&self) -> &'static Schema {
+        &schemas::NETWORK_INTERFACE_PRIVATE_IP_ADDRESS
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.association),
+            1 => given(&self.primary),
+            2 => given(&self.private_dns_name),
+            3 => given(&self.private_ip_address),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.association, decoder),
+            1 => take(&mut self.primary, decoder),
+            2 => take(&mut self.private_dns_name, decoder),
+            3 => take(&mut self.private_ip_address, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OperatorResponse {
+    pub hidden_by_default: Option<bool>,
+    pub managed: Option<bool>,
+    pub principal: Option<String>,
+}
+
+impl Shape for OperatorResponse {
+    fn schema(&self) -> &'static Schema {
+        &schemas::OPERATOR_RESPONSE
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.hidden_by_default),
+            1 => given(&self.managed),
+            2 => given(&self.principal),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.hidden_by_default, decoder),
+            1 => take(&mut self.managed, decoder),
+            2 => take(&mut self.principal, decoder),
             _ => Ok(()),
         }
     }
@@ -876,6 +1480,65 @@ impl Shape for PrivateDnsNameOptionsOnLaunch {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct PropagatingVgw {
+    pub gateway_id: Option<String>,
+}
+
+impl Shape for PropagatingVgw {
+    fn schema(&self) -> &'static Schema {
+        &schemas::PROPAGATING_VGW
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.gateway_id),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.gateway_id, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PublicIpDnsNameOptions {
+    pub dns_hostname_type: Option<String>,
+    pub public_dual_stack_dns_name: Option<String>,
+    pub public_ipv4_dns_name: Option<String>,
+    pub public_ipv6_dns_name: Option<String>,
+}
+
+impl Shape for PublicIpDnsNameOptions {
+    fn schema(&self) -> &'static Schema {
+        &schemas::PUBLIC_IP_DNS_NAME_OPTIONS
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.dns_hostname_type),
+            1 => given(&self.public_dual_stack_dns_name),
+            2 => given(&self.public_ipv4_dns_name),
+            3 => given(&self.public_ipv6_dns_name),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.dns_hostname_type, decoder),
+            1 => take(&mut self.public_dual_stack_dns_name, decoder),
+            2 => take(&mut self.public_ipv4_dns_name, decoder),
+            3 => take(&mut self.public_ipv6_dns_name, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Region {
     pub endpoint: Option<String>,
     pub geography: Option<Vec<RegionGeography>>,
@@ -929,6 +1592,196 @@ impl Shape for RegionGeography {
     fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
         match index {
             0 => take(&mut self.name, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Route {
+    pub carrier_gateway_id: Option<String>,
+    pub core_network_arn: Option<String>,
+    pub destination_cidr_block: Option<String>,
+    pub destination_ipv6_cidr_block: Option<String>,
+    pub destination_prefix_list_id: Option<String>,
+    pub egress_only_internet_gateway_id: Option<String>,
+    pub gateway_id: Option<String>,
+    pub instance_id: Option<String>,
+    pub instance_owner_id: Option<String>,
+    pub ip_address: Option<String>,
+    pub local_gateway_id: Option<String>,
+    pub nat_gateway_id: Option<String>,
+    pub network_interface_id: Option<String>,
+    pub odb_network_arn: Option<String>,
+    pub origin: Option<RouteOrigin>,
+    pub state: Option<RouteState>,
+    pub transit_gateway_id: Option<String>,
+    pub vpc_peering_connection_id: Option<String>,
+}
+
+impl Shape for Route {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ROUTE
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.carrier_gateway_id),
+            1 => given(&self.core_network_arn),
+            2 => given(&self.destination_cidr_block),
+            3 => given(&self.destination_ipv6_cidr_block),
+            4 => given(&self.destination_prefix_list_id),
+            5 => given(&self.egress_only_internet_gateway_id),
+            6 => given(&self.gateway_id),
+            7 => given(&self.instance_id),
+            8 => given(&self.instance_owner_id),
+            9 => given(&self.ip_address),
+            10 => given(&self.local_gateway_id),
+            11 => given(&self.nat_gateway_id),
+            12 => given(&self.network_interface_id),
+            13 => given(&self.odb_network_arn),
+            14 => given(&self.origin),
+            15 => given(&self.state),
+            16 => given(&self.transit_gateway_id),
+            17 => given(&self.vpc_peering_connection_id),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.carrier_gateway_id, decoder),
+            1 => take(&mut self.core_network_arn, decoder),
+            2 => take(&mut self.destination_cidr_block, decoder),
+            3 => take(&mut self.destination_ipv6_cidr_block, decoder),
+            4 => take(&mut self.destination_prefix_list_id, decoder),
+            5 => take(&mut self.egress_only_internet_gateway_id, decoder),
+            6 => take(&mut self.gateway_id, decoder),
+            7 => take(&mut self.instance_id, decoder),
+            8 => take(&mut self.instance_owner_id, decoder),
+            9 => take(&mut self.ip_address, decoder),
+            10 => take(&mut self.local_gateway_id, decoder),
+            11 => take(&mut self.nat_gateway_id, decoder),
+            12 => take(&mut self.network_interface_id, decoder),
+            13 => take(&mut self.odb_network_arn, decoder),
+            14 => take(&mut self.origin, decoder),
+            15 => take(&mut self.state, decoder),
+            16 => take(&mut self.transit_gateway_id, decoder),
+            17 => take(&mut self.vpc_peering_connection_id, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RouteTable {
+    pub associations: Option<Vec<RouteTableAssociation>>,
+    pub owner_id: Option<String>,
+    pub propagating_vgws: Option<Vec<PropagatingVgw>>,
+    pub route_table_id: Option<String>,
+    pub routes: Option<Vec<Route>>,
+    pub tags: Option<Vec<Tag>>,
+    pub vpc_id: Option<String>,
+}
+
+impl Shape for RouteTable {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ROUTE_TABLE
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.associations),
+            1 => given(&self.owner_id),
+            2 => given(&self.propagating_vgws),
+            3 => given(&self.route_table_id),
+            4 => given(&self.routes),
+            5 => given(&self.tags),
+            6 => given(&self.vpc_id),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.associations, decoder),
+            1 => take(&mut self.owner_id, decoder),
+            2 => take(&mut self.propagating_vgws, decoder),
+            3 => take(&mut self.route_table_id, decoder),
+            4 => take(&mut self.routes, decoder),
+            5 => take(&mut self.tags, decoder),
+            6 => take(&mut self.vpc_id, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RouteTableAssociation {
+    pub association_state: Option<RouteTableAssociationState>,
+    pub gateway_id: Option<String>,
+    pub main: Option<bool>,
+    pub public_ipv4_pool: Option<String>,
+    pub route_table_association_id: Option<String>,
+    pub route_table_id: Option<String>,
+    pub subnet_id: Option<String>,
+}
+
+impl Shape for RouteTableAssociation {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ROUTE_TABLE_ASSOCIATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.association_state),
+            1 => given(&self.gateway_id),
+            2 => given(&self.main),
+            3 => given(&self.public_ipv4_pool),
+            4 => given(&self.route_table_association_id),
+            5 => given(&self.route_table_id),
+            6 => given(&self.subnet_id),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.association_state, decoder),
+            1 => take(&mut self.gateway_id, decoder),
+            2 => take(&mut self.main, decoder),
+            3 => take(&mut self.public_ipv4_pool, decoder),
+            4 => take(&mut self.route_table_association_id, decoder),
+            5 => take(&mut self.route_table_id, decoder),
+            6 => take(&mut self.subnet_id, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RouteTableAssociationState {
+    pub state: Option<RouteTableAssociationStateCode>,
+    pub status_message: Option<String>,
+}
+
+impl Shape for RouteTableAssociationState {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ROUTE_TABLE_ASSOCIATION_STATE
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.state),
+            1 => given(&self.status_message),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.state, decoder),
+            1 => take(&mut self.status_message, decoder),
             _ => Ok(()),
         }
     }

@@ -62,187 +62,1137 @@ pub static OPERATIONS: &[&OperationSchema] = &[
 
 pub static ADD_LISTENER_CERTIFICATES: OperationSchema =
     OperationSchema::new("AddListenerCertificates", "POST", "/")
-        .result_wrapper("AddListenerCertificatesResult");
+        .result_wrapper("AddListenerCertificatesResult")
+        .input(&super::schemas::ADD_LISTENER_CERTIFICATES_INPUT)
+        .output(&super::schemas::ADD_LISTENER_CERTIFICATES_OUTPUT)
+        .compiled::<AddListenerCertificates>(&[
+            &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+            &super::schemas::TOO_MANY_CERTIFICATES_EXCEPTION,
+            &super::schemas::CERTIFICATE_NOT_FOUND_EXCEPTION,
+        ]);
 
-pub static ADD_TAGS: OperationSchema =
-    OperationSchema::new("AddTags", "POST", "/").result_wrapper("AddTagsResult");
+#[derive(Debug, Clone, Copy)]
+pub struct AddListenerCertificates;
+
+impl crate::Operation for AddListenerCertificates {
+    const NAME: &'static str = "AddListenerCertificates";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &ADD_LISTENER_CERTIFICATES;
+    type Input = super::AddListenerCertificatesInput;
+    type Output = super::AddListenerCertificatesOutput;
+}
+
+pub static ADD_TAGS: OperationSchema = OperationSchema::new("AddTags", "POST", "/")
+    .result_wrapper("AddTagsResult")
+    .input(&super::schemas::ADD_TAGS_INPUT)
+    .output(&super::schemas::ADD_TAGS_OUTPUT)
+    .compiled::<AddTags>(&[
+        &super::schemas::DUPLICATE_TAG_KEYS_EXCEPTION,
+        &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+        &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+        &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+        &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+        &super::schemas::RULE_NOT_FOUND_EXCEPTION,
+        &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct AddTags;
+
+impl crate::Operation for AddTags {
+    const NAME: &'static str = "AddTags";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &ADD_TAGS;
+    type Input = super::AddTagsInput;
+    type Output = super::AddTagsOutput;
+}
 
 pub static ADD_TRUST_STORE_REVOCATIONS: OperationSchema =
     OperationSchema::new("AddTrustStoreRevocations", "POST", "/")
-        .result_wrapper("AddTrustStoreRevocationsResult");
+        .result_wrapper("AddTrustStoreRevocationsResult")
+        .input(&super::schemas::ADD_TRUST_STORE_REVOCATIONS_INPUT)
+        .output(&super::schemas::ADD_TRUST_STORE_REVOCATIONS_OUTPUT)
+        .compiled::<AddTrustStoreRevocations>(&[
+            &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_REVOCATION_CONTENT_EXCEPTION,
+            &super::schemas::TOO_MANY_TRUST_STORE_REVOCATION_ENTRIES_EXCEPTION,
+            &super::schemas::REVOCATION_CONTENT_NOT_FOUND_EXCEPTION,
+        ]);
 
-pub static CREATE_LISTENER: OperationSchema =
-    OperationSchema::new("CreateListener", "POST", "/").result_wrapper("CreateListenerResult");
+#[derive(Debug, Clone, Copy)]
+pub struct AddTrustStoreRevocations;
+
+impl crate::Operation for AddTrustStoreRevocations {
+    const NAME: &'static str = "AddTrustStoreRevocations";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &ADD_TRUST_STORE_REVOCATIONS;
+    type Input = super::AddTrustStoreRevocationsInput;
+    type Output = super::AddTrustStoreRevocationsOutput;
+}
+
+pub static CREATE_LISTENER: OperationSchema = OperationSchema::new("CreateListener", "POST", "/")
+    .result_wrapper("CreateListenerResult")
+    .input(&super::schemas::CREATE_LISTENER_INPUT)
+    .output(&super::schemas::CREATE_LISTENER_OUTPUT)
+    .compiled::<CreateListener>(&[
+        &super::schemas::DUPLICATE_LISTENER_EXCEPTION,
+        &super::schemas::TOO_MANY_LISTENERS_EXCEPTION,
+        &super::schemas::TOO_MANY_CERTIFICATES_EXCEPTION,
+        &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+        &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+        &super::schemas::TARGET_GROUP_ASSOCIATION_LIMIT_EXCEPTION,
+        &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        &super::schemas::INCOMPATIBLE_PROTOCOLS_EXCEPTION,
+        &super::schemas::SSL_POLICY_NOT_FOUND_EXCEPTION,
+        &super::schemas::CERTIFICATE_NOT_FOUND_EXCEPTION,
+        &super::schemas::UNSUPPORTED_PROTOCOL_EXCEPTION,
+        &super::schemas::TOO_MANY_REGISTRATIONS_FOR_TARGET_ID_EXCEPTION,
+        &super::schemas::TOO_MANY_TARGETS_EXCEPTION,
+        &super::schemas::TOO_MANY_ACTIONS_EXCEPTION,
+        &super::schemas::INVALID_LOAD_BALANCER_ACTION_EXCEPTION,
+        &super::schemas::TOO_MANY_UNIQUE_TARGET_GROUPS_PER_LOAD_BALANCER_EXCEPTION,
+        &super::schemas::ALPN_POLICY_NOT_SUPPORTED_EXCEPTION,
+        &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+        &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+        &super::schemas::TRUST_STORE_NOT_READY_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateListener;
+
+impl crate::Operation for CreateListener {
+    const NAME: &'static str = "CreateListener";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_LISTENER;
+    type Input = super::CreateListenerInput;
+    type Output = super::CreateListenerOutput;
+}
 
 pub static CREATE_LOAD_BALANCER: OperationSchema =
     OperationSchema::new("CreateLoadBalancer", "POST", "/")
-        .result_wrapper("CreateLoadBalancerResult");
+        .result_wrapper("CreateLoadBalancerResult")
+        .input(&super::schemas::CREATE_LOAD_BALANCER_INPUT)
+        .output(&super::schemas::CREATE_LOAD_BALANCER_OUTPUT)
+        .compiled::<CreateLoadBalancer>(&[
+            &super::schemas::DUPLICATE_LOAD_BALANCER_NAME_EXCEPTION,
+            &super::schemas::TOO_MANY_LOAD_BALANCERS_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+            &super::schemas::SUBNET_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_SUBNET_EXCEPTION,
+            &super::schemas::INVALID_SECURITY_GROUP_EXCEPTION,
+            &super::schemas::INVALID_SCHEME_EXCEPTION,
+            &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+            &super::schemas::DUPLICATE_TAG_KEYS_EXCEPTION,
+            &super::schemas::RESOURCE_IN_USE_EXCEPTION,
+            &super::schemas::ALLOCATION_ID_NOT_FOUND_EXCEPTION,
+            &super::schemas::AVAILABILITY_ZONE_NOT_SUPPORTED_EXCEPTION,
+            &super::schemas::OPERATION_NOT_PERMITTED_EXCEPTION,
+        ]);
 
-pub static CREATE_RULE: OperationSchema =
-    OperationSchema::new("CreateRule", "POST", "/").result_wrapper("CreateRuleResult");
+#[derive(Debug, Clone, Copy)]
+pub struct CreateLoadBalancer;
+
+impl crate::Operation for CreateLoadBalancer {
+    const NAME: &'static str = "CreateLoadBalancer";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_LOAD_BALANCER;
+    type Input = super::CreateLoadBalancerInput;
+    type Output = super::CreateLoadBalancerOutput;
+}
+
+pub static CREATE_RULE: OperationSchema = OperationSchema::new("CreateRule", "POST", "/")
+    .result_wrapper("CreateRuleResult")
+    .input(&super::schemas::CREATE_RULE_INPUT)
+    .output(&super::schemas::CREATE_RULE_OUTPUT)
+    .compiled::<CreateRule>(&[
+        &super::schemas::PRIORITY_IN_USE_EXCEPTION,
+        &super::schemas::TOO_MANY_TARGET_GROUPS_EXCEPTION,
+        &super::schemas::TOO_MANY_RULES_EXCEPTION,
+        &super::schemas::TARGET_GROUP_ASSOCIATION_LIMIT_EXCEPTION,
+        &super::schemas::INCOMPATIBLE_PROTOCOLS_EXCEPTION,
+        &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+        &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+        &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        &super::schemas::TOO_MANY_REGISTRATIONS_FOR_TARGET_ID_EXCEPTION,
+        &super::schemas::TOO_MANY_TARGETS_EXCEPTION,
+        &super::schemas::UNSUPPORTED_PROTOCOL_EXCEPTION,
+        &super::schemas::TOO_MANY_ACTIONS_EXCEPTION,
+        &super::schemas::INVALID_LOAD_BALANCER_ACTION_EXCEPTION,
+        &super::schemas::TOO_MANY_UNIQUE_TARGET_GROUPS_PER_LOAD_BALANCER_EXCEPTION,
+        &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateRule;
+
+impl crate::Operation for CreateRule {
+    const NAME: &'static str = "CreateRule";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_RULE;
+    type Input = super::CreateRuleInput;
+    type Output = super::CreateRuleOutput;
+}
 
 pub static CREATE_TARGET_GROUP: OperationSchema =
     OperationSchema::new("CreateTargetGroup", "POST", "/")
-        .result_wrapper("CreateTargetGroupResult");
+        .result_wrapper("CreateTargetGroupResult")
+        .input(&super::schemas::CREATE_TARGET_GROUP_INPUT)
+        .output(&super::schemas::CREATE_TARGET_GROUP_OUTPUT)
+        .compiled::<CreateTargetGroup>(&[
+            &super::schemas::DUPLICATE_TARGET_GROUP_NAME_EXCEPTION,
+            &super::schemas::TOO_MANY_TARGET_GROUPS_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+            &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateTargetGroup;
+
+impl crate::Operation for CreateTargetGroup {
+    const NAME: &'static str = "CreateTargetGroup";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_TARGET_GROUP;
+    type Input = super::CreateTargetGroupInput;
+    type Output = super::CreateTargetGroupOutput;
+}
 
 pub static CREATE_TRUST_STORE: OperationSchema =
-    OperationSchema::new("CreateTrustStore", "POST", "/").result_wrapper("CreateTrustStoreResult");
+    OperationSchema::new("CreateTrustStore", "POST", "/")
+        .result_wrapper("CreateTrustStoreResult")
+        .input(&super::schemas::CREATE_TRUST_STORE_INPUT)
+        .output(&super::schemas::CREATE_TRUST_STORE_OUTPUT)
+        .compiled::<CreateTrustStore>(&[
+            &super::schemas::DUPLICATE_TRUST_STORE_NAME_EXCEPTION,
+            &super::schemas::TOO_MANY_TRUST_STORES_EXCEPTION,
+            &super::schemas::INVALID_CA_CERTIFICATES_BUNDLE_EXCEPTION,
+            &super::schemas::CA_CERTIFICATES_BUNDLE_NOT_FOUND_EXCEPTION,
+            &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+            &super::schemas::DUPLICATE_TAG_KEYS_EXCEPTION,
+        ]);
 
-pub static DELETE_LISTENER: OperationSchema =
-    OperationSchema::new("DeleteListener", "POST", "/").result_wrapper("DeleteListenerResult");
+#[derive(Debug, Clone, Copy)]
+pub struct CreateTrustStore;
+
+impl crate::Operation for CreateTrustStore {
+    const NAME: &'static str = "CreateTrustStore";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_TRUST_STORE;
+    type Input = super::CreateTrustStoreInput;
+    type Output = super::CreateTrustStoreOutput;
+}
+
+pub static DELETE_LISTENER: OperationSchema = OperationSchema::new("DeleteListener", "POST", "/")
+    .result_wrapper("DeleteListenerResult")
+    .input(&super::schemas::DELETE_LISTENER_INPUT)
+    .output(&super::schemas::DELETE_LISTENER_OUTPUT)
+    .compiled::<DeleteListener>(&[
+        &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+        &super::schemas::RESOURCE_IN_USE_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteListener;
+
+impl crate::Operation for DeleteListener {
+    const NAME: &'static str = "DeleteListener";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_LISTENER;
+    type Input = super::DeleteListenerInput;
+    type Output = super::DeleteListenerOutput;
+}
 
 pub static DELETE_LOAD_BALANCER: OperationSchema =
     OperationSchema::new("DeleteLoadBalancer", "POST", "/")
-        .result_wrapper("DeleteLoadBalancerResult");
+        .result_wrapper("DeleteLoadBalancerResult")
+        .input(&super::schemas::DELETE_LOAD_BALANCER_INPUT)
+        .output(&super::schemas::DELETE_LOAD_BALANCER_OUTPUT)
+        .compiled::<DeleteLoadBalancer>(&[
+            &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+            &super::schemas::OPERATION_NOT_PERMITTED_EXCEPTION,
+            &super::schemas::RESOURCE_IN_USE_EXCEPTION,
+        ]);
 
-pub static DELETE_RULE: OperationSchema =
-    OperationSchema::new("DeleteRule", "POST", "/").result_wrapper("DeleteRuleResult");
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteLoadBalancer;
+
+impl crate::Operation for DeleteLoadBalancer {
+    const NAME: &'static str = "DeleteLoadBalancer";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_LOAD_BALANCER;
+    type Input = super::DeleteLoadBalancerInput;
+    type Output = super::DeleteLoadBalancerOutput;
+}
+
+pub static DELETE_RULE: OperationSchema = OperationSchema::new("DeleteRule", "POST", "/")
+    .result_wrapper("DeleteRuleResult")
+    .input(&super::schemas::DELETE_RULE_INPUT)
+    .output(&super::schemas::DELETE_RULE_OUTPUT)
+    .compiled::<DeleteRule>(&[
+        &super::schemas::RULE_NOT_FOUND_EXCEPTION,
+        &super::schemas::OPERATION_NOT_PERMITTED_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteRule;
+
+impl crate::Operation for DeleteRule {
+    const NAME: &'static str = "DeleteRule";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_RULE;
+    type Input = super::DeleteRuleInput;
+    type Output = super::DeleteRuleOutput;
+}
 
 pub static DELETE_SHARED_TRUST_STORE_ASSOCIATION: OperationSchema =
     OperationSchema::new("DeleteSharedTrustStoreAssociation", "POST", "/")
-        .result_wrapper("DeleteSharedTrustStoreAssociationResult");
+        .result_wrapper("DeleteSharedTrustStoreAssociationResult")
+        .input(&super::schemas::DELETE_SHARED_TRUST_STORE_ASSOCIATION_INPUT)
+        .output(&super::schemas::DELETE_SHARED_TRUST_STORE_ASSOCIATION_OUTPUT)
+        .compiled::<DeleteSharedTrustStoreAssociation>(&[
+            &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+            &super::schemas::DELETE_ASSOCIATION_SAME_ACCOUNT_EXCEPTION,
+            &super::schemas::TRUST_STORE_ASSOCIATION_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteSharedTrustStoreAssociation;
+
+impl crate::Operation for DeleteSharedTrustStoreAssociation {
+    const NAME: &'static str = "DeleteSharedTrustStoreAssociation";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_SHARED_TRUST_STORE_ASSOCIATION;
+    type Input = super::DeleteSharedTrustStoreAssociationInput;
+    type Output = super::DeleteSharedTrustStoreAssociationOutput;
+}
 
 pub static DELETE_TARGET_GROUP: OperationSchema =
     OperationSchema::new("DeleteTargetGroup", "POST", "/")
-        .result_wrapper("DeleteTargetGroupResult");
+        .result_wrapper("DeleteTargetGroupResult")
+        .input(&super::schemas::DELETE_TARGET_GROUP_INPUT)
+        .output(&super::schemas::DELETE_TARGET_GROUP_OUTPUT)
+        .compiled::<DeleteTargetGroup>(&[&super::schemas::RESOURCE_IN_USE_EXCEPTION]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteTargetGroup;
+
+impl crate::Operation for DeleteTargetGroup {
+    const NAME: &'static str = "DeleteTargetGroup";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_TARGET_GROUP;
+    type Input = super::DeleteTargetGroupInput;
+    type Output = super::DeleteTargetGroupOutput;
+}
 
 pub static DELETE_TRUST_STORE: OperationSchema =
-    OperationSchema::new("DeleteTrustStore", "POST", "/").result_wrapper("DeleteTrustStoreResult");
+    OperationSchema::new("DeleteTrustStore", "POST", "/")
+        .result_wrapper("DeleteTrustStoreResult")
+        .input(&super::schemas::DELETE_TRUST_STORE_INPUT)
+        .output(&super::schemas::DELETE_TRUST_STORE_OUTPUT)
+        .compiled::<DeleteTrustStore>(&[
+            &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+            &super::schemas::TRUST_STORE_IN_USE_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteTrustStore;
+
+impl crate::Operation for DeleteTrustStore {
+    const NAME: &'static str = "DeleteTrustStore";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_TRUST_STORE;
+    type Input = super::DeleteTrustStoreInput;
+    type Output = super::DeleteTrustStoreOutput;
+}
 
 pub static DEREGISTER_TARGETS: OperationSchema =
     OperationSchema::new("DeregisterTargets", "POST", "/")
-        .result_wrapper("DeregisterTargetsResult");
+        .result_wrapper("DeregisterTargetsResult")
+        .input(&super::schemas::DEREGISTER_TARGETS_INPUT)
+        .output(&super::schemas::DEREGISTER_TARGETS_OUTPUT)
+        .compiled::<DeregisterTargets>(&[
+            &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_TARGET_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeregisterTargets;
+
+impl crate::Operation for DeregisterTargets {
+    const NAME: &'static str = "DeregisterTargets";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DEREGISTER_TARGETS;
+    type Input = super::DeregisterTargetsInput;
+    type Output = super::DeregisterTargetsOutput;
+}
 
 pub static DESCRIBE_ACCOUNT_LIMITS: OperationSchema =
     OperationSchema::new("DescribeAccountLimits", "POST", "/")
-        .result_wrapper("DescribeAccountLimitsResult");
+        .result_wrapper("DescribeAccountLimitsResult")
+        .input(&super::schemas::DESCRIBE_ACCOUNT_LIMITS_INPUT)
+        .output(&super::schemas::DESCRIBE_ACCOUNT_LIMITS_OUTPUT)
+        .compiled::<DescribeAccountLimits>(&[]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeAccountLimits;
+
+impl crate::Operation for DescribeAccountLimits {
+    const NAME: &'static str = "DescribeAccountLimits";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_ACCOUNT_LIMITS;
+    type Input = super::DescribeAccountLimitsInput;
+    type Output = super::DescribeAccountLimitsOutput;
+}
 
 pub static DESCRIBE_CAPACITY_RESERVATION: OperationSchema =
     OperationSchema::new("DescribeCapacityReservation", "POST", "/")
-        .result_wrapper("DescribeCapacityReservationResult");
+        .result_wrapper("DescribeCapacityReservationResult")
+        .input(&super::schemas::DESCRIBE_CAPACITY_RESERVATION_INPUT)
+        .output(&super::schemas::DESCRIBE_CAPACITY_RESERVATION_OUTPUT)
+        .compiled::<DescribeCapacityReservation>(&[
+            &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeCapacityReservation;
+
+impl crate::Operation for DescribeCapacityReservation {
+    const NAME: &'static str = "DescribeCapacityReservation";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_CAPACITY_RESERVATION;
+    type Input = super::DescribeCapacityReservationInput;
+    type Output = super::DescribeCapacityReservationOutput;
+}
 
 pub static DESCRIBE_LISTENER_ATTRIBUTES: OperationSchema =
     OperationSchema::new("DescribeListenerAttributes", "POST", "/")
-        .result_wrapper("DescribeListenerAttributesResult");
+        .result_wrapper("DescribeListenerAttributesResult")
+        .input(&super::schemas::DESCRIBE_LISTENER_ATTRIBUTES_INPUT)
+        .output(&super::schemas::DESCRIBE_LISTENER_ATTRIBUTES_OUTPUT)
+        .compiled::<DescribeListenerAttributes>(&[&super::schemas::LISTENER_NOT_FOUND_EXCEPTION]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeListenerAttributes;
+
+impl crate::Operation for DescribeListenerAttributes {
+    const NAME: &'static str = "DescribeListenerAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_LISTENER_ATTRIBUTES;
+    type Input = super::DescribeListenerAttributesInput;
+    type Output = super::DescribeListenerAttributesOutput;
+}
 
 pub static DESCRIBE_LISTENER_CERTIFICATES: OperationSchema =
     OperationSchema::new("DescribeListenerCertificates", "POST", "/")
-        .result_wrapper("DescribeListenerCertificatesResult");
+        .result_wrapper("DescribeListenerCertificatesResult")
+        .input(&super::schemas::DESCRIBE_LISTENER_CERTIFICATES_INPUT)
+        .output(&super::schemas::DESCRIBE_LISTENER_CERTIFICATES_OUTPUT)
+        .compiled::<DescribeListenerCertificates>(&[&super::schemas::LISTENER_NOT_FOUND_EXCEPTION]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeListenerCertificates;
+
+impl crate::Operation for DescribeListenerCertificates {
+    const NAME: &'static str = "DescribeListenerCertificates";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_LISTENER_CERTIFICATES;
+    type Input = super::DescribeListenerCertificatesInput;
+    type Output = super::DescribeListenerCertificatesOutput;
+}
 
 pub static DESCRIBE_LISTENERS: OperationSchema =
     OperationSchema::new("DescribeListeners", "POST", "/")
-        .result_wrapper("DescribeListenersResult");
+        .result_wrapper("DescribeListenersResult")
+        .input(&super::schemas::DESCRIBE_LISTENERS_INPUT)
+        .output(&super::schemas::DESCRIBE_LISTENERS_OUTPUT)
+        .compiled::<DescribeListeners>(&[
+            &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+            &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+            &super::schemas::UNSUPPORTED_PROTOCOL_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeListeners;
+
+impl crate::Operation for DescribeListeners {
+    const NAME: &'static str = "DescribeListeners";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_LISTENERS;
+    type Input = super::DescribeListenersInput;
+    type Output = super::DescribeListenersOutput;
+}
 
 pub static DESCRIBE_LOAD_BALANCER_ATTRIBUTES: OperationSchema =
     OperationSchema::new("DescribeLoadBalancerAttributes", "POST", "/")
-        .result_wrapper("DescribeLoadBalancerAttributesResult");
+        .result_wrapper("DescribeLoadBalancerAttributesResult")
+        .input(&super::schemas::DESCRIBE_LOAD_BALANCER_ATTRIBUTES_INPUT)
+        .output(&super::schemas::DESCRIBE_LOAD_BALANCER_ATTRIBUTES_OUTPUT)
+        .compiled::<DescribeLoadBalancerAttributes>(&[
+            &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeLoadBalancerAttributes;
+
+impl crate::Operation for DescribeLoadBalancerAttributes {
+    const NAME: &'static str = "DescribeLoadBalancerAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_LOAD_BALANCER_ATTRIBUTES;
+    type Input = super::DescribeLoadBalancerAttributesInput;
+    type Output = super::DescribeLoadBalancerAttributesOutput;
+}
 
 pub static DESCRIBE_LOAD_BALANCERS: OperationSchema =
     OperationSchema::new("DescribeLoadBalancers", "POST", "/")
-        .result_wrapper("DescribeLoadBalancersResult");
+        .result_wrapper("DescribeLoadBalancersResult")
+        .input(&super::schemas::DESCRIBE_LOAD_BALANCERS_INPUT)
+        .output(&super::schemas::DESCRIBE_LOAD_BALANCERS_OUTPUT)
+        .compiled::<DescribeLoadBalancers>(&[&super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION]);
 
-pub static DESCRIBE_RULES: OperationSchema =
-    OperationSchema::new("DescribeRules", "POST", "/").result_wrapper("DescribeRulesResult");
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeLoadBalancers;
+
+impl crate::Operation for DescribeLoadBalancers {
+    const NAME: &'static str = "DescribeLoadBalancers";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_LOAD_BALANCERS;
+    type Input = super::DescribeLoadBalancersInput;
+    type Output = super::DescribeLoadBalancersOutput;
+}
+
+pub static DESCRIBE_RULES: OperationSchema = OperationSchema::new("DescribeRules", "POST", "/")
+    .result_wrapper("DescribeRulesResult")
+    .input(&super::schemas::DESCRIBE_RULES_INPUT)
+    .output(&super::schemas::DESCRIBE_RULES_OUTPUT)
+    .compiled::<DescribeRules>(&[
+        &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+        &super::schemas::RULE_NOT_FOUND_EXCEPTION,
+        &super::schemas::UNSUPPORTED_PROTOCOL_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeRules;
+
+impl crate::Operation for DescribeRules {
+    const NAME: &'static str = "DescribeRules";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_RULES;
+    type Input = super::DescribeRulesInput;
+    type Output = super::DescribeRulesOutput;
+}
 
 pub static DESCRIBE_SSL_POLICIES: OperationSchema =
     OperationSchema::new("DescribeSSLPolicies", "POST", "/")
-        .result_wrapper("DescribeSSLPoliciesResult");
+        .result_wrapper("DescribeSSLPoliciesResult")
+        .input(&super::schemas::DESCRIBE_SSL_POLICIES_INPUT)
+        .output(&super::schemas::DESCRIBE_SSL_POLICIES_OUTPUT)
+        .compiled::<DescribeSSLPolicies>(&[&super::schemas::SSL_POLICY_NOT_FOUND_EXCEPTION]);
 
-pub static DESCRIBE_TAGS: OperationSchema =
-    OperationSchema::new("DescribeTags", "POST", "/").result_wrapper("DescribeTagsResult");
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeSSLPolicies;
+
+impl crate::Operation for DescribeSSLPolicies {
+    const NAME: &'static str = "DescribeSSLPolicies";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_SSL_POLICIES;
+    type Input = super::DescribeSSLPoliciesInput;
+    type Output = super::DescribeSSLPoliciesOutput;
+}
+
+pub static DESCRIBE_TAGS: OperationSchema = OperationSchema::new("DescribeTags", "POST", "/")
+    .result_wrapper("DescribeTagsResult")
+    .input(&super::schemas::DESCRIBE_TAGS_INPUT)
+    .output(&super::schemas::DESCRIBE_TAGS_OUTPUT)
+    .compiled::<DescribeTags>(&[
+        &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+        &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+        &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+        &super::schemas::RULE_NOT_FOUND_EXCEPTION,
+        &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeTags;
+
+impl crate::Operation for DescribeTags {
+    const NAME: &'static str = "DescribeTags";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_TAGS;
+    type Input = super::DescribeTagsInput;
+    type Output = super::DescribeTagsOutput;
+}
 
 pub static DESCRIBE_TARGET_GROUP_ATTRIBUTES: OperationSchema =
     OperationSchema::new("DescribeTargetGroupAttributes", "POST", "/")
-        .result_wrapper("DescribeTargetGroupAttributesResult");
+        .result_wrapper("DescribeTargetGroupAttributesResult")
+        .input(&super::schemas::DESCRIBE_TARGET_GROUP_ATTRIBUTES_INPUT)
+        .output(&super::schemas::DESCRIBE_TARGET_GROUP_ATTRIBUTES_OUTPUT)
+        .compiled::<DescribeTargetGroupAttributes>(&[
+            &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeTargetGroupAttributes;
+
+impl crate::Operation for DescribeTargetGroupAttributes {
+    const NAME: &'static str = "DescribeTargetGroupAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_TARGET_GROUP_ATTRIBUTES;
+    type Input = super::DescribeTargetGroupAttributesInput;
+    type Output = super::DescribeTargetGroupAttributesOutput;
+}
 
 pub static DESCRIBE_TARGET_GROUPS: OperationSchema =
     OperationSchema::new("DescribeTargetGroups", "POST", "/")
-        .result_wrapper("DescribeTargetGroupsResult");
+        .result_wrapper("DescribeTargetGroupsResult")
+        .input(&super::schemas::DESCRIBE_TARGET_GROUPS_INPUT)
+        .output(&super::schemas::DESCRIBE_TARGET_GROUPS_OUTPUT)
+        .compiled::<DescribeTargetGroups>(&[
+            &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+            &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeTargetGroups;
+
+impl crate::Operation for DescribeTargetGroups {
+    const NAME: &'static str = "DescribeTargetGroups";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_TARGET_GROUPS;
+    type Input = super::DescribeTargetGroupsInput;
+    type Output = super::DescribeTargetGroupsOutput;
+}
 
 pub static DESCRIBE_TARGET_HEALTH: OperationSchema =
     OperationSchema::new("DescribeTargetHealth", "POST", "/")
-        .result_wrapper("DescribeTargetHealthResult");
+        .result_wrapper("DescribeTargetHealthResult")
+        .input(&super::schemas::DESCRIBE_TARGET_HEALTH_INPUT)
+        .output(&super::schemas::DESCRIBE_TARGET_HEALTH_OUTPUT)
+        .compiled::<DescribeTargetHealth>(&[
+            &super::schemas::INVALID_TARGET_EXCEPTION,
+            &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+            &super::schemas::HEALTH_UNAVAILABLE_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeTargetHealth;
+
+impl crate::Operation for DescribeTargetHealth {
+    const NAME: &'static str = "DescribeTargetHealth";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_TARGET_HEALTH;
+    type Input = super::DescribeTargetHealthInput;
+    type Output = super::DescribeTargetHealthOutput;
+}
 
 pub static DESCRIBE_TRUST_STORE_ASSOCIATIONS: OperationSchema =
     OperationSchema::new("DescribeTrustStoreAssociations", "POST", "/")
-        .result_wrapper("DescribeTrustStoreAssociationsResult");
+        .result_wrapper("DescribeTrustStoreAssociationsResult")
+        .input(&super::schemas::DESCRIBE_TRUST_STORE_ASSOCIATIONS_INPUT)
+        .output(&super::schemas::DESCRIBE_TRUST_STORE_ASSOCIATIONS_OUTPUT)
+        .compiled::<DescribeTrustStoreAssociations>(&[
+            &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeTrustStoreAssociations;
+
+impl crate::Operation for DescribeTrustStoreAssociations {
+    const NAME: &'static str = "DescribeTrustStoreAssociations";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_TRUST_STORE_ASSOCIATIONS;
+    type Input = super::DescribeTrustStoreAssociationsInput;
+    type Output = super::DescribeTrustStoreAssociationsOutput;
+}
 
 pub static DESCRIBE_TRUST_STORE_REVOCATIONS: OperationSchema =
     OperationSchema::new("DescribeTrustStoreRevocations", "POST", "/")
-        .result_wrapper("DescribeTrustStoreRevocationsResult");
+        .result_wrapper("DescribeTrustStoreRevocationsResult")
+        .input(&super::schemas::DESCRIBE_TRUST_STORE_REVOCATIONS_INPUT)
+        .output(&super::schemas::DESCRIBE_TRUST_STORE_REVOCATIONS_OUTPUT)
+        .compiled::<DescribeTrustStoreRevocations>(&[
+            &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+            &super::schemas::REVOCATION_ID_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeTrustStoreRevocations;
+
+impl crate::Operation for DescribeTrustStoreRevocations {
+    const NAME: &'static str = "DescribeTrustStoreRevocations";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_TRUST_STORE_REVOCATIONS;
+    type Input = super::DescribeTrustStoreRevocationsInput;
+    type Output = super::DescribeTrustStoreRevocationsOutput;
+}
 
 pub static DESCRIBE_TRUST_STORES: OperationSchema =
     OperationSchema::new("DescribeTrustStores", "POST", "/")
-        .result_wrapper("DescribeTrustStoresResult");
+        .result_wrapper("DescribeTrustStoresResult")
+        .input(&super::schemas::DESCRIBE_TRUST_STORES_INPUT)
+        .output(&super::schemas::DESCRIBE_TRUST_STORES_OUTPUT)
+        .compiled::<DescribeTrustStores>(&[&super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeTrustStores;
+
+impl crate::Operation for DescribeTrustStores {
+    const NAME: &'static str = "DescribeTrustStores";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_TRUST_STORES;
+    type Input = super::DescribeTrustStoresInput;
+    type Output = super::DescribeTrustStoresOutput;
+}
 
 pub static GET_RESOURCE_POLICY: OperationSchema =
     OperationSchema::new("GetResourcePolicy", "POST", "/")
-        .result_wrapper("GetResourcePolicyResult");
+        .result_wrapper("GetResourcePolicyResult")
+        .input(&super::schemas::GET_RESOURCE_POLICY_INPUT)
+        .output(&super::schemas::GET_RESOURCE_POLICY_OUTPUT)
+        .compiled::<GetResourcePolicy>(&[&super::schemas::RESOURCE_NOT_FOUND_EXCEPTION]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetResourcePolicy;
+
+impl crate::Operation for GetResourcePolicy {
+    const NAME: &'static str = "GetResourcePolicy";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_RESOURCE_POLICY;
+    type Input = super::GetResourcePolicyInput;
+    type Output = super::GetResourcePolicyOutput;
+}
 
 pub static GET_TRUST_STORE_CA_CERTIFICATES_BUNDLE: OperationSchema =
     OperationSchema::new("GetTrustStoreCaCertificatesBundle", "POST", "/")
-        .result_wrapper("GetTrustStoreCaCertificatesBundleResult");
+        .result_wrapper("GetTrustStoreCaCertificatesBundleResult")
+        .input(&super::schemas::GET_TRUST_STORE_CA_CERTIFICATES_BUNDLE_INPUT)
+        .output(&super::schemas::GET_TRUST_STORE_CA_CERTIFICATES_BUNDLE_OUTPUT)
+        .compiled::<GetTrustStoreCaCertificatesBundle>(&[
+            &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetTrustStoreCaCertificatesBundle;
+
+impl crate::Operation for GetTrustStoreCaCertificatesBundle {
+    const NAME: &'static str = "GetTrustStoreCaCertificatesBundle";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_TRUST_STORE_CA_CERTIFICATES_BUNDLE;
+    type Input = super::GetTrustStoreCaCertificatesBundleInput;
+    type Output = super::GetTrustStoreCaCertificatesBundleOutput;
+}
 
 pub static GET_TRUST_STORE_REVOCATION_CONTENT: OperationSchema =
     OperationSchema::new("GetTrustStoreRevocationContent", "POST", "/")
-        .result_wrapper("GetTrustStoreRevocationContentResult");
+        .result_wrapper("GetTrustStoreRevocationContentResult")
+        .input(&super::schemas::GET_TRUST_STORE_REVOCATION_CONTENT_INPUT)
+        .output(&super::schemas::GET_TRUST_STORE_REVOCATION_CONTENT_OUTPUT)
+        .compiled::<GetTrustStoreRevocationContent>(&[
+            &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+            &super::schemas::REVOCATION_ID_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetTrustStoreRevocationContent;
+
+impl crate::Operation for GetTrustStoreRevocationContent {
+    const NAME: &'static str = "GetTrustStoreRevocationContent";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_TRUST_STORE_REVOCATION_CONTENT;
+    type Input = super::GetTrustStoreRevocationContentInput;
+    type Output = super::GetTrustStoreRevocationContentOutput;
+}
 
 pub static MODIFY_CAPACITY_RESERVATION: OperationSchema =
     OperationSchema::new("ModifyCapacityReservation", "POST", "/")
-        .result_wrapper("ModifyCapacityReservationResult");
+        .result_wrapper("ModifyCapacityReservationResult")
+        .input(&super::schemas::MODIFY_CAPACITY_RESERVATION_INPUT)
+        .output(&super::schemas::MODIFY_CAPACITY_RESERVATION_OUTPUT)
+        .compiled::<ModifyCapacityReservation>(&[
+            &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+            &super::schemas::CAPACITY_UNITS_LIMIT_EXCEEDED_EXCEPTION,
+            &super::schemas::CAPACITY_RESERVATION_PENDING_EXCEPTION,
+            &super::schemas::INSUFFICIENT_CAPACITY_EXCEPTION,
+            &super::schemas::CAPACITY_DECREASE_REQUESTS_LIMIT_EXCEEDED_EXCEPTION,
+            &super::schemas::PRIOR_REQUEST_NOT_COMPLETE_EXCEPTION,
+            &super::schemas::OPERATION_NOT_PERMITTED_EXCEPTION,
+        ]);
 
-pub static MODIFY_IP_POOLS: OperationSchema =
-    OperationSchema::new("ModifyIpPools", "POST", "/").result_wrapper("ModifyIpPoolsResult");
+#[derive(Debug, Clone, Copy)]
+pub struct ModifyCapacityReservation;
 
-pub static MODIFY_LISTENER: OperationSchema =
-    OperationSchema::new("ModifyListener", "POST", "/").result_wrapper("ModifyListenerResult");
+impl crate::Operation for ModifyCapacityReservation {
+    const NAME: &'static str = "ModifyCapacityReservation";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &MODIFY_CAPACITY_RESERVATION;
+    type Input = super::ModifyCapacityReservationInput;
+    type Output = super::ModifyCapacityReservationOutput;
+}
+
+pub static MODIFY_IP_POOLS: OperationSchema = OperationSchema::new("ModifyIpPools", "POST", "/")
+    .result_wrapper("ModifyIpPoolsResult")
+    .input(&super::schemas::MODIFY_IP_POOLS_INPUT)
+    .output(&super::schemas::MODIFY_IP_POOLS_OUTPUT)
+    .compiled::<ModifyIpPools>(&[&super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ModifyIpPools;
+
+impl crate::Operation for ModifyIpPools {
+    const NAME: &'static str = "ModifyIpPools";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &MODIFY_IP_POOLS;
+    type Input = super::ModifyIpPoolsInput;
+    type Output = super::ModifyIpPoolsOutput;
+}
+
+pub static MODIFY_LISTENER: OperationSchema = OperationSchema::new("ModifyListener", "POST", "/")
+    .result_wrapper("ModifyListenerResult")
+    .input(&super::schemas::MODIFY_LISTENER_INPUT)
+    .output(&super::schemas::MODIFY_LISTENER_OUTPUT)
+    .compiled::<ModifyListener>(&[
+        &super::schemas::DUPLICATE_LISTENER_EXCEPTION,
+        &super::schemas::TOO_MANY_LISTENERS_EXCEPTION,
+        &super::schemas::TOO_MANY_CERTIFICATES_EXCEPTION,
+        &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+        &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+        &super::schemas::TARGET_GROUP_ASSOCIATION_LIMIT_EXCEPTION,
+        &super::schemas::INCOMPATIBLE_PROTOCOLS_EXCEPTION,
+        &super::schemas::SSL_POLICY_NOT_FOUND_EXCEPTION,
+        &super::schemas::CERTIFICATE_NOT_FOUND_EXCEPTION,
+        &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        &super::schemas::UNSUPPORTED_PROTOCOL_EXCEPTION,
+        &super::schemas::TOO_MANY_REGISTRATIONS_FOR_TARGET_ID_EXCEPTION,
+        &super::schemas::TOO_MANY_TARGETS_EXCEPTION,
+        &super::schemas::TOO_MANY_ACTIONS_EXCEPTION,
+        &super::schemas::INVALID_LOAD_BALANCER_ACTION_EXCEPTION,
+        &super::schemas::TOO_MANY_UNIQUE_TARGET_GROUPS_PER_LOAD_BALANCER_EXCEPTION,
+        &super::schemas::ALPN_POLICY_NOT_SUPPORTED_EXCEPTION,
+        &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+        &super::schemas::TRUST_STORE_NOT_READY_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ModifyListener;
+
+impl crate::Operation for ModifyListener {
+    const NAME: &'static str = "ModifyListener";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &MODIFY_LISTENER;
+    type Input = super::ModifyListenerInput;
+    type Output = super::ModifyListenerOutput;
+}
 
 pub static MODIFY_LISTENER_ATTRIBUTES: OperationSchema =
     OperationSchema::new("ModifyListenerAttributes", "POST", "/")
-        .result_wrapper("ModifyListenerAttributesResult");
+        .result_wrapper("ModifyListenerAttributesResult")
+        .input(&super::schemas::MODIFY_LISTENER_ATTRIBUTES_INPUT)
+        .output(&super::schemas::MODIFY_LISTENER_ATTRIBUTES_OUTPUT)
+        .compiled::<ModifyListenerAttributes>(&[
+            &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ModifyListenerAttributes;
+
+impl crate::Operation for ModifyListenerAttributes {
+    const NAME: &'static str = "ModifyListenerAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &MODIFY_LISTENER_ATTRIBUTES;
+    type Input = super::ModifyListenerAttributesInput;
+    type Output = super::ModifyListenerAttributesOutput;
+}
 
 pub static MODIFY_LOAD_BALANCER_ATTRIBUTES: OperationSchema =
     OperationSchema::new("ModifyLoadBalancerAttributes", "POST", "/")
-        .result_wrapper("ModifyLoadBalancerAttributesResult");
+        .result_wrapper("ModifyLoadBalancerAttributesResult")
+        .input(&super::schemas::MODIFY_LOAD_BALANCER_ATTRIBUTES_INPUT)
+        .output(&super::schemas::MODIFY_LOAD_BALANCER_ATTRIBUTES_OUTPUT)
+        .compiled::<ModifyLoadBalancerAttributes>(&[
+            &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
 
-pub static MODIFY_RULE: OperationSchema =
-    OperationSchema::new("ModifyRule", "POST", "/").result_wrapper("ModifyRuleResult");
+#[derive(Debug, Clone, Copy)]
+pub struct ModifyLoadBalancerAttributes;
+
+impl crate::Operation for ModifyLoadBalancerAttributes {
+    const NAME: &'static str = "ModifyLoadBalancerAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &MODIFY_LOAD_BALANCER_ATTRIBUTES;
+    type Input = super::ModifyLoadBalancerAttributesInput;
+    type Output = super::ModifyLoadBalancerAttributesOutput;
+}
+
+pub static MODIFY_RULE: OperationSchema = OperationSchema::new("ModifyRule", "POST", "/")
+    .result_wrapper("ModifyRuleResult")
+    .input(&super::schemas::MODIFY_RULE_INPUT)
+    .output(&super::schemas::MODIFY_RULE_OUTPUT)
+    .compiled::<ModifyRule>(&[
+        &super::schemas::TARGET_GROUP_ASSOCIATION_LIMIT_EXCEPTION,
+        &super::schemas::INCOMPATIBLE_PROTOCOLS_EXCEPTION,
+        &super::schemas::RULE_NOT_FOUND_EXCEPTION,
+        &super::schemas::OPERATION_NOT_PERMITTED_EXCEPTION,
+        &super::schemas::TOO_MANY_REGISTRATIONS_FOR_TARGET_ID_EXCEPTION,
+        &super::schemas::TOO_MANY_TARGETS_EXCEPTION,
+        &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+        &super::schemas::UNSUPPORTED_PROTOCOL_EXCEPTION,
+        &super::schemas::TOO_MANY_ACTIONS_EXCEPTION,
+        &super::schemas::INVALID_LOAD_BALANCER_ACTION_EXCEPTION,
+        &super::schemas::TOO_MANY_UNIQUE_TARGET_GROUPS_PER_LOAD_BALANCER_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ModifyRule;
+
+impl crate::Operation for ModifyRule {
+    const NAME: &'static str = "ModifyRule";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &MODIFY_RULE;
+    type Input = super::ModifyRuleInput;
+    type Output = super::ModifyRuleOutput;
+}
 
 pub static MODIFY_TARGET_GROUP: OperationSchema =
     OperationSchema::new("ModifyTargetGroup", "POST", "/")
-        .result_wrapper("ModifyTargetGroupResult");
+        .result_wrapper("ModifyTargetGroupResult")
+        .input(&super::schemas::MODIFY_TARGET_GROUP_INPUT)
+        .output(&super::schemas::MODIFY_TARGET_GROUP_OUTPUT)
+        .compiled::<ModifyTargetGroup>(&[
+            &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ModifyTargetGroup;
+
+impl crate::Operation for ModifyTargetGroup {
+    const NAME: &'static str = "ModifyTargetGroup";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &MODIFY_TARGET_GROUP;
+    type Input = super::ModifyTargetGroupInput;
+    type Output = super::ModifyTargetGroupOutput;
+}
 
 pub static MODIFY_TARGET_GROUP_ATTRIBUTES: OperationSchema =
     OperationSchema::new("ModifyTargetGroupAttributes", "POST", "/")
-        .result_wrapper("ModifyTargetGroupAttributesResult");
+        .result_wrapper("ModifyTargetGroupAttributesResult")
+        .input(&super::schemas::MODIFY_TARGET_GROUP_ATTRIBUTES_INPUT)
+        .output(&super::schemas::MODIFY_TARGET_GROUP_ATTRIBUTES_OUTPUT)
+        .compiled::<ModifyTargetGroupAttributes>(&[
+            &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ModifyTargetGroupAttributes;
+
+impl crate::Operation for ModifyTargetGroupAttributes {
+    const NAME: &'static str = "ModifyTargetGroupAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &MODIFY_TARGET_GROUP_ATTRIBUTES;
+    type Input = super::ModifyTargetGroupAttributesInput;
+    type Output = super::ModifyTargetGroupAttributesOutput;
+}
 
 pub static MODIFY_TRUST_STORE: OperationSchema =
-    OperationSchema::new("ModifyTrustStore", "POST", "/").result_wrapper("ModifyTrustStoreResult");
+    OperationSchema::new("ModifyTrustStore", "POST", "/")
+        .result_wrapper("ModifyTrustStoreResult")
+        .input(&super::schemas::MODIFY_TRUST_STORE_INPUT)
+        .output(&super::schemas::MODIFY_TRUST_STORE_OUTPUT)
+        .compiled::<ModifyTrustStore>(&[
+            &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CA_CERTIFICATES_BUNDLE_EXCEPTION,
+            &super::schemas::CA_CERTIFICATES_BUNDLE_NOT_FOUND_EXCEPTION,
+        ]);
 
-pub static REGISTER_TARGETS: OperationSchema =
-    OperationSchema::new("RegisterTargets", "POST", "/").result_wrapper("RegisterTargetsResult");
+#[derive(Debug, Clone, Copy)]
+pub struct ModifyTrustStore;
+
+impl crate::Operation for ModifyTrustStore {
+    const NAME: &'static str = "ModifyTrustStore";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &MODIFY_TRUST_STORE;
+    type Input = super::ModifyTrustStoreInput;
+    type Output = super::ModifyTrustStoreOutput;
+}
+
+pub static REGISTER_TARGETS: OperationSchema = OperationSchema::new("RegisterTargets", "POST", "/")
+    .result_wrapper("RegisterTargetsResult")
+    .input(&super::schemas::REGISTER_TARGETS_INPUT)
+    .output(&super::schemas::REGISTER_TARGETS_OUTPUT)
+    .compiled::<RegisterTargets>(&[
+        &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+        &super::schemas::TOO_MANY_TARGETS_EXCEPTION,
+        &super::schemas::INVALID_TARGET_EXCEPTION,
+        &super::schemas::TOO_MANY_REGISTRATIONS_FOR_TARGET_ID_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct RegisterTargets;
+
+impl crate::Operation for RegisterTargets {
+    const NAME: &'static str = "RegisterTargets";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &REGISTER_TARGETS;
+    type Input = super::RegisterTargetsInput;
+    type Output = super::RegisterTargetsOutput;
+}
 
 pub static REMOVE_LISTENER_CERTIFICATES: OperationSchema =
     OperationSchema::new("RemoveListenerCertificates", "POST", "/")
-        .result_wrapper("RemoveListenerCertificatesResult");
+        .result_wrapper("RemoveListenerCertificatesResult")
+        .input(&super::schemas::REMOVE_LISTENER_CERTIFICATES_INPUT)
+        .output(&super::schemas::REMOVE_LISTENER_CERTIFICATES_OUTPUT)
+        .compiled::<RemoveListenerCertificates>(&[
+            &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+            &super::schemas::OPERATION_NOT_PERMITTED_EXCEPTION,
+        ]);
 
-pub static REMOVE_TAGS: OperationSchema =
-    OperationSchema::new("RemoveTags", "POST", "/").result_wrapper("RemoveTagsResult");
+#[derive(Debug, Clone, Copy)]
+pub struct RemoveListenerCertificates;
+
+impl crate::Operation for RemoveListenerCertificates {
+    const NAME: &'static str = "RemoveListenerCertificates";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &REMOVE_LISTENER_CERTIFICATES;
+    type Input = super::RemoveListenerCertificatesInput;
+    type Output = super::RemoveListenerCertificatesOutput;
+}
+
+pub static REMOVE_TAGS: OperationSchema = OperationSchema::new("RemoveTags", "POST", "/")
+    .result_wrapper("RemoveTagsResult")
+    .input(&super::schemas::REMOVE_TAGS_INPUT)
+    .output(&super::schemas::REMOVE_TAGS_OUTPUT)
+    .compiled::<RemoveTags>(&[
+        &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+        &super::schemas::TARGET_GROUP_NOT_FOUND_EXCEPTION,
+        &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+        &super::schemas::RULE_NOT_FOUND_EXCEPTION,
+        &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+        &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct RemoveTags;
+
+impl crate::Operation for RemoveTags {
+    const NAME: &'static str = "RemoveTags";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &REMOVE_TAGS;
+    type Input = super::RemoveTagsInput;
+    type Output = super::RemoveTagsOutput;
+}
 
 pub static REMOVE_TRUST_STORE_REVOCATIONS: OperationSchema =
     OperationSchema::new("RemoveTrustStoreRevocations", "POST", "/")
-        .result_wrapper("RemoveTrustStoreRevocationsResult");
+        .result_wrapper("RemoveTrustStoreRevocationsResult")
+        .input(&super::schemas::REMOVE_TRUST_STORE_REVOCATIONS_INPUT)
+        .output(&super::schemas::REMOVE_TRUST_STORE_REVOCATIONS_OUTPUT)
+        .compiled::<RemoveTrustStoreRevocations>(&[
+            &super::schemas::TRUST_STORE_NOT_FOUND_EXCEPTION,
+            &super::schemas::REVOCATION_ID_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct RemoveTrustStoreRevocations;
+
+impl crate::Operation for RemoveTrustStoreRevocations {
+    const NAME: &'static str = "RemoveTrustStoreRevocations";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &REMOVE_TRUST_STORE_REVOCATIONS;
+    type Input = super::RemoveTrustStoreRevocationsInput;
+    type Output = super::RemoveTrustStoreRevocationsOutput;
+}
 
 pub static SET_IP_ADDRESS_TYPE: OperationSchema =
-    OperationSchema::new("SetIpAddressType", "POST", "/").result_wrapper("SetIpAddressTypeResult");
+    OperationSchema::new("SetIpAddressType", "POST", "/")
+        .result_wrapper("SetIpAddressTypeResult")
+        .input(&super::schemas::SET_IP_ADDRESS_TYPE_INPUT)
+        .output(&super::schemas::SET_IP_ADDRESS_TYPE_OUTPUT)
+        .compiled::<SetIpAddressType>(&[
+            &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+            &super::schemas::INVALID_SUBNET_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct SetIpAddressType;
+
+impl crate::Operation for SetIpAddressType {
+    const NAME: &'static str = "SetIpAddressType";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &SET_IP_ADDRESS_TYPE;
+    type Input = super::SetIpAddressTypeInput;
+    type Output = super::SetIpAddressTypeOutput;
+}
 
 pub static SET_RULE_PRIORITIES: OperationSchema =
     OperationSchema::new("SetRulePriorities", "POST", "/")
-        .result_wrapper("SetRulePrioritiesResult");
+        .result_wrapper("SetRulePrioritiesResult")
+        .input(&super::schemas::SET_RULE_PRIORITIES_INPUT)
+        .output(&super::schemas::SET_RULE_PRIORITIES_OUTPUT)
+        .compiled::<SetRulePriorities>(&[
+            &super::schemas::RULE_NOT_FOUND_EXCEPTION,
+            &super::schemas::PRIORITY_IN_USE_EXCEPTION,
+            &super::schemas::OPERATION_NOT_PERMITTED_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct SetRulePriorities;
+
+impl crate::Operation for SetRulePriorities {
+    const NAME: &'static str = "SetRulePriorities";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &SET_RULE_PRIORITIES;
+    type Input = super::SetRulePrioritiesInput;
+    type Output = super::SetRulePrioritiesOutput;
+}
 
 pub static SET_SECURITY_GROUPS: OperationSchema =
     OperationSchema::new("SetSecurityGroups", "POST", "/")
-        .result_wrapper("SetSecurityGroupsResult");
+        .result_wrapper("SetSecurityGroupsResult")
+        .input(&super::schemas::SET_SECURITY_GROUPS_INPUT)
+        .output(&super::schemas::SET_SECURITY_GROUPS_OUTPUT)
+        .compiled::<SetSecurityGroups>(&[
+            &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+            &super::schemas::INVALID_SECURITY_GROUP_EXCEPTION,
+        ]);
 
-pub static SET_SUBNETS: OperationSchema =
-    OperationSchema::new("SetSubnets", "POST", "/").result_wrapper("SetSubnetsResult");
+#[derive(Debug, Clone, Copy)]
+pub struct SetSecurityGroups;
+
+impl crate::Operation for SetSecurityGroups {
+    const NAME: &'static str = "SetSecurityGroups";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &SET_SECURITY_GROUPS;
+    type Input = super::SetSecurityGroupsInput;
+    type Output = super::SetSecurityGroupsOutput;
+}
+
+pub static SET_SUBNETS: OperationSchema = OperationSchema::new("SetSubnets", "POST", "/")
+    .result_wrapper("SetSubnetsResult")
+    .input(&super::schemas::SET_SUBNETS_INPUT)
+    .output(&super::schemas::SET_SUBNETS_OUTPUT)
+    .compiled::<SetSubnets>(&[
+        &super::schemas::LOAD_BALANCER_NOT_FOUND_EXCEPTION,
+        &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        &super::schemas::SUBNET_NOT_FOUND_EXCEPTION,
+        &super::schemas::INVALID_SUBNET_EXCEPTION,
+        &super::schemas::ALLOCATION_ID_NOT_FOUND_EXCEPTION,
+        &super::schemas::AVAILABILITY_ZONE_NOT_SUPPORTED_EXCEPTION,
+        &super::schemas::CAPACITY_RESERVATION_PENDING_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct SetSubnets;
+
+impl crate::Operation for SetSubnets {
+    const NAME: &'static str = "SetSubnets";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &SET_SUBNETS;
+    type Input = super::SetSubnetsInput;
+    type Output = super::SetSubnetsOutput;
+}

@@ -21,40 +21,227 @@ pub static OPERATIONS: &[&OperationSchema] = &[
 
 pub static CHANGE_RESOURCE_RECORD_SETS: OperationSchema =
     OperationSchema::new("ChangeResourceRecordSets", "POST", "/2013-04-01/hostedzone/{Id}/rrset/")
-        .input_element("ChangeResourceRecordSetsRequest");
+        .input_element("ChangeResourceRecordSetsRequest")
+        .input(&super::schemas::CHANGE_RESOURCE_RECORD_SETS_REQUEST)
+        .output(&super::schemas::CHANGE_RESOURCE_RECORD_SETS_RESPONSE)
+        .compiled::<ChangeResourceRecordSets>(&[
+            &super::schemas::NO_SUCH_HOSTED_ZONE,
+            &super::schemas::NO_SUCH_HEALTH_CHECK,
+            &super::schemas::INVALID_CHANGE_BATCH,
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::PRIOR_REQUEST_NOT_COMPLETE,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeResourceRecordSets;
+
+impl crate::Operation for ChangeResourceRecordSets {
+    const NAME: &'static str = "ChangeResourceRecordSets";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CHANGE_RESOURCE_RECORD_SETS;
+    type Input = super::ChangeResourceRecordSetsRequest;
+    type Output = super::ChangeResourceRecordSetsResponse;
+}
 
 pub static CHANGE_TAGS_FOR_RESOURCE: OperationSchema = OperationSchema::new(
     "ChangeTagsForResource",
     "POST",
     "/2013-04-01/tags/{ResourceType}/{ResourceId}",
 )
-.input_element("ChangeTagsForResourceRequest");
+.input_element("ChangeTagsForResourceRequest")
+.input(&super::schemas::CHANGE_TAGS_FOR_RESOURCE_REQUEST)
+.output(&super::schemas::CHANGE_TAGS_FOR_RESOURCE_RESPONSE)
+.compiled::<ChangeTagsForResource>(&[
+    &super::schemas::INVALID_INPUT,
+    &super::schemas::NO_SUCH_HEALTH_CHECK,
+    &super::schemas::NO_SUCH_HOSTED_ZONE,
+    &super::schemas::PRIOR_REQUEST_NOT_COMPLETE,
+    &super::schemas::THROTTLING_EXCEPTION,
+]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeTagsForResource;
+
+impl crate::Operation for ChangeTagsForResource {
+    const NAME: &'static str = "ChangeTagsForResource";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CHANGE_TAGS_FOR_RESOURCE;
+    type Input = super::ChangeTagsForResourceRequest;
+    type Output = super::ChangeTagsForResourceResponse;
+}
 
 pub static CREATE_HOSTED_ZONE: OperationSchema =
     OperationSchema::new("CreateHostedZone", "POST", "/2013-04-01/hostedzone")
         .status(201)
-        .input_element("CreateHostedZoneRequest");
+        .input_element("CreateHostedZoneRequest")
+        .input(&super::schemas::CREATE_HOSTED_ZONE_REQUEST)
+        .output(&super::schemas::CREATE_HOSTED_ZONE_RESPONSE)
+        .compiled::<CreateHostedZone>(&[
+            &super::schemas::INVALID_DOMAIN_NAME,
+            &super::schemas::HOSTED_ZONE_ALREADY_EXISTS,
+            &super::schemas::TOO_MANY_HOSTED_ZONES,
+            &super::schemas::INVALID_VPC_ID,
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::DELEGATION_SET_NOT_AVAILABLE,
+            &super::schemas::CONFLICTING_DOMAIN_EXISTS,
+            &super::schemas::NO_SUCH_DELEGATION_SET,
+            &super::schemas::DELEGATION_SET_NOT_REUSABLE,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateHostedZone;
+
+impl crate::Operation for CreateHostedZone {
+    const NAME: &'static str = "CreateHostedZone";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_HOSTED_ZONE;
+    type Input = super::CreateHostedZoneRequest;
+    type Output = super::CreateHostedZoneResponse;
+}
 
 pub static DELETE_HOSTED_ZONE: OperationSchema =
-    OperationSchema::new("DeleteHostedZone", "DELETE", "/2013-04-01/hostedzone/{Id}");
+    OperationSchema::new("DeleteHostedZone", "DELETE", "/2013-04-01/hostedzone/{Id}")
+        .input(&super::schemas::DELETE_HOSTED_ZONE_REQUEST)
+        .output(&super::schemas::DELETE_HOSTED_ZONE_RESPONSE)
+        .compiled::<DeleteHostedZone>(&[
+            &super::schemas::NO_SUCH_HOSTED_ZONE,
+            &super::schemas::HOSTED_ZONE_NOT_EMPTY,
+            &super::schemas::PRIOR_REQUEST_NOT_COMPLETE,
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::INVALID_DOMAIN_NAME,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteHostedZone;
+
+impl crate::Operation for DeleteHostedZone {
+    const NAME: &'static str = "DeleteHostedZone";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_HOSTED_ZONE;
+    type Input = super::DeleteHostedZoneRequest;
+    type Output = super::DeleteHostedZoneResponse;
+}
 
 pub static GET_CHANGE: OperationSchema =
-    OperationSchema::new("GetChange", "GET", "/2013-04-01/change/{Id}");
+    OperationSchema::new("GetChange", "GET", "/2013-04-01/change/{Id}")
+        .input(&super::schemas::GET_CHANGE_REQUEST)
+        .output(&super::schemas::GET_CHANGE_RESPONSE)
+        .compiled::<GetChange>(&[&super::schemas::NO_SUCH_CHANGE, &super::schemas::INVALID_INPUT]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetChange;
+
+impl crate::Operation for GetChange {
+    const NAME: &'static str = "GetChange";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_CHANGE;
+    type Input = super::GetChangeRequest;
+    type Output = super::GetChangeResponse;
+}
 
 pub static GET_HOSTED_ZONE: OperationSchema =
-    OperationSchema::new("GetHostedZone", "GET", "/2013-04-01/hostedzone/{Id}");
+    OperationSchema::new("GetHostedZone", "GET", "/2013-04-01/hostedzone/{Id}")
+        .input(&super::schemas::GET_HOSTED_ZONE_REQUEST)
+        .output(&super::schemas::GET_HOSTED_ZONE_RESPONSE)
+        .compiled::<GetHostedZone>(&[
+            &super::schemas::NO_SUCH_HOSTED_ZONE,
+            &super::schemas::INVALID_INPUT,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetHostedZone;
+
+impl crate::Operation for GetHostedZone {
+    const NAME: &'static str = "GetHostedZone";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_HOSTED_ZONE;
+    type Input = super::GetHostedZoneRequest;
+    type Output = super::GetHostedZoneResponse;
+}
 
 pub static LIST_HOSTED_ZONES: OperationSchema =
-    OperationSchema::new("ListHostedZones", "GET", "/2013-04-01/hostedzone");
+    OperationSchema::new("ListHostedZones", "GET", "/2013-04-01/hostedzone")
+        .input(&super::schemas::LIST_HOSTED_ZONES_REQUEST)
+        .output(&super::schemas::LIST_HOSTED_ZONES_RESPONSE)
+        .compiled::<ListHostedZones>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::NO_SUCH_DELEGATION_SET,
+            &super::schemas::DELEGATION_SET_NOT_REUSABLE,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListHostedZones;
+
+impl crate::Operation for ListHostedZones {
+    const NAME: &'static str = "ListHostedZones";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_HOSTED_ZONES;
+    type Input = super::ListHostedZonesRequest;
+    type Output = super::ListHostedZonesResponse;
+}
 
 pub static LIST_HOSTED_ZONES_BY_NAME: OperationSchema =
-    OperationSchema::new("ListHostedZonesByName", "GET", "/2013-04-01/hostedzonesbyname");
+    OperationSchema::new("ListHostedZonesByName", "GET", "/2013-04-01/hostedzonesbyname")
+        .input(&super::schemas::LIST_HOSTED_ZONES_BY_NAME_REQUEST)
+        .output(&super::schemas::LIST_HOSTED_ZONES_BY_NAME_RESPONSE)
+        .compiled::<ListHostedZonesByName>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::INVALID_DOMAIN_NAME,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListHostedZonesByName;
+
+impl crate::Operation for ListHostedZonesByName {
+    const NAME: &'static str = "ListHostedZonesByName";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_HOSTED_ZONES_BY_NAME;
+    type Input = super::ListHostedZonesByNameRequest;
+    type Output = super::ListHostedZonesByNameResponse;
+}
 
 pub static LIST_RESOURCE_RECORD_SETS: OperationSchema =
-    OperationSchema::new("ListResourceRecordSets", "GET", "/2013-04-01/hostedzone/{Id}/rrset");
+    OperationSchema::new("ListResourceRecordSets", "GET", "/2013-04-01/hostedzone/{Id}/rrset")
+        .input(&super::schemas::LIST_RESOURCE_RECORD_SETS_REQUEST)
+        .output(&super::schemas::LIST_RESOURCE_RECORD_SETS_RESPONSE)
+        .compiled::<ListResourceRecordSets>(&[
+            &super::schemas::NO_SUCH_HOSTED_ZONE,
+            &super::schemas::INVALID_INPUT,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListResourceRecordSets;
+
+impl crate::Operation for ListResourceRecordSets {
+    const NAME: &'static str = "ListResourceRecordSets";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_RESOURCE_RECORD_SETS;
+    type Input = super::ListResourceRecordSetsRequest;
+    type Output = super::ListResourceRecordSetsResponse;
+}
 
 pub static LIST_TAGS_FOR_RESOURCE: OperationSchema = OperationSchema::new(
     "ListTagsForResource",
     "GET",
     "/2013-04-01/tags/{ResourceType}/{ResourceId}",
-);
+)
+.input(&super::schemas::LIST_TAGS_FOR_RESOURCE_REQUEST)
+.output(&super::schemas::LIST_TAGS_FOR_RESOURCE_RESPONSE)
+.compiled::<ListTagsForResource>(&[
+    &super::schemas::INVALID_INPUT,
+    &super::schemas::NO_SUCH_HEALTH_CHECK,
+    &super::schemas::NO_SUCH_HOSTED_ZONE,
+    &super::schemas::PRIOR_REQUEST_NOT_COMPLETE,
+    &super::schemas::THROTTLING_EXCEPTION,
+]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListTagsForResource;
+
+impl crate::Operation for ListTagsForResource {
+    const NAME: &'static str = "ListTagsForResource";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_TAGS_FOR_RESOURCE;
+    type Input = super::ListTagsForResourceRequest;
+    type Output = super::ListTagsForResourceResponse;
+}
