@@ -3605,6 +3605,7 @@ pub static REGISTER_CONTAINER_INSTANCE_REQUEST: Schema = Schema::structure(
     "RegisterContainerInstanceRequest",
     &[
         Member::new("attributes", &ATTRIBUTES),
+        Member::new("clientToken", &STRING).idempotency_token(),
         Member::new("cluster", &STRING),
         Member::new("containerInstanceArn", &STRING),
         Member::new("instanceIdentityDocument", &STRING),

@@ -10582,6 +10582,7 @@ impl Shape for PutClusterCapacityProvidersResponse {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RegisterContainerInstanceRequest {
     pub attributes: Option<Vec<Attribute>>,
+    pub client_token: Option<String>,
     pub cluster: Option<String>,
     pub container_instance_arn: Option<String>,
     pub instance_identity_document: Option<String>,
@@ -10600,14 +10601,15 @@ impl Shape for RegisterContainerInstanceRequest {
     fn member(&self, index: usize) -> Option<&dyn Value> {
         match index {
             0 => given(&self.attributes),
-            1 => given(&self.cluster),
-            2 => given(&self.container_instance_arn),
-            3 => given(&self.instance_identity_document),
-            4 => given(&self.instance_identity_document_signature),
-            5 => given(&self.platform_devices),
-            6 => given(&self.tags),
-            7 => given(&self.total_resources),
-            8 => given(&self.version_info),
+            1 => given(&self.client_token),
+            2 => given(&self.cluster),
+            3 => given(&self.container_instance_arn),
+            4 => given(&self.instance_identity_document),
+            5 => given(&self.instance_identity_document_signature),
+            6 => given(&self.platform_devices),
+            7 => given(&self.tags),
+            8 => given(&self.total_resources),
+            9 => given(&self.version_info),
             _ => None,
         }
     }
@@ -10615,14 +10617,15 @@ impl Shape for RegisterContainerInstanceRequest {
     fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
         match index {
             0 => take(&mut self.attributes, decoder),
-            1 => take(&mut self.cluster, decoder),
-            2 => take(&mut self.container_instance_arn, decoder),
-            3 => take(&mut self.instance_identity_document, decoder),
-            4 => take(&mut self.instance_identity_document_signature, decoder),
-            5 => take(&mut self.platform_devices, decoder),
-            6 => take(&mut self.tags, decoder),
-            7 => take(&mut self.total_resources, decoder),
-            8 => take(&mut self.version_info, decoder),
+            1 => take(&mut self.client_token, decoder),
+            2 => take(&mut self.cluster, decoder),
+            3 => take(&mut self.container_instance_arn, decoder),
+            4 => take(&mut self.instance_identity_document, decoder),
+            5 => take(&mut self.instance_identity_document_signature, decoder),
+            6 => take(&mut self.platform_devices, decoder),
+            7 => take(&mut self.tags, decoder),
+            8 => take(&mut self.total_resources, decoder),
+            9 => take(&mut self.version_info, decoder),
             _ => Ok(()),
         }
     }
