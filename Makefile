@@ -30,6 +30,8 @@ check: ## fmt, tidy, clippy, docs, licences, unit tests: before every push
 	cargo run -q --locked -p xtask -- tidy
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --workspace --lib --bins --locked -q
+	@if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; \
+	else echo "licences are not checked: cargo install --locked cargo-deny"; fi
 
 generate: ## Write the shapes anew from the models; the tree must stay clean
 	cargo run -q --locked -p xtask -- generate
