@@ -12,6 +12,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::files;
+
 /// The verbs by which a registry lists an operation.
 const VERBS: [&str; 4] = [".write::<op::", ".read::<op::", ".report::<op::", ".call::<op::"];
 
@@ -50,8 +52,33 @@ pub(crate) fn coverage(root: &Path) -> Result<(), Box<dyn Error>> {
         section(&mut page, service, &model, &listed(&source))?;
         members(&mut page, service, &model, &fields)?;
     }
+    differences(&mut page, root)?;
     fs::write(root.join("docs/coverage.md"), page)?;
     Ok(())
+}
+
+/// What is answered otherwise than AWS or its agent would: the remarks of the code that say so.
+fn differences(page: &mut String, root: &Path) -> Result<(), Box<dyn Error>> {
+    writeln!(page, "\n## Differences\n\nWhere what is answered differs from AWS, on purpose:\n")?;
+    for file in files::with_ending(&root.join("crates"), "rs")? {
+        let text = fs::read_to_string(&file)?;
+        let mut lines = text.lines().map(str::trim);
+        while let Some(line) = lines.next() {
+            let Some(begin) = remark(line).and_then(|it| it.strip_prefix("Differs: ")) else {
+                continue;
+            };
+            let rest = lines.by_ref().map_while(remark).take_while(|it| !it.is_empty());
+            let whole: Vec<&str> = std::iter::once(begin).chain(rest).collect();
+            writeln!(page, "- {} (`{}`)", whole.join(" "), files::name(root, &file))?;
+        }
+    }
+    Ok(())
+}
+
+/// The text of a line that is a comment.
+fn remark(line: &str) -> Option<&str> {
+    let text = ["///", "//!", "//"].iter().find_map(|it| line.strip_prefix(it))?;
+    Some(text.trim())
 }
 
 /// Names of the operations that a registry lists.

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 mod coverage;
+mod files;
 mod floors;
 mod generate;
+mod papers;
 mod tidy;
 
 fn main() -> ExitCode {
@@ -14,7 +16,9 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "generate" => generate::generate(&root.join("models"), &root.join("crates/shapes")),
         "coverage" => coverage::coverage(&root),
-        "tidy" => tidy::tidy(&root).and_then(|()| floors::check(&root)),
+        "tidy" => tidy::tidy(&root)
+            .and_then(|()| floors::check(&root))
+            .and_then(|()| papers::check(&root)),
         _ => Err("usage: cargo run -p xtask -- generate | coverage | tidy".into()),
     };
     match outcome {
