@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 /// Where `web` listens if nothing is said.
 const WEB_PORTS: [u16; 2] = [80, 8080];
 /// 128 and the number of SIGTERM.
@@ -62,20 +64,19 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 /// The first process of a container ignores signals that it has no handler for, so this one has
-/// one. Ends with what a shell shows of a program that the signal ended.
+/// one. Ends with what a shell shows of a program that the signal ended. From its return on no
+/// signal is missed: whoever hears from this program may stop it.
 fn end_when_told() {
-    std::thread::spawn(|| {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else {
-            return;
-        };
-        runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            if let Ok(mut told) = signal(SignalKind::terminate()) {
-                told.recv().await;
-                say("told to end");
-                std::process::exit(TERMINATED);
-            }
-        });
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else {
+        return;
+    };
+    let inside = runtime.enter();
+    let Ok(mut told) = signal(SignalKind::terminate()) else { return };
+    drop(inside);
+    std::thread::spawn(move || {
+        runtime.block_on(told.recv());
+        say("told to end");
+        std::process::exit(TERMINATED);
     });
 }
 
