@@ -208,8 +208,9 @@ fn binding(it: &shape::NetworkBinding) -> Option<Binding> {
 /// Why a task has stopped that nobody told to: a container ended, or it never came so far.
 fn why(task: &Task, reported: &Reported) -> Stop {
     let said = Some(reported.reason.clone()).filter(|it| !it.is_empty());
-    let failure = task.containers.iter().find_map(failure).map(ToOwned::to_owned);
     let exited = task.containers.iter().any(|it| it.exit_code.is_some());
+    let mut failures = task.containers.iter().filter_map(failure);
+    let failure = failures.find(|it| !(exited && is_consequence(it))).map(ToOwned::to_owned);
     if task.started_at.is_some() || (exited && failure.is_none()) {
         return Stop {
             code: StopCode::EssentialContainerExited,
@@ -227,6 +228,14 @@ fn why(task: &Task, reported: &Reported) -> Stop {
 fn failure(it: &Container) -> Option<&str> {
     let reason = it.reason.as_deref()?;
     (it.exit_code.is_none() || reason.starts_with("Cannot")).then_some(reason)
+}
+
+/// Whether a container only never began because its task was stopping already, in the words of
+/// the genuine agent and ours.
+fn is_consequence(reason: &str) -> bool {
+    ["TaskStoppedBeforePullBeginError", "Task stopped before"]
+        .iter()
+        .any(|it| reason.starts_with(it))
 }
 
 /// A status in the words of agents; what lies before running is all the same to us.

@@ -19,6 +19,7 @@ impl Task {
     /// late, changes nothing.
     pub(super) fn take_in(&mut self, happened: Happened, turn: &mut Turn<'_>) {
         if self.volatile.recovering {
+            self.volatile.unheard.push(happened);
             return;
         }
         match happened {
@@ -96,7 +97,9 @@ impl Task {
     ) {
         let Some(index) = self.index(container.as_str()) else { return };
         let Some((record, work)) = self.at(index) else { return };
-        if record.run == run && busy(work.busy) == Some(Busy::Starting) {
+        // A start that an earlier life of the agent asked for finds nobody waiting.
+        let awaited = busy(work.busy) == Some(Busy::Starting) || record.status == Status::Created;
+        if record.run == run && awaited {
             self.runs(index, running);
         } else if record.status == Status::Stopped && record.finished_at.is_none() {
             // It was given up while it was being started, and the task may go on without it.

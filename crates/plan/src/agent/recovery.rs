@@ -45,6 +45,7 @@ impl Core {
 impl Task {
     fn recover(&mut self, found: Found, turn: &mut Turn<'_>) {
         self.volatile.recovering = false;
+        let unheard = core::mem::take(&mut self.volatile.unheard);
         if found.containers.is_empty() && self.record.containers.iter().any(|it| it.ran) {
             // What ran left nothing, not even how it ended: its shim died, or the machine did.
             self.lost("the task was gone when the agent started again", turn);
@@ -58,6 +59,9 @@ impl Task {
         for (index, container) in spec.containers.iter().enumerate() {
             let there = found.containers.iter().find(|it| it.container == container.name);
             self.recover_container(index, there, turn);
+        }
+        for happened in unheard {
+            self.take_in(happened, turn);
         }
     }
 

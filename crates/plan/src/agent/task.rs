@@ -6,6 +6,7 @@ use shapes::ecs;
 use types::{ContainerName, Timestamp};
 
 use super::effect::{Action, Effect, Flush, Step, SubmissionId};
+use super::input::Happened;
 use super::record::{ContainerRecord, Reported, TaskRecord};
 use super::settings::Settings;
 use super::spec::{ContainerSpec, TaskArn, TaskSpec};
@@ -26,6 +27,8 @@ pub struct Task {
 pub(super) struct Volatile {
     /// The agent started again and does not know yet what is really there.
     pub(super) recovering: bool,
+    /// What the shims said meanwhile, in order: it is newer than what is found.
+    pub(super) unheard: Vec<Happened>,
     pub(super) preparing_since: Option<Timestamp>,
     pub(super) releasing: bool,
     /// The earliest time to ask for a release again, after a failed one.

@@ -104,7 +104,7 @@ impl Pattern {
 
 fn literal_byte(token: Token) -> Option<u8> {
     match token {
-        Token::Byte(byte) => Some(*byte),
+        Token::Byte(byte) => Some(byte),
         Token::One | Token::Any => None,
     }
 }

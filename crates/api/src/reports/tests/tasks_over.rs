@@ -20,6 +20,7 @@ fn the_stop_code_tells_whether_a_task_ever_ran() {
     const PULL: &str = "CannotPullImageManifestError: no such host";
     const START: &str = "CannotStartContainerError: port is already allocated";
     const DEPENDENCY: &str = "TaskDependencyError: init exited with 1";
+    const NOT_STARTED: &str = "Task stopped before the container was started";
     const MEMORY: &str = "OutOfMemoryError: Container killed due to memory usage";
     let killed = |reason: &str, code| shape::ContainerStateChange {
         reason: Some(reason.into()),
@@ -47,6 +48,14 @@ fn the_stop_code_tells_whether_a_task_ever_ran() {
         ),
         // Docker gives a command that is not there an exit code of its own.
         (vec![killed(START, 127)], false, StopCode::TaskFailedToStart, START),
+        // What `app` took with it says nothing of the cause.
+        (
+            vec![exited("app", 11), failed("init", NOT_STARTED)],
+            false,
+            StopCode::EssentialContainerExited,
+            exit,
+        ),
+        (vec![failed("app", NOT_STARTED)], false, StopCode::TaskFailedToStart, NOT_STARTED),
         (vec![], false, StopCode::TaskFailedToStart, "Task failed to start"),
     ];
     for (reported, ran_first, code, reason) in cases {

@@ -321,6 +321,14 @@ fn what_runs_goes_on_when_the_agent_starts_again() {
 }
 
 #[test]
+fn what_happens_while_the_agent_looks_around_is_not_lost() {
+    let check = |rest: &str| check([task([container("app")])], &format!("{RUNNING}{rest}"));
+    check(
+        "exited app 4 => - \n found t1 app:running => t1 release; submit t1 STOPPED, app STOPPED 4",
+    );
+}
+
+#[test]
 fn what_was_under_way_is_taken_up_where_it_stands() {
     let beginning = "
         payload 2 t1 => ack pm-2; t1 prepare; t1 pull app
@@ -332,6 +340,8 @@ fn what_was_under_way_is_taken_up_where_it_stands() {
     check("found t1 app:created => t1 start app");
     check("found t1 app:running => submit t1 RUNNING, app RUNNING");
     check("found t1 => t1 pull app");
+    // An earlier life of the agent had asked for the start.
+    check("started app => - \n found t1 app:created => submit t1 RUNNING, app RUNNING");
 }
 
 #[test]
