@@ -60,12 +60,14 @@ pub fn task(around: Surroundings<'_>, assigned: &Assigned) -> Result<acs::Task, 
         network_mode: Some(network_word(definition.network).into()),
         pid_mode: spec.pid_mode.as_ref().map(ToString::to_string),
         ipc_mode: spec.ipc_mode.as_ref().map(ToString::to_string),
-        cpu: vcpus(overrides.cpu.as_deref().or(spec.cpu.as_deref())),
-        memory: mebibytes(overrides.memory.as_deref().or(spec.memory.as_deref())),
+        // Sizes come in units or in words; what the task takes is reckoned from them already.
+        cpu: overrides.cpu.as_ref().or(spec.cpu.as_ref()).map(|_| vcpus(row.demand.cpu)),
+        memory: overrides.memory.as_ref().or(spec.memory.as_ref()).and(mebibytes(row)),
         overrides: Some("{}".into()),
         volumes: Some(spec.volumes.iter().flatten().map(volume).collect()),
         containers: Some(containers.iter().map(one).collect()),
         role_credentials: assigned.key.as_ref().and_then(|it| credentials(it)),
+        associations: gpus(row),
         elastic_network_interfaces: row
             .interface
             .as_ref()
@@ -118,13 +120,13 @@ pub fn credentials(key: &AccessKey) -> Option<acs::IAMRoleCredentials> {
     })
 }
 
-/// Task-level `cpu`, registered in units, told in vCPUs.
-fn vcpus(units: Option<&str>) -> Option<f64> {
-    units?.parse::<u32>().ok().map(|it| f64::from(it) / 1024.0)
+/// Task-level `cpu` is told in vCPUs.
+fn vcpus(it: types::Cpu) -> f64 {
+    f64::from(it.0) / 1024.0
 }
 
-fn mebibytes(text: Option<&str>) -> Option<i32> {
-    text?.parse().ok()
+fn mebibytes(row: &Task) -> Option<i32> {
+    i32::try_from(row.demand.memory.0).ok()
 }
 
 fn volume(it: &ecs::Volume) -> acs::Volume {
@@ -144,6 +146,20 @@ fn volume(it: &ecs::Volume) -> acs::Volume {
         }),
         ..acs::Volume::default()
     }
+}
+
+/// The GPUs pinned to the task's containers; none if it has none.
+fn gpus(row: &Task) -> Option<Vec<acs::Association>> {
+    let all = row.containers.iter().flat_map(|container| {
+        container.gpus.iter().map(|gpu| acs::Association {
+            containers: Some(vec![container.name.to_string()]),
+            name: Some(gpu.clone()),
+            r#type: Some(acs::AssociationType::Gpu),
+            ..acs::Association::default()
+        })
+    });
+    let all: Vec<_> = all.collect();
+    (!all.is_empty()).then_some(all)
 }
 
 fn interface(around: Surroundings<'_>, row: &Task, it: &Interface) -> acs::ElasticNetworkInterface {

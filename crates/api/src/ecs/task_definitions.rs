@@ -36,13 +36,16 @@ use state::Demand;
 use self::asked::Asked;
 use super::Error;
 
-/// What one task of a definition takes, such as overrides have made it.
+/// What one task of a definition takes, such as overrides have made it: they keep the rules that
+/// registration has for sizes.
 ///
 /// # Errors
 ///
 /// [`Error::Client`] if the sizes are none.
 pub(super) fn demand(ask: &shape::RegisterTaskDefinitionRequest) -> Result<Demand, Error> {
-    resources::demand(&Asked::read(ask)?)
+    let asked = Asked::read(ask)?;
+    resources::check(&asked)?;
+    resources::demand(&asked)
 }
 
 /// How many GPUs a registered container asks for.

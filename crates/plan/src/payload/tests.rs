@@ -224,3 +224,44 @@ fn overrides_win_over_the_definition() {
     assert_eq!(environment.get("A").map(String::as_str), Some("1"));
     assert_eq!(environment.get("B").map(String::as_str), Some("3"));
 }
+
+#[test]
+fn an_agent_is_told_the_gpus_of_each_container() {
+    let mut assigned =
+        assigned(&ecs::RegisterTaskDefinitionRequest::default(), NetworkMode::Bridge);
+    let around = Surroundings { home: &home(), region: None };
+    assert_eq!(task(around, &assigned).expect("tellable").associations, None);
+
+    let row = Arc::make_mut(&mut assigned.task);
+    row.containers[0].gpus = vec!["GPU-1".into(), "GPU-2".into()];
+    let told = task(around, &assigned).expect("tellable").associations.expect("two");
+    let told: Vec<_> = told
+        .iter()
+        .map(|it| (it.name.as_deref(), it.containers.as_deref(), it.r#type.clone()))
+        .collect();
+    let app = ["app".to_owned()];
+    let gpu = Some(acs::AssociationType::Gpu);
+    assert_eq!(
+        told,
+        [(Some("GPU-1"), Some(&app[..]), gpu.clone()), (Some("GPU-2"), Some(&app[..]), gpu)]
+    );
+}
+
+#[test]
+fn task_sizes_are_told_however_they_were_written() {
+    for (cpu, memory) in [("512", "1024"), (".5 vCPU", "1 GB")] {
+        let spec = ecs::RegisterTaskDefinitionRequest {
+            cpu: Some(cpu.into()),
+            memory: Some(memory.into()),
+            ..request(app())
+        };
+        let mut it = assigned(&spec, NetworkMode::Bridge);
+        let demand =
+            Demand { cpu: types::Cpu(512), memory: types::MemoryMib(1024), ..Demand::default() };
+        it.task = Arc::new(Task { demand, ..it.task.as_ref().clone() });
+        let (words, _, _) = told(&it);
+        assert_eq!((words.cpu, words.memory), (Some(0.5), Some(1024)), "{cpu}, {memory}");
+    }
+    let (words, _, _) = told(&assigned(&request(app()), NetworkMode::Bridge));
+    assert_eq!((words.cpu, words.memory), (None, None));
+}

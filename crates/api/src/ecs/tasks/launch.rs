@@ -304,6 +304,7 @@ fn overridden(
                 "Override for container named {name} is not a container in the TaskDefinition."
             )));
         };
+        named(it)?;
         container.cpu = it.cpu.or(container.cpu);
         container.memory = it.memory.or(container.memory);
         container.memory_reservation = it.memory_reservation.or(container.memory_reservation);
@@ -312,6 +313,17 @@ fn overridden(
         }
     }
     task_definitions::demand(spec)
+}
+
+fn named(it: &shape::ContainerOverride) -> Result<(), Error> {
+    let mut names = it.environment.iter().flatten().map(|it| it.name.as_deref());
+    if names.any(|it| it.unwrap_or_default().is_empty()) {
+        let name = it.name.as_deref().unwrap_or_default();
+        return Err(Error::client(format!(
+            "Invalid 'environment' setting for container '{name}': a name is empty."
+        )));
+    }
+    Ok(())
 }
 
 fn network(

@@ -223,6 +223,35 @@ fn what_cannot_be_asked_for_is_refused_in_awss_words() {
 }
 
 #[test]
+fn overrides_keep_the_rules_that_registration_has() {
+    let mut world = world(1);
+    define(&mut world, "sized", |it| it.memory = Some("512".into()));
+    let pair = |name: &str| shape::KeyValuePair { name: Some(name.into()), value: None };
+    let app = shape::ContainerOverride { name: Some("app".into()), ..Default::default() };
+    for (family, bad) in [
+        ("web", shape::ContainerOverride { cpu: Some(-1), ..app.clone() }),
+        ("web", shape::ContainerOverride { memory: Some(-200), ..app.clone() }),
+        ("web", shape::ContainerOverride { memory: Some(5), ..app.clone() }),
+        ("web", shape::ContainerOverride { memory_reservation: Some(0), ..app.clone() }),
+        ("web", shape::ContainerOverride { memory_reservation: Some(300), ..app.clone() }),
+        ("sized", shape::ContainerOverride { memory: Some(513), ..app.clone() }),
+        ("web", shape::ContainerOverride { environment: Some(vec![pair("")]), ..app }),
+    ] {
+        let overrides = shape::TaskOverride {
+            container_overrides: Some(vec![bad.clone()]),
+            ..Default::default()
+        };
+        let ask = shape::RunTaskRequest {
+            task_definition: Some(family.into()),
+            overrides: Some(overrides),
+            ..ask()
+        };
+        let refusal = world.write(run_task, ask).expect_err("refused");
+        assert!(matches!(refusal, Error::Client(_)), "{bad:?}: {refusal:?}");
+    }
+}
+
+#[test]
 fn an_awsvpc_task_has_an_address_of_its_own_in_the_zone_it_runs_in() {
     let mut world = world(3);
     define(&mut world, "net", |it| it.network_mode = Some("awsvpc".into()));

@@ -1,6 +1,7 @@
 //! Payload tasks as they are read.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use shapes::acs;
 use types::{Cpu, MemoryMib, Protocol};
@@ -268,7 +269,10 @@ fn what_our_own_control_plane_says_is_understood() {
     };
     let home = home();
     let around = crate::payload::Surroundings { home: &home, region: None };
-    let told = crate::payload::task(around, &assigned(&request, state::NetworkMode::Bridge));
+    let mut assigned = assigned(&request, state::NetworkMode::Bridge);
+    let demand = state::Demand { cpu: Cpu(256), ..state::Demand::default() };
+    assigned.task = Arc::new(state::Task { demand, ..assigned.task.as_ref().clone() });
+    let told = crate::payload::task(around, &assigned);
     let spec = parse::task(&told.expect("it can be told")).expect("it reads");
     assert_eq!((spec.cpu, spec.network_mode), (Some(Cpu(256)), NetworkMode::Bridge));
     let app = spec.container("app").expect("there is one");
