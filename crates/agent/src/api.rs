@@ -83,6 +83,11 @@ impl Api {
         Ok(Self { client, authority: authority.to_owned(), region: config.region.clone(), keys })
     }
 
+    /// The same, with signatures for a region of another name.
+    pub(crate) fn signed_for(&self, region: &str) -> Self {
+        Self { region: region.to_owned(), ..self.clone() }
+    }
+
     /// Calls an operation once.
     pub(crate) async fn call<O: Operation>(
         &self,

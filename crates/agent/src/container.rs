@@ -7,8 +7,8 @@ use images::{Image, ImageConfig};
 use plan::agent::spec::{ContainerSpec, NamespaceMode, NetworkMode};
 use plan::agent::{Docker, Failure, FailureClass, TaskSpec};
 use shim::{
-    Access, CapabilityChanges, Command, Content, Limits, LogSink, Mount, Privilege, RefusalKind,
-    Seccomp, Sharing,
+    Access, CapabilityChanges, Command, Content, Input, Limits, LogSink, Mount, Privilege,
+    RefusalKind, Seccomp, Sharing,
 };
 use types::ContainerName;
 
@@ -20,6 +20,16 @@ use crate::{etc, logs, pull};
 /// A log file begins anew at this size, and so many are kept, unless the task definition says.
 const LOG_BYTES: u64 = 50 * MIB;
 const LOG_FILES: u32 = 4;
+
+/// Security options that are acted on, in both of Docker's spellings.
+const SECURITY_OPTIONS: [&str; 6] = [
+    "no-new-privileges",
+    "no-new-privileges:true",
+    "no-new-privileges=true",
+    "no-new-privileges:false",
+    "seccomp=unconfined",
+    "seccomp:unconfined",
+];
 
 /// Makes a container known to the task's shim. A later run goes on with the file system it had.
 pub(crate) async fn create(
@@ -83,6 +93,7 @@ fn told(
         let text = format!("no command specified for the image {}", image.name);
         return Err(Failure { class: FailureClass::CannotCreateContainer, text });
     }
+    check_security(&docker.security_options)?;
     let hostname = hostname(spec, container);
     let names = etc::Names { hostname: hostname.as_deref(), address };
     let options = &docker.security_options;
@@ -109,12 +120,21 @@ fn told(
         } else {
             Seccomp::Default
         },
-        no_new_privileges: set(&["no-new-privileges", "no-new-privileges:true"]),
+        no_new_privileges: set(&[
+            "no-new-privileges",
+            "no-new-privileges:true",
+            "no-new-privileges=true",
+        ]),
         masked_paths: None,
         readonly_paths: None,
         mounts: mounts(machine, spec, container, &image.config)?,
         shm_bytes: docker.shm_size,
         init: docker.init,
+        input: match (docker.terminal, docker.open_stdin) {
+            (true, _) => Input::Terminal,
+            (false, true) => Input::Open,
+            (false, false) => Input::Closed,
+        },
         ulimits: docker.ulimits.iter().map(ulimit).collect(),
         sysctls: docker.sysctls.clone(),
         devices: docker.devices.iter().map(device).collect(),
@@ -126,9 +146,21 @@ fn told(
         resolv_file: Some(etc::resolv(spec, docker)),
         hostname_file: names.hostname.map(|it| format!("{it}\n")),
         limits: limits(container),
-        log: sink(machine, spec, container),
+        log: sink(machine, spec, container)?,
         stop_signal: docker.stop_signal.clone().or_else(|| image.config.stop_signal.clone()),
     })
+}
+
+/// Refuses options that would otherwise be passed over; placement has seen to those that need
+/// SELinux or AppArmor.
+fn check_security(options: &[String]) -> Result<(), Failure> {
+    match options.iter().find(|it| !SECURITY_OPTIONS.contains(&it.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let text = format!("invalid --security-opt: \"{unknown}\" is not known here");
+            Err(Failure { class: FailureClass::CannotCreateContainer, text })
+        }
+    }
 }
 
 fn access(read_only: bool) -> Access {
@@ -287,19 +319,58 @@ fn limits(container: &ContainerSpec) -> Limits {
 }
 
 /// Where output goes. `awslogs` is shipped from a file, so that it survives the agent.
-fn sink(machine: &Machine, spec: &TaskSpec, container: &ContainerSpec) -> LogSink {
+fn sink(machine: &Machine, spec: &TaskSpec, container: &ContainerSpec) -> Result<LogSink, Failure> {
     let Docker { log, .. } = &container.docker;
     if log.driver == "none" {
-        return LogSink::None;
+        return Ok(LogSink::None);
     }
-    let own = log.driver == "json-file";
-    let size = log.options.get("max-size").filter(|_| own).and_then(|it| bytes(it));
-    let files = log.options.get("max-file").filter(|_| own).and_then(|it| it.parse().ok());
-    LogSink::JsonFile {
-        path: machine.log(&spec.arn, &container.name),
-        max_bytes: Some(size.unwrap_or(LOG_BYTES)),
-        max_files: Some(files.unwrap_or(if size.is_some() { 1 } else { LOG_FILES })),
+    let Rotation { bytes, files } = match log.driver.as_str() {
+        "json-file" => rotation(&log.options).map_err(|it| Failure {
+            class: FailureClass::CannotCreateContainer,
+            text: format!("failed to validate logger args: {it}"),
+        })?,
+        _ => Rotation { bytes: LOG_BYTES, files: LOG_FILES },
+    };
+    let path = machine.log(&spec.arn, &container.name);
+    Ok(LogSink::JsonFile { path, max_bytes: Some(bytes), max_files: Some(files) })
+}
+
+/// How a log file begins anew.
+#[derive(Debug, PartialEq, Eq)]
+struct Rotation {
+    bytes: u64,
+    files: u32,
+}
+
+/// Options of `json-file`. Labels, tags and the like would go into attributes of each line, which
+/// nothing reads here.
+fn rotation(options: &BTreeMap<String, String>) -> Result<Rotation, String> {
+    let known = [
+        "max-size",
+        "max-file",
+        "mode",
+        "max-buffer-size",
+        "labels",
+        "labels-regex",
+        "env",
+        "env-regex",
+        "tag",
+        "compress",
+    ];
+    if let Some(unknown) = options.keys().find(|it| !known.contains(&it.as_str())) {
+        return Err(format!("unknown log opt '{unknown}' for json-file log driver"));
     }
+    let wrong = |name: &str, it: &String| format!("invalid value for {name}: {it}");
+    let size = options.get("max-size").filter(|it| *it != "-1");
+    let size = size.map(|it| bytes(it).ok_or_else(|| wrong("max-size", it))).transpose()?;
+    let files = options.get("max-file");
+    let files = files
+        .map(|it| it.parse().ok().filter(|it| *it > 0).ok_or_else(|| wrong("max-file", it)))
+        .transpose()?;
+    Ok(Rotation {
+        bytes: size.unwrap_or(LOG_BYTES),
+        files: files.unwrap_or(if size.is_some() { 1 } else { LOG_FILES }),
+    })
 }
 
 /// A size as Docker spells it: `10m`, `512k`, `1g`, or bytes.
@@ -321,7 +392,31 @@ fn bytes(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::*;
+
+    #[test]
+    fn options_of_a_log_file_are_read_or_refused() {
+        let read = |pairs: &[(&str, &str)]| {
+            let all = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            rotation(&all.collect())
+        };
+        assert_eq!(read(&[]), Ok(Rotation { bytes: LOG_BYTES, files: LOG_FILES }));
+        assert_eq!(read(&[("max-size", "1k")]), Ok(Rotation { bytes: 1024, files: 1 }));
+        let three = read(&[("max-size", "1k"), ("max-file", "3")]);
+        assert_eq!(three, Ok(Rotation { bytes: 1024, files: 3 }));
+        for wrong in [[("max-size", "many")], [("max-file", "0")], [("colour", "red")]] {
+            assert!(read(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn security_options_that_nothing_acts_on_are_refused() {
+        let check = |it: &str| check_security(&[it.to_owned()]).map_err(|it| it.text);
+        assert_eq!(check("no-new-privileges"), Ok(()));
+        assert_eq!(check("seccomp=unconfined"), Ok(()));
+        let refused = check("seccomp=/etc/profile.json").expect_err("refused");
+        assert!(refused.contains("/etc/profile.json"), "{refused}");
+    }
 
     #[test]
     fn sizes_are_read_as_docker_writes_them() {

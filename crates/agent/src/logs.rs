@@ -5,6 +5,8 @@
 //! sending and noting sends the same lines twice.
 
 mod follow;
+mod gather;
+mod options;
 
 use core::time::Duration;
 use std::path::PathBuf;
@@ -16,10 +18,13 @@ use plan::agent::{Failure, FailureClass, TaskSpec};
 use shapes::logs as shape;
 use tokio::time::sleep;
 
-use crate::api::CallError;
+use crate::api::{Api, CallError};
+use crate::clock;
 use crate::machine::{Machine, blocking};
 
 use follow::{Follower, Line};
+use gather::Gatherer;
+use options::{Create, Options};
 
 /// How often a file is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -33,24 +38,6 @@ const EVENT_OVERHEAD: usize = 26;
 /// Longest time between the first and the last event of one call, in milliseconds.
 const SPAN_MAX: i64 = 24 * 60 * 60 * 1000;
 
-/// Where the output of a container goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Target {
-    group: String,
-    stream: String,
-}
-
-impl Target {
-    fn of(spec: &TaskSpec, container: &ContainerSpec) -> Option<Self> {
-        let options = &container.docker.log.options;
-        let group = options.get("awslogs-group").filter(|it| !it.is_empty())?.clone();
-        let stream = options.get("awslogs-stream").cloned();
-        let stream = stream
-            .unwrap_or_else(|| crate::machine::runtime_id(&spec.arn, container.name.as_str()));
-        Some(Self { group, stream })
-    }
-}
-
 /// Makes the log stream of a container, and its group if the task definition wants that.
 pub(crate) async fn begin(
     machine: &Machine,
@@ -58,21 +45,20 @@ pub(crate) async fn begin(
     container: &ContainerSpec,
 ) -> Result<(), Failure> {
     let failed = |text: String| Failure { class: FailureClass::ResourceInitialization, text };
-    let Some(target) = Target::of(spec, container) else {
-        return Err(failed("failed to validate logger args: awslogs-group is missing".into()));
-    };
-    let Target { group, stream } = &target;
-    let wants_group = container.docker.log.options.get("awslogs-create-group");
-    if wants_group.is_some_and(|it| it.eq_ignore_ascii_case("true")) {
+    let options = Options::of(spec, container)
+        .map_err(|it| failed(format!("failed to validate logger args: {it}")))?;
+    let Options { group, stream, .. } = &options;
+    let api = api(machine, &options);
+    if options.create == Create::Group {
         let ask = shape::CreateLogGroupRequest {
             log_group_name: Some(group.clone()),
             ..shape::CreateLogGroupRequest::default()
         };
-        let made = machine.api.call::<shape::CreateLogGroup>(&ask).await.map(drop);
+        let made = api.call::<shape::CreateLogGroup>(&ask).await.map(drop);
         existing(made)
             .map_err(|it| failed(format!("failed to create Cloudwatch log group {group}: {it}")))?;
     }
-    make_stream(machine, &target).await.map_err(|it| {
+    make_stream(&api, &options).await.map_err(|it| {
         failed(format!(
             "failed to initialize logging driver: failed to create Cloudwatch log stream {stream} \
              in {group}: {it}"
@@ -80,12 +66,20 @@ pub(crate) async fn begin(
     })
 }
 
-async fn make_stream(machine: &Machine, target: &Target) -> Result<(), CallError> {
+/// The region's API, signed for the region that the options name.
+fn api(machine: &Machine, options: &Options) -> Api {
+    match &options.region {
+        Some(region) => machine.api.signed_for(region),
+        None => machine.api.clone(),
+    }
+}
+
+async fn make_stream(api: &Api, options: &Options) -> Result<(), CallError> {
     let ask = shape::CreateLogStreamRequest {
-        log_group_name: Some(target.group.clone()),
-        log_stream_name: Some(target.stream.clone()),
+        log_group_name: Some(options.group.clone()),
+        log_stream_name: Some(options.stream.clone()),
     };
-    existing(machine.api.call::<shape::CreateLogStream>(&ask).await.map(drop))
+    existing(api.call::<shape::CreateLogStream>(&ask).await.map(drop))
 }
 
 /// What exists already is as good as made.
@@ -114,10 +108,10 @@ impl Shipper {
         if container.docker.log.driver != "awslogs" {
             return None;
         }
-        let target = Target::of(spec, container)?;
+        let options = Options::of(spec, container).ok()?;
         let log = machine.log(&spec.arn, &container.name);
         let finished = Arc::<AtomicBool>::default();
-        let task = tokio::spawn(ship(machine.clone(), target, log, finished.clone()));
+        let task = tokio::spawn(ship(api(machine, &options), options, log, finished.clone()));
         Some(Self { finished, task })
     }
 
@@ -133,11 +127,12 @@ impl Drop for Shipper {
     }
 }
 
-async fn ship(machine: Arc<Machine>, target: Target, log: PathBuf, finished: Arc<AtomicBool>) {
+async fn ship(api: Api, options: Options, log: PathBuf, finished: Arc<AtomicBool>) {
     let mut follower = {
         let log = log.clone();
         blocking(move || Follower::open(log)).await
     };
+    let mut gatherer = Gatherer::new(options.first_line.clone());
     loop {
         // Asked before the file is read: what was written before the end is read then.
         let last = finished.load(Ordering::Relaxed);
@@ -147,21 +142,28 @@ async fn ship(machine: Arc<Machine>, target: Target, log: PathBuf, finished: Arc
         })
         .await;
         follower = back;
-        if lines.is_empty() {
-            if last {
-                return;
-            }
+        let idle = lines.is_empty();
+        let mut events = gatherer.take(lines);
+        if idle {
+            events.extend(if last { gatherer.finish() } else { gatherer.overdue(clock::now()) });
+        }
+        for batch in batches(events) {
+            put(&api, &options, batch).await;
+        }
+        // An event that is not complete is read again by the next agent, should this one end.
+        if gatherer.is_empty() {
+            follower = blocking(move || {
+                follower.note();
+                follower
+            })
+            .await;
+        }
+        if idle && last {
+            return;
+        }
+        if idle {
             sleep(LOOK_EVERY).await;
-            continue;
         }
-        for batch in batches(lines) {
-            put(&machine, &target, batch).await;
-        }
-        follower = blocking(move || {
-            follower.note();
-            follower
-        })
-        .await;
     }
 }
 
@@ -193,18 +195,18 @@ fn batches(mut lines: Vec<Line>) -> Vec<Vec<Line>> {
 }
 
 /// Sends one batch until it is taken, or can never be.
-async fn put(machine: &Machine, target: &Target, batch: Vec<Line>) {
+async fn put(api: &Api, options: &Options, batch: Vec<Line>) {
     let event = |it: Line| shape::InputLogEvent { message: Some(it.text), timestamp: Some(it.at) };
     let ask = shape::PutLogEventsRequest {
-        log_group_name: Some(target.group.clone()),
-        log_stream_name: Some(target.stream.clone()),
+        log_group_name: Some(options.group.clone()),
+        log_stream_name: Some(options.stream.clone()),
         log_events: Some(batch.into_iter().map(event).collect()),
         ..shape::PutLogEventsRequest::default()
     };
     let mut wait = RETRY_FIRST;
     loop {
-        let Err(error) = machine.api.call::<shape::PutLogEvents>(&ask).await else { return };
-        let stream = &target.stream;
+        let Err(error) = api.call::<shape::PutLogEvents>(&ask).await else { return };
+        let stream = &options.stream;
         match error.code() {
             Some("InvalidParameterException" | "ValidationException") => {
                 tracing::error!(stream, %error, "log lines are refused for good");
@@ -213,7 +215,7 @@ async fn put(machine: &Machine, target: &Target, batch: Vec<Line>) {
             Some("DataAlreadyAcceptedException") => return,
             Some("ResourceNotFoundException") => {
                 // Somebody deleted the stream, or the group with it; a new group may come.
-                drop(make_stream(machine, target).await);
+                drop(make_stream(api, options).await);
             }
             _ => tracing::warn!(stream, %error, "log lines are not shipped yet"),
         }

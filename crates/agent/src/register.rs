@@ -122,8 +122,13 @@ pub(crate) async fn register(
 ) -> Result<String, AgentError> {
     let mut known = note.instance.as_deref();
     let mut wait = RETRY_FIRST;
+    let token = client_token()?;
     loop {
-        match api.call::<ecs::RegisterContainerInstance>(&request(config, note, known)).await {
+        let ask = ecs::RegisterContainerInstanceRequest {
+            client_token: Some(token.clone()),
+            ..request(config, note, known)
+        };
+        match api.call::<ecs::RegisterContainerInstance>(&ask).await {
             Ok(answer) => {
                 let arn = answer.container_instance.and_then(|it| it.container_instance_arn);
                 return arn.ok_or_else(|| AgentError::Refused("an answer without a name".into()));
@@ -140,6 +145,13 @@ pub(crate) async fn register(
             }
         }
     }
+}
+
+/// Tells the attempts of this process from those of one that had another memory.
+fn client_token() -> Result<String, AgentError> {
+    let mut token = [0; 16];
+    getrandom::fill(&mut token).map_err(|it| AgentError::Randomness(it.to_string()))?;
+    Ok(hex::encode(token))
 }
 
 /// Whether a refusal says that the region does not know the instance, or no longer wants it.

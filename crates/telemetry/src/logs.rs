@@ -6,6 +6,7 @@
 mod catalog;
 mod event;
 mod pattern;
+mod retention;
 mod search;
 mod stream;
 
@@ -147,6 +148,22 @@ impl LogStore {
     /// [`LogError::NoGroup`], [`LogError::NoStream`], [`LogError::Disk`].
     pub fn append(&self, group: &str, stream: &str, events: &[Event]) -> Result<(), LogError> {
         self.lock().append(group, stream, events)
+    }
+
+    /// Gives back the disk space of events that are past their group's retention at `now`
+    /// (milliseconds since 1970); gives its bytes. Costs the reading of what is given back.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Disk`]; streams looked at before have given theirs.
+    pub fn expire(&self, now: i64) -> Result<u64, LogError> {
+        let ageing = self.lock().ageing();
+        let mut given = 0;
+        for (group, stream) in ageing {
+            // One lock for each, so that writers do not wait for all.
+            given += self.lock().expire(&group, &stream, now)?;
+        }
+        Ok(given)
     }
 
     /// A page of a stream's events.

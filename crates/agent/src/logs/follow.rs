@@ -41,6 +41,8 @@ struct Entry {
 pub(super) struct Follower {
     log: PathBuf,
     position: Position,
+    /// What is written down.
+    noted: Position,
 }
 
 impl Follower {
@@ -48,7 +50,7 @@ impl Follower {
     pub(super) fn open(log: PathBuf) -> Self {
         let text = fs::read(note(&log)).unwrap_or_default();
         let position = serde_json::from_slice(&text).unwrap_or_default();
-        Self { log, position }
+        Self { log, position, noted: position }
     }
 
     /// The next lines; none if there are none yet.
@@ -71,13 +73,20 @@ impl Follower {
     }
 
     /// Writes down how far it has come.
-    pub(super) fn note(&self) {
+    pub(super) fn note(&mut self) {
+        if self.noted == self.position {
+            return;
+        }
         let path = note(&self.log);
         let fresh = path.with_extension("position.new");
         let bytes = serde_json::to_vec(&self.position).unwrap_or_default();
         let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, &path));
-        if let Err(error) = written {
-            tracing::warn!(path = %path.display(), %error, "how far a log was shipped is not noted");
+        match written {
+            Ok(()) => self.noted = self.position,
+            Err(error) => {
+                let path = path.display();
+                tracing::warn!(%path, %error, "how far a log was shipped is not noted");
+            }
         }
     }
 

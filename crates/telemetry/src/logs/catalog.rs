@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::stream::Reader;
-use super::{Attempt as _, LogError};
+use super::{Attempt as _, LogError, retention};
 
 /// Name of the file in a group's folder that says what the group is.
 const GROUP_FILE: &str = "group.json";
@@ -41,7 +41,7 @@ pub struct StreamFacts {
     pub last: Option<i64>,
     /// When its last event was taken in.
     pub ingested: Option<i64>,
-    /// Bytes of its file.
+    /// Bytes of its events.
     pub bytes: u64,
 }
 
@@ -95,6 +95,9 @@ impl Catalog {
         let mut streams = BTreeMap::new();
         for entry in fs::read_dir(&folder).attempt("listing", &folder)? {
             let path = entry.attempt("listing", &folder)?.path();
+            if path.extension().is_some_and(|it| it == "begin") {
+                remove_orphan(&path)?;
+            }
             if path.extension().is_none_or(|it| it != "log") {
                 continue;
             }
@@ -160,7 +163,7 @@ impl Catalog {
     pub(super) fn groups(&self, prefix: &str) -> Vec<(GroupFacts, u64)> {
         let from = self.groups.range(prefix.to_owned()..);
         from.take_while(|(name, _)| name.starts_with(prefix))
-            .map(|(_, it)| (it.facts.clone(), it.streams.values().map(|it| it.end).sum()))
+            .map(|(_, it)| (it.facts.clone(), it.streams.values().map(Stream::size).sum()))
             .collect()
     }
 
@@ -195,7 +198,7 @@ impl Catalog {
             first: None,
             last: None,
             ingested: None,
-            bytes,
+            bytes: 0,
         };
         let stream = Stream { facts, file: Arc::new(file), path, head: bytes, end: bytes };
         group.streams.insert(name.to_owned(), stream);
@@ -206,8 +209,40 @@ impl Catalog {
         let group = self.groups.get_mut(group).ok_or(LogError::NoGroup)?;
         let stream = group.streams.get(name).ok_or(LogError::NoStream)?;
         fs::remove_file(&stream.path).attempt("removing", &stream.path)?;
+        // Left by a crash, it goes at the next start.
+        drop(fs::remove_file(retention::mark(&stream.path)));
         group.streams.remove(name);
         Ok(())
+    }
+
+    /// Names of streams of groups with a retention, group first.
+    pub(super) fn ageing(&self) -> Vec<(String, String)> {
+        let groups = self.groups.values().filter(|it| it.facts.retention_days.is_some());
+        let streams = |it: &Group| {
+            let group = it.facts.name.clone();
+            it.streams.keys().map(move |it| (group.clone(), it.clone())).collect::<Vec<_>>()
+        };
+        groups.flat_map(streams).collect()
+    }
+
+    /// Gives back what is past its time in a stream; gives its bytes. Nothing if the stream or its
+    /// group's retention is gone meanwhile.
+    pub(super) fn expire(&mut self, group: &str, name: &str, now: i64) -> Result<u64, LogError> {
+        let Some(group) = self.groups.get_mut(group) else { return Ok(0) };
+        let Some(days) = group.facts.retention_days else { return Ok(0) };
+        let Some(stream) = group.streams.get_mut(name) else { return Ok(0) };
+        let reader = stream.reader();
+        let kept = retention::first_kept(&reader, retention::cutoff(now, days))?;
+        if !retention::is_worth_it(&reader, kept) {
+            return Ok(0);
+        }
+        retention::give_back(&reader, kept)?;
+        let given = kept - stream.head;
+        stream.head = kept;
+        stream.facts.bytes = stream.size();
+        // What is left begins with it; an older one behind it is found at the next start.
+        stream.facts.first = stream.reader().next(kept)?.map(|(event, _)| event.timestamp);
+        Ok(given)
     }
 
     pub(super) fn streams(&self, group: &str, prefix: &str) -> Result<Vec<StreamFacts>, LogError> {
@@ -236,7 +271,8 @@ impl Catalog {
         }
         written.attempt("writing", &stream.path)?;
         stream.end += bytes.len() as u64;
-        note(&mut stream.facts, events, stream.end);
+        note(&mut stream.facts, events);
+        stream.facts.bytes = stream.size();
         Ok(())
     }
 
@@ -260,6 +296,11 @@ impl Catalog {
 }
 
 impl Stream {
+    /// Bytes of its events.
+    fn size(&self) -> u64 {
+        self.end - self.head
+    }
+
     fn reader(&self) -> Reader {
         Reader {
             name: self.facts.name.clone(),
@@ -271,8 +312,7 @@ impl Stream {
     }
 }
 
-fn note(facts: &mut StreamFacts, events: &[Event], bytes: u64) {
-    facts.bytes = bytes;
+fn note(facts: &mut StreamFacts, events: &[Event]) {
     for event in events {
         facts.first = Some(facts.first.map_or(event.timestamp, |it| it.min(event.timestamp)));
         facts.last = Some(facts.last.map_or(event.timestamp, |it| it.max(event.timestamp)));
@@ -307,6 +347,14 @@ fn sync(folder: &Path) -> Result<(), LogError> {
     File::open(folder).and_then(|it| it.sync_all()).attempt("syncing", folder)
 }
 
+/// Removes what is left beside a stream that is gone: its number may be given again.
+fn remove_orphan(mark: &Path) -> Result<(), LogError> {
+    if mark.with_extension("log").exists() {
+        return Ok(());
+    }
+    fs::remove_file(mark).attempt("removing", mark)
+}
+
 /// Opens a stream and goes through its events once; what a crash has torn is cut off. `None` for a
 /// file that is no stream.
 fn open_stream(path: &Path) -> Result<Option<Stream>, LogError> {
@@ -317,7 +365,7 @@ fn open_stream(path: &Path) -> Result<Option<Stream>, LogError> {
     (&file).take(4096).read_to_end(&mut start).attempt("reading", path)?;
     let Some(line) = start.split_inclusive(|it| *it == b'\n').next() else { return Ok(None) };
     let Ok(named) = serde_json::from_slice::<StreamHead>(line) else { return Ok(None) };
-    let head = line.len() as u64;
+    let head = retention::read_mark(path)?.unwrap_or(line.len() as u64);
     let length = file.metadata().attempt("measuring", path)?.len();
     let mut facts = StreamFacts {
         name: named.name,
@@ -325,7 +373,7 @@ fn open_stream(path: &Path) -> Result<Option<Stream>, LogError> {
         first: None,
         last: None,
         ingested: None,
-        bytes: head,
+        bytes: 0,
     };
     let mut reader = Reader {
         name: facts.name.clone(),
@@ -336,12 +384,13 @@ fn open_stream(path: &Path) -> Result<Option<Stream>, LogError> {
     };
     let mut place = head;
     while let Some((event, next)) = reader.next(place).ok().flatten() {
-        note(&mut facts, &[event], next);
+        note(&mut facts, &[event]);
         place = next;
     }
     if place < length {
         reader.file.set_len(place).attempt("cutting", path)?;
         reader.end = place;
     }
+    facts.bytes = place - head;
     Ok(Some(Stream { facts, file: reader.file, path: reader.path, head, end: place }))
 }

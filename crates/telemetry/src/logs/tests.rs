@@ -120,3 +120,69 @@ fn a_place_that_a_client_made_up_harms_nothing() {
     }
     drop(store.read("g", "s", From::Forward(u64::MAX), &limits(9)).expect("reads"));
 }
+
+/// Bytes that files in a folder take on the disk.
+fn on_disk(folder: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|it| it.expect("an entry"));
+    let size = |it: std::fs::DirEntry| match it.metadata().expect("its size") {
+        about if about.is_dir() => on_disk(&it.path()),
+        about => about.blocks() * 512,
+    };
+    entries.map(size).sum()
+}
+
+#[test]
+fn what_is_past_its_retention_gives_its_disk_space_back() {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let (folder, store) = store();
+    store.create_group(group("for-ever")).expect("made");
+    store.create_stream("for-ever", "s", 5).expect("made");
+    let large = "x".repeat(100_000);
+    for day in 0..20 {
+        for name in ["g", "for-ever"] {
+            store.append(name, "s", &[event(day * DAY, &large)]).expect("appended");
+        }
+    }
+    store.append("g", "s", &[event(20 * DAY, "young")]).expect("appended");
+    let place = store.read("g", "s", From::Tail, &limits(1)).expect("reads").backward;
+    assert_eq!(store.expire(100 * DAY).expect("nothing is to go"), 0);
+    store.change_group("g", |it| it.retention_days = Some(3)).expect("changed");
+    let before = on_disk(folder.path());
+    let given = store.expire(20 * DAY).expect("gives back");
+    assert_eq!(given, 17 * Event::size(100_000));
+    assert!(before - on_disk(folder.path()) > 16 * 100_000, "{before}");
+    assert_eq!(store.expire(20 * DAY).expect("settled"), 0);
+
+    let check = |store: &LogStore| {
+        let page = store.read("g", "s", From::Head, &limits(9)).expect("reads");
+        let times: Vec<_> = page.events.iter().map(|it| it.timestamp / DAY).collect();
+        assert_eq!(times, [17, 18, 19, 20]);
+        let kept = store.read("g", "s", From::Forward(place), &limits(9)).expect("reads");
+        assert_eq!(messages(&kept), ["young"], "places that clients hold mean what they meant");
+        let facts = store.streams("g", "").expect("lists").remove(0);
+        assert_eq!((facts.first, facts.last), (Some(17 * DAY), Some(20 * DAY)));
+        assert_eq!(facts.bytes, 3 * Event::size(100_000) + Event::size(5));
+        assert_eq!(store.groups("g")[0].1, facts.bytes);
+        let other = store.read("for-ever", "s", From::Head, &limits(99)).expect("reads");
+        assert_eq!(other.events.len(), 20);
+    };
+    check(&store);
+    drop(store);
+    let store = LogStore::open(folder.path()).expect("opens");
+    check(&store);
+
+    assert_eq!(
+        store.expire(400 * DAY).expect("gives back"),
+        3 * Event::size(100_000) + Event::size(5)
+    );
+    store.append("g", "s", &[event(400 * DAY, "new")]).expect("appended");
+    drop(store);
+    let store = LogStore::open(folder.path()).expect("opens");
+    let page = store.read("g", "s", From::Head, &limits(9)).expect("reads");
+    assert_eq!(messages(&page), ["new"]);
+    store.delete_stream("g", "s").expect("removed");
+    store.create_stream("g", "s", 7).expect("made");
+    store.append("g", "s", &[event(1, "again")]).expect("appended");
+    assert_eq!(messages(&store.read("g", "s", From::Head, &limits(9)).expect("reads")), ["again"]);
+}
