@@ -6,10 +6,6 @@ use crate::Fault;
 use shapes::{OperationSchema, Service};
 use state::{Audit, Change, ContainerInstance, Context, Draft, Outcome, RegionRow, State};
 
-/// How many of the newest audit rows are kept. A row has about 400 bytes, and all of them are in
-/// memory: this bounds them to some 40 MB.
-pub const KEPT_AUDITS: u64 = 100_000;
-
 /// How many resources one row names at most: as many as one write may change.
 const RESOURCES_MAX: usize = 100;
 
@@ -66,7 +62,6 @@ pub(crate) fn record(
         let region = RegionRow { audited: number, ..region.as_ref().clone() };
         draft.change(Change::from(region));
     }
-    forget_beyond(draft, number);
 }
 
 /// A service as CloudTrail names it; our own operations are nobody else's.
@@ -82,18 +77,9 @@ fn outcome(draft: &Draft<'_>, refusal: Option<&Fault>) -> (Outcome, Vec<String>)
         let refused = Outcome::Refused { code: fault.code.clone(), message: fault.message.clone() };
         return (refused, Vec::new());
     }
-    let Some(first) = draft.replays() else {
-        return (Outcome::Done, touched(draft));
-    };
-    let resources = draft.state().audits().get(&first).map(|it| it.resources.clone());
-    (Outcome::Replayed(first), resources.unwrap_or_default())
-}
-
-/// Takes away the oldest row once there are more than are kept.
-fn forget_beyond(draft: &mut Draft<'_>, newest: u64) {
-    let oldest = draft.state().audits().first_key_value().map(|(number, _)| *number);
-    if let Some(oldest) = oldest.filter(|it| it + KEPT_AUDITS <= newest) {
-        draft.change(Change::Audit(oldest, None));
+    match draft.replays() {
+        Some(first) => (Outcome::Replayed(first.audit), first.resources.clone()),
+        None => (Outcome::Done, touched(draft)),
     }
 }
 

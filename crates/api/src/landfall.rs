@@ -5,22 +5,29 @@
 
 mod error;
 mod join_tokens;
+mod past;
 mod placement;
 mod tasks;
 mod trail;
 
 pub use error::Error;
+pub use past::{
+    Field, PastTask, Record, TaskFilter, audit_record, read_audit, read_task, task_record,
+};
+pub use tasks::{From, Ids, Meant, explain_task, meant_task};
+pub use trail::{AuditFilter, Listed, Older, audit_page, audit_view, list_audit, people_only};
 
 use shapes::landfall as op;
 
 use crate::Registry;
 
-/// Our own operations that we answer.
+/// Our own operations that we answer. Calls need the history besides the state: the gateway has both.
 pub fn registry() -> Registry {
     Registry::default()
         .write::<op::CreateJoinToken, Error>(join_tokens::create_join_token)
         .write::<op::RedeemJoinToken, Error>(join_tokens::redeem_join_token)
         .read::<op::ExplainPlacement, Error>(placement::explain_placement)
-        .read::<op::ExplainTask, Error>(tasks::explain_task)
-        .read::<op::ListAudit, Error>(trail::list_audit)
+        .call::<op::ExplainTask>()
+        .call::<op::ListAudit>()
+        .call::<op::ListTaskHistory>()
 }

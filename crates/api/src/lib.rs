@@ -19,7 +19,7 @@ pub mod landfall;
 pub mod region;
 pub mod sts;
 
-pub use audit::{KEPT_AUDITS, next_audit};
+pub use audit::next_audit;
 pub use fault::Fault;
 pub use registry::{
     Answer, Entry, Fill, Invalid, Read, ReadEntry, ReadFn, Registry, Write, WriteEntry, WriteFn,

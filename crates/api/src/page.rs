@@ -71,6 +71,11 @@ impl Page {
         self.after.as_deref()
     }
 
+    /// So many items at most.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Takes one page of the items, which begin after [`Page::after`], and makes the token of the
     /// next one if there is more.
     pub(crate) fn cut<T>(
@@ -88,7 +93,8 @@ impl Page {
     }
 }
 
-fn seal(scope: &str, key: &str) -> String {
+/// The token that leads behind a key of a list.
+pub(crate) fn seal(scope: &str, key: &str) -> String {
     format!("{:016x}{}", checksum(scope, key), types::hex(key.as_bytes()))
 }
 

@@ -13,10 +13,10 @@ use wire::{Incoming, Route};
 
 use crate::door::Door;
 use crate::keys::{self, Trust};
-use crate::logs;
+use crate::{history, logs};
 
 /// What becomes of a request before the protocol writes it down.
-type Outcome = Result<Box<dyn Shape + Send>, wire::Fault>;
+pub(crate) type Outcome = Result<Box<dyn Shape + Send>, wire::Fault>;
 
 /// 128 random bits of the operating system.
 pub(crate) fn random() -> u128 {
@@ -135,7 +135,10 @@ async fn run(
             let read = decoded(incoming, route, |fill| entry.prepare(fill))?;
             Box::new(move |core| core.read(caller, request_id, |state, it| read.run(state, it)))
         }
-        Entry::Call(_) => return call(door, incoming, route),
+        Entry::Call(_) => {
+            let answered = history::answer(door, incoming, route, caller, request_id).await;
+            return answered.unwrap_or_else(|| call(door, incoming, route));
+        }
     };
     ask(door, job).await
 }
@@ -164,6 +167,14 @@ type Job = Box<dyn FnOnce(&mut Core) -> api::Answer + Send>;
 
 /// Puts a request before the writer and waits until its answer may be seen.
 async fn ask(door: &Door, job: Job) -> Outcome {
+    put(door, job).await?.map_err(to_wire)
+}
+
+/// Puts something before the writer and waits until what comes of it may be seen.
+pub(crate) async fn put<T: Send + 'static>(
+    door: &Door,
+    job: impl FnOnce(&mut Core) -> T + Send + 'static,
+) -> Result<T, wire::Fault> {
     let (tell, told) = oneshot::channel();
     let job = Box::new(move |core: &mut Core| -> Release {
         let answer = job(core);
@@ -171,10 +182,7 @@ async fn ask(door: &Door, job: Job) -> Outcome {
         Box::new(move || drop(tell.send(answer)))
     });
     door.writer.submit(job).map_err(|_| overloaded())?;
-    match told.await {
-        Ok(answer) => answer.map_err(to_wire),
-        Err(_) => Err(stopping()),
-    }
+    told.await.map_err(|_| stopping())
 }
 
 pub(crate) fn to_wire(fault: Fault) -> wire::Fault {

@@ -20,6 +20,7 @@ use types::Home;
 use wire::sigv4::Verifier;
 
 use crate::answer::{self, SharedDoor};
+use crate::history::History;
 use crate::keys::{Keys, Trust};
 use crate::region::Clock;
 use crate::{ready, socket};
@@ -54,6 +55,8 @@ pub struct Door {
     pub verifier: Verifier,
     /// Logs of containers.
     pub logs: Arc<LogStore>,
+    /// What is over; `None` if the region keeps nothing of it.
+    pub history: Option<Arc<History>>,
     /// The sessions of agents.
     pub hub: Arc<Hub>,
     /// The clock.
@@ -129,7 +132,7 @@ async fn told(close: &mut watch::Receiver<bool>) {
 
 async fn handle(door: &SharedDoor, request: Request<Body>, peer: &str) -> Response<Full<Bytes>> {
     if request.method() == Method::GET && request.uri().path() == ready::PATH {
-        return ready::answer().map(full);
+        return ready::answer(door).map(full);
     }
     if let Some(conversation) = socket::asked_for(&request) {
         return socket::open(door, request, conversation, peer).await.map(full);

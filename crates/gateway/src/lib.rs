@@ -6,6 +6,7 @@
 mod answer;
 mod desk;
 mod door;
+mod history;
 mod keys;
 mod logs;
 mod ready;
@@ -14,6 +15,7 @@ mod socket;
 
 pub use desk::ReconcilerDesk;
 pub use door::{Door, serve};
+pub use history::{Archivist, History};
 pub use keys::{Keys, Trust};
 pub use logs::registry as logs_registry;
 pub use region::{Clock, LiveRegion};

@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use core::str::FromStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -87,12 +88,42 @@ pub(crate) struct ServerFlags {
     /// Seconds after which the tasks of a disconnected instance are given up; 0 is never.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) give_up_after: u64,
+    /// How long stopped tasks and the audit trail are told of after their hour in memory: `forever`,
+    /// or a number of days. 0 keeps no history.
+    #[arg(long, value_name = "forever|DAYS", default_value = "forever")]
+    pub(crate) history: Keep,
+    /// Seconds for which a stopped task stays describable by DescribeTasks, and a request in memory.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub(crate) task_retention: u64,
     /// For benches: a sync of the journal takes exactly this long and makes nothing durable.
     #[arg(long, value_name = "MILLISECONDS", hide = true)]
     pub(crate) disk_delay_ms: Option<u64>,
     /// For benches: how many syncs of the journal may be under way at once.
     #[arg(long, value_name = "COUNT", hide = true)]
     pub(crate) syncs_at_once: Option<usize>,
+}
+
+/// How long the history is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Not at all.
+    Nothing,
+    /// For so many days.
+    Days(u32),
+    /// For ever.
+    Forever,
+}
+
+impl FromStr for Keep {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "forever" => Ok(Self::Forever),
+            "0" => Ok(Self::Nothing),
+            days => days.parse().map(Self::Days).map_err(|_| "`forever` or a number of days".into()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

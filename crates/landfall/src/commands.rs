@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod image;
 pub(crate) mod journal;
 pub(crate) mod logs;
+mod moment;
 mod output;
 pub(crate) mod ps;
 pub(crate) mod run;

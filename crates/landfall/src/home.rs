@@ -39,6 +39,10 @@ impl Folder {
         self.0.join("logs")
     }
 
+    pub(crate) fn history(&self) -> PathBuf {
+        self.0.join("history")
+    }
+
     fn note(&self) -> PathBuf {
         self.0.join("region.json")
     }

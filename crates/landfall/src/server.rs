@@ -8,23 +8,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use api::region::{RegionPlan, RegionPlanError, first_start};
-use gateway::{Door, Keys, LiveRegion, ReconcilerDesk, Trust};
+use gateway::{Archivist, Door, History, Keys, LiveRegion, ReconcilerDesk, Trust};
 use link::Hub;
 use network::Ipv4Range;
 use plan::credentials;
-use reconcilers::{Policy, Queue};
+use reconcilers::{Past, Policy, Queue};
 use state::{AccessKey, Caller, Change, Context, Dice, Draft, InstanceStatus, Purpose, RegionRow};
 use store::journal::Journal;
 use store::journal::Schema;
 use store::journal::disk::{Disk, RealDisk, SlowDisk};
 use store::journal::file::{FileJournal, Options};
 use store::{Core, SYNCS_AT_ONCE, Surroundings, Threads, Transaction, Writer};
+use telemetry::history::Retention;
 use telemetry::logs::LogStore;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use types::{AccountId, ClusterName, Home, Region, Timestamp, Zone};
 
-use crate::args::{Auth, ServerFlags};
+use crate::args::{Auth, Keep, ServerFlags};
 use crate::home::{Folder, Note};
 
 /// Version of the rows that this release writes.
@@ -90,6 +91,8 @@ pub(crate) struct Server {
     close: watch::Sender<bool>,
     doors: Vec<tokio::task::JoinHandle<()>>,
     watch: tokio::task::JoinHandle<()>,
+    retention: tokio::task::JoinHandle<()>,
+    archivist: Option<tokio::task::JoinHandle<()>>,
     threads: Threads,
 }
 
@@ -110,6 +113,8 @@ impl Server {
         let endpoint = format!("http://{address}");
 
         let logs = LogStore::open(folder.logs()).context("cannot open the log store")?;
+        let logs = Arc::new(logs);
+        let history = history(flags, &folder)?;
         let (core, epoch, journal) = open(flags, extra, &home, &folder)?;
         write_note(&core, &home, &endpoint, &folder)?;
         let agent_key = agent_key(&core)?;
@@ -154,11 +159,17 @@ impl Server {
         let hub = Hub::new(Arc::new(region), connected, silence);
         drop(hearer.set(hub.clone()));
         let watch = tokio::spawn(hub.clone().watch());
+        let retention = tokio::spawn(crate::retention::keep(logs.clone()));
+        let archivist = history.clone().map(|it| {
+            let archivist = Archivist::new(it, writer.clone(), policy(flags), clock.clone());
+            tokio::spawn(archivist.work())
+        });
         let door = Arc::new(Door {
             only_region: flags.only_region.then(|| home.region.to_string()),
             home,
             registry: api::registry().and(gateway::logs_registry()),
-            logs: Arc::new(logs),
+            logs: logs.clone(),
+            history,
             writer: writer.clone(),
             keys,
             trust,
@@ -170,7 +181,20 @@ impl Server {
         let (close, closed) = watch::channel(false);
         let serve = |it| tokio::spawn(gateway::serve(door.clone(), it, closed.clone()));
         let doors = listeners.into_iter().map(serve).collect();
-        Ok(Self { endpoint, address, agent_key, region: row, writer, close, doors, watch, threads })
+        let region = row;
+        Ok(Self {
+            endpoint,
+            address,
+            agent_key,
+            region,
+            writer,
+            close,
+            doors,
+            watch,
+            retention,
+            archivist,
+            threads,
+        })
     }
 
     /// The address of the instance with that number in a zone.
@@ -213,6 +237,10 @@ impl Server {
     pub(crate) async fn stop(self) {
         self.close.send_replace(true);
         self.watch.abort();
+        self.retention.abort();
+        if let Some(archivist) = self.archivist {
+            archivist.abort();
+        }
         for door in self.doors {
             drop(door.await);
         }
@@ -353,5 +381,22 @@ fn trust(flags: &ServerFlags) -> anyhow::Result<Trust> {
 
 fn policy(flags: &ServerFlags) -> Policy {
     let give_up_after = Some(flags.give_up_after).filter(|it| *it > 0).map(Duration::from_secs);
-    Policy { give_up_after, ..Policy::default() }
+    let past = match flags.history {
+        Keep::Nothing => Past::Forgotten,
+        Keep::Days(_) | Keep::Forever => Past::Archived,
+    };
+    let stopped_kept = Duration::from_secs(flags.task_retention);
+    Policy { give_up_after, stopped_kept, past, ..Policy::default() }
+}
+
+fn history(flags: &ServerFlags, folder: &Folder) -> anyhow::Result<Option<Arc<History>>> {
+    let retention = match flags.history {
+        Keep::Nothing => return Ok(None),
+        Keep::Days(days) => Retention::Days(days),
+        Keep::Forever => Retention::Forever,
+    };
+    let path = folder.history();
+    let history = History::open(&path, retention)
+        .with_context(|| format!("cannot open the history in {}", path.display()))?;
+    Ok(Some(Arc::new(history)))
 }

@@ -13,11 +13,16 @@ use core::fmt;
 
 use state::capacity::{Host, Pool};
 use state::{ContainerInstance, Desired, State, Task};
-use types::InstanceId;
+use types::{InstanceId, Timestamp};
 
 pub use parse::SyntaxError;
 pub use term::{Comparison, Property, Term, Test, Value};
 pub(crate) use term::{ZONE, attribute};
+
+/// Reads a time as the query language writes it: a day begins at its midnight, UTC.
+pub fn moment(text: &str) -> Option<Timestamp> {
+    moment::Moment::parse(text).map(moment::Moment::begins)
+}
 
 /// Longest expression, in characters. Source: ECS API, `PlacementConstraint`.
 pub const LONGEST: usize = 2_000;

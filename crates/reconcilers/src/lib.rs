@@ -4,15 +4,19 @@
 //! proposes nothing. So a restart, a missed event and an ordinary day are one path.
 
 mod deleted_definitions;
+mod gone_clusters;
 mod gone_instances;
+mod join_token_expiry;
 mod lost_instances;
+mod past;
 mod queue;
 mod registry;
 mod task_credentials;
-mod task_reaper;
 mod token_expiry;
 
+pub use gone_clusters::INACTIVE_CLUSTER_KEPT;
 pub use lost_instances::LostInstances;
+pub use past::{Due, Past, due, forget};
 pub use queue::{Queue, Reviewed};
 pub use registry::{Outcome, Policy, Reconciler, Subject, registry};
 

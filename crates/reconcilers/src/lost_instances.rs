@@ -12,7 +12,6 @@ use state::{
 };
 use types::InstanceId;
 
-use crate::registry::CHANGES_MAX;
 use crate::{Outcome, Reconciler, Subject};
 
 /// What a given up task changes beside its keys: itself, its token and what its instance is told;
@@ -78,11 +77,11 @@ fn give_up(draft: &mut Draft<'_>, id: InstanceId, context: &Context<'_>) -> Outc
         .iter()
         .chain(indexes.tasks_on(id, Desired::Stopped))
         .filter_map(|task| draft.state().task(*task).filter(|it| !it.is_over()).cloned())
-        .take(CHANGES_MAX)
+        .take(state::CHANGES_MAX)
         .collect();
     for task in living {
         let keys = draft.state().indexes().keys_of(task.id).count();
-        if draft.changes().len() + keys + CHANGES_BESIDE_KEYS > CHANGES_MAX {
+        if draft.changes().len() + keys + CHANGES_BESIDE_KEYS > state::CHANGES_MAX {
             return Outcome::Again;
         }
         let stop = Stop {

@@ -3,24 +3,24 @@
 use core::time::Duration;
 
 use state::{Change, Context, Draft, Revision, State};
-use types::{InstanceId, Timestamp};
+use types::{ClusterName, InstanceId, Timestamp};
 
 use crate::deleted_definitions::DeletedDefinitions;
+use crate::gone_clusters::GoneClusters;
 use crate::gone_instances::GoneInstances;
+use crate::join_token_expiry::JoinTokenExpiry;
 use crate::lost_instances::LostInstances;
+use crate::past::{AUDITS_KEPT, Past, PastReaper};
 use crate::task_credentials::TaskCredentials;
-use crate::task_reaper::TaskReaper;
 use crate::token_expiry::TokenExpiry;
-
-/// A write carries at most so many changes of a reconciler; one with more to do asks to be called
-/// again at once. Journals bound the size of a transaction (etcd: 128 operations).
-pub(crate) const CHANGES_MAX: usize = 100;
 
 /// The thing a reconciler looks at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// The region as a whole, for promises about the oldest of many.
     Region,
+    /// One cluster.
+    Cluster(ClusterName),
     /// One container instance.
     Instance(InstanceId),
     /// One task definition.
@@ -66,23 +66,37 @@ pub struct Policy {
     pub give_up_after: Option<Duration>,
     /// How long a stopped task stays describable.
     pub stopped_kept: Duration,
+    /// How many rows of the audit trail stay in the state.
+    pub audits_kept: u64,
+    /// What becomes of tasks and of the audit trail afterwards.
+    pub past: Past,
 }
 
 impl Default for Policy {
-    /// 60 seconds, and the hour that AWS keeps stopped tasks.
+    /// 60 seconds, and the hour that AWS keeps stopped tasks; no history.
     fn default() -> Self {
-        Self { give_up_after: Some(Duration::from_mins(1)), stopped_kept: Duration::from_hours(1) }
+        Self {
+            give_up_after: Some(Duration::from_mins(1)),
+            stopped_kept: Duration::from_hours(1),
+            audits_kept: AUDITS_KEPT,
+            past: Past::Forgotten,
+        }
     }
 }
 
 /// Every reconciler of the house. One that is not listed here does not run.
 pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
-    vec![
+    let mut all: Vec<Box<dyn Reconciler>> = vec![
         Box::new(DeletedDefinitions),
+        Box::new(GoneClusters),
         Box::new(GoneInstances { kept: policy.stopped_kept }),
+        Box::new(JoinTokenExpiry),
         Box::new(LostInstances { give_up_after: policy.give_up_after }),
         Box::new(TaskCredentials),
-        Box::new(TaskReaper { kept: policy.stopped_kept }),
         Box::new(TokenExpiry),
-    ]
+    ];
+    if policy.past == Past::Forgotten {
+        all.push(Box::new(PastReaper { policy: policy.clone() }));
+    }
+    all
 }

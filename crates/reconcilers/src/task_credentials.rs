@@ -6,7 +6,6 @@ use plan::{credentials, tasks};
 use state::{AccessKey, Change, Context, Draft, Purpose, State};
 use types::{TaskId, Timestamp};
 
-use crate::registry::CHANGES_MAX;
 use crate::{Outcome, Reconciler, Subject};
 
 /// Fresh credentials come so long before the old ones expire, which stay good meanwhile.
@@ -46,7 +45,7 @@ impl Reconciler for TaskCredentials {
             .map(|(at, _)| earlier(*at))
             .find(|at| *at > context.now);
         for key in due {
-            if draft.changes().len() + 3 > CHANGES_MAX {
+            if draft.changes().len() + 3 > state::CHANGES_MAX {
                 return Outcome::Again;
             }
             if let Some(at) = renew(draft, &key, context) {

@@ -1,9 +1,11 @@
 //! Promises kept, on made-up time: what is looked at, when, and what comes of it.
 
+mod clusters;
 mod credentials;
 mod definitions;
 mod fixture;
 mod instances;
+mod past;
 mod queue;
 mod stopped_tasks;
 mod tokens;

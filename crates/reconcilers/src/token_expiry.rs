@@ -2,7 +2,6 @@
 
 use state::{Change, Context, Draft, State};
 
-use crate::registry::CHANGES_MAX;
 use crate::{Outcome, Reconciler, Subject};
 
 pub(crate) struct TokenExpiry;
@@ -21,7 +20,7 @@ impl Reconciler for TokenExpiry {
     }
 
     fn review(&self, draft: &mut Draft<'_>, _: &Subject, context: &mut Context<'_>) -> Outcome {
-        for _ in 0..CHANGES_MAX {
+        for _ in 0..state::CHANGES_MAX {
             let Some((at, key)) = draft.state().indexes().expiring().first().cloned() else {
                 return Outcome::Settled;
             };

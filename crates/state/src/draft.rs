@@ -2,6 +2,12 @@
 
 use crate::{Change, State};
 
+/// Most changes that one write should carry: journals bound the size of a transaction (etcd: 128
+/// operations).
+///
+/// Those with more to do mark what is to be done, do a part, and a reconciler does the rest.
+pub const CHANGES_MAX: usize = 100;
+
 /// The state under one input: reads see the input's own changes, and nothing of it stays if the
 /// input is refused.
 #[derive(Debug)]
@@ -9,7 +15,16 @@ pub struct Draft<'a> {
     state: &'a mut State,
     changes: Vec<Change>,
     undo: Vec<Change>,
-    replays: Option<u64>,
+    replays: Option<Replay>,
+}
+
+/// The input that another one repeats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// Its audit row.
+    pub audit: u64,
+    /// ARNs of what it made.
+    pub resources: Vec<String>,
 }
 
 impl<'a> Draft<'a> {
@@ -29,19 +44,24 @@ impl<'a> Draft<'a> {
         self.changes.push(change);
     }
 
-    /// Says that this input is a repeat of the one with that audit row.
-    pub fn replay(&mut self, audit: u64) {
-        self.replays = Some(audit);
+    /// Says that this input is a repeat of that one.
+    pub fn replay(&mut self, of: Replay) {
+        self.replays = Some(of);
     }
 
-    /// Audit row of the input that this one repeats.
-    pub fn replays(&self) -> Option<u64> {
-        self.replays
+    /// The input that this one repeats.
+    pub fn replays(&self) -> Option<&Replay> {
+        self.replays.as_ref()
     }
 
     /// What has changed so far, in order.
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// How many more changes this write should carry.
+    pub fn room(&self) -> usize {
+        CHANGES_MAX.saturating_sub(self.changes.len())
     }
 
     /// What has changed so far, in order: each change, and the one that would take it back.
@@ -78,6 +98,7 @@ mod tests {
             spec: Vec::new(),
             tags: Vec::new(),
             created_at: Timestamp(1),
+            inactive_at: None,
         }
     }
 

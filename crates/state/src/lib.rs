@@ -17,7 +17,7 @@ mod tables;
 pub use capacity::{Capacity, is_living, ports_held};
 pub use change::Change;
 pub use context::{Caller, Context, Dice};
-pub use draft::Draft;
+pub use draft::{CHANGES_MAX, Draft, Replay};
 pub use index::{Counts, Indexes};
 pub use record::*;
 pub use stored::{StoredRow, decode, encode};

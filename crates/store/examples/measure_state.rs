@@ -122,6 +122,7 @@ impl Words {
             spec: Vec::new(),
             tags: Vec::new(),
             created_at: Timestamp(0),
+            inactive_at: None,
         })
     }
 

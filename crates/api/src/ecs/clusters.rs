@@ -65,7 +65,7 @@ pub(crate) fn create_cluster(
 pub(crate) fn delete_cluster(
     draft: &mut Draft<'_>,
     ask: shape::DeleteClusterRequest,
-    _: &mut Context<'_>,
+    context: &mut Context<'_>,
 ) -> Result<shape::DeleteClusterResponse, Error> {
     let cluster = find::known_cluster(draft.state(), ask.cluster.as_deref())?.clone();
     let counts = draft.state().indexes().cluster_counts(&cluster.name);
@@ -75,7 +75,12 @@ pub(crate) fn delete_cluster(
     if counts.running + counts.pending > 0 {
         return Err(Error::ClusterContainsTasks);
     }
-    let cluster = Cluster { status: ClusterStatus::Inactive, ..cluster.as_ref().clone() };
+    let cluster = Cluster {
+        status: ClusterStatus::Inactive,
+        // Deleted again it is deleted still: its time goes on.
+        inactive_at: cluster.inactive_at.or(Some(context.now)),
+        ..cluster.as_ref().clone()
+    };
     draft.change(Change::from(cluster.clone()));
     let cluster = view::cluster(draft.state(), &cluster, &WHOLE);
     Ok(shape::DeleteClusterResponse { cluster: Some(cluster) })
@@ -240,6 +245,7 @@ fn parse(
         spec: stored::to_vec(&spec),
         tags: tags::parse(ask.tags)?,
         created_at: context.now,
+        inactive_at: None,
     })
 }
 

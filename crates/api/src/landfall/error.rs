@@ -21,6 +21,9 @@ pub enum Error {
     /// `LimitExceededException`.
     #[error("{0}")]
     LimitExceeded(String),
+    /// `ServiceUnavailableException`: its disk says no.
+    #[error("The history cannot be read.")]
+    HistoryUnavailable,
 }
 
 impl Error {
@@ -31,6 +34,7 @@ impl Error {
             Self::InvalidParameter(_) => "InvalidParameterException",
             Self::InvalidToken => "InvalidTokenException",
             Self::LimitExceeded(_) => "LimitExceededException",
+            Self::HistoryUnavailable => "ServiceUnavailableException",
         }
     }
 }
@@ -52,6 +56,8 @@ impl From<ecs::Error> for Error {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self::new(error.code(), error.to_string())
+        let fault = Self::new(error.code(), error.to_string());
+        let status = if error == Error::HistoryUnavailable { 500 } else { fault.status };
+        Self { status, ..fault }
     }
 }

@@ -1,14 +1,15 @@
 //! The story of one task: who asked for it, where it is, how far it has come, why it ended, and
 //! what can be done.
 
+use std::sync::Arc;
+
 use shapes::landfall as shape;
 use state::{
     Audit, Container, Context, Desired, Health, InstanceStatus, State, Status, Stop, StopCode, Task,
 };
 use types::{ClusterName, TaskId, Timestamp, short_name};
 
-use super::{Error, trail};
-use crate::ecs::find;
+use super::{Error, past, trail};
 
 /// The shortest start of an identifier that may stand for it.
 const PREFIX_MIN: usize = 4;
@@ -16,68 +17,128 @@ const PREFIX_MIN: usize = 4;
 /// Digits of an identifier.
 const DIGITS: usize = 32;
 
-/// `ExplainTask`: the story of a task, named by its ARN, its id, or the start of its id.
+/// The ids that begin with certain digits.
+#[derive(Debug, Clone)]
+pub struct Ids {
+    text: String,
+    first: TaskId,
+    last: TaskId,
+}
+
+/// Which task a request is about, as far as the state knows.
+#[derive(Debug, Clone)]
+pub struct Meant {
+    /// The ids that it may have.
+    pub ids: Ids,
+    /// The cluster it is looked for in; any if there is none.
+    pub cluster: Option<ClusterName>,
+    /// Tasks of the state that it may be: none, one, or (to say so) two.
+    pub found: Vec<Arc<Task>>,
+}
+
+/// From where a task is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The region still shows it.
+    State,
+    /// Its time is over.
+    History,
+}
+
+impl Ids {
+    /// Reads the ARN, the id or the start of the id of a task.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidParameter`] if no id or too many begin so.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let id = short_name(text, "task").unwrap_or(text);
+        if id.len() < PREFIX_MIN {
+            return Err(Error::InvalidParameter(format!(
+                "Give at least the first {PREFIX_MIN} digits of a task's id."
+            )));
+        }
+        let digits: String = id.chars().filter(|it| *it != '-').collect();
+        let filled = |with: &str| {
+            let rest = DIGITS.checked_sub(digits.len())?;
+            TaskId::parse(&(digits.clone() + &with.repeat(rest))).ok()
+        };
+        let range = filled("0").zip(filled("f"));
+        let (first, last) = range.ok_or_else(|| unknown(text))?;
+        Ok(Self { text: text.to_owned(), first, last })
+    }
+
+    /// Whether an id begins so.
+    pub fn contains(&self, id: TaskId) -> bool {
+        (self.first..=self.last).contains(&id)
+    }
+
+    /// The first and the last id that begin so.
+    pub fn bounds(&self) -> (TaskId, TaskId) {
+        (self.first, self.last)
+    }
+
+    /// Nothing has an id that begins so.
+    pub fn unknown(&self) -> Error {
+        unknown(&self.text)
+    }
+
+    /// Several tasks have ids that begin so.
+    pub fn ambiguous(&self) -> Error {
+        Error::InvalidParameter(format!(
+            "Several tasks have ids that begin with {}: give more digits.",
+            self.text
+        ))
+    }
+}
+
+fn unknown(text: &str) -> Error {
+    Error::InvalidParameter(format!("There is no task {text}."))
+}
+
+/// First step of `ExplainTask`: which tasks of the state are meant by an ARN, an id, or the start
+/// of an id.
 ///
 /// # Errors
 ///
-/// [`Error::AccessDenied`] to agents and tasks, [`Error::ClusterNotFound`],
-/// [`Error::InvalidParameter`] if none or several tasks are meant.
-pub(super) fn explain_task(
+/// [`Error::AccessDenied`] to agents and tasks, [`Error::InvalidParameter`] for what names no task
+/// or no cluster.
+pub fn meant_task(
     state: &State,
-    ask: shape::ExplainTaskRequest,
+    ask: &shape::ExplainTaskRequest,
     context: &Context<'_>,
-) -> Result<shape::ExplainTaskResponse, Error> {
+) -> Result<Meant, Error> {
     trail::people_only(state, context)?;
-    let cluster = match &ask.cluster {
-        Some(name) => Some(find::known_cluster(state, Some(name))?.name.clone()),
-        None => None,
-    };
-    let task = meant(state, cluster.as_ref(), &ask.task.unwrap_or_default())?;
-    Ok(shape::ExplainTaskResponse {
+    let cluster = ask.cluster.as_deref().filter(|it| !it.is_empty()).map(past::cluster);
+    let cluster = cluster.transpose()?;
+    let ids = Ids::parse(ask.task.as_deref().unwrap_or_default())?;
+    let tasks = state.tasks().range(ids.first..=ids.last).map(|(_, task)| task);
+    let found = tasks.filter(|it| cluster.as_ref().is_none_or(|cluster| it.cluster == *cluster));
+    let found = found.take(2).cloned().collect();
+    Ok(Meant { ids, cluster, found })
+}
+
+/// Second step of `ExplainTask`: the story of a task, with the row of the audit trail that made it.
+pub fn explain_task(
+    state: &State,
+    task: &Task,
+    origin: Option<&Audit>,
+    told: From,
+    now: Timestamp,
+) -> shape::ExplainTaskResponse {
+    let mut lines = story(state, task, origin, now);
+    if told == From::History {
+        lines.push("DescribeTasks shows it no longer; this is from the history.".into());
+    }
+    shape::ExplainTaskResponse {
         task_arn: Some(state.home().task(&task.cluster, task.id)),
-        lines: Some(story(state, task, context.now)),
-    })
-}
-
-/// The one task whose id begins like that.
-fn meant<'a>(
-    state: &'a State,
-    cluster: Option<&ClusterName>,
-    text: &str,
-) -> Result<&'a Task, Error> {
-    let id = short_name(text, "task").unwrap_or(text);
-    let unknown = || Error::InvalidParameter(format!("There is no task {text}."));
-    if id.len() < PREFIX_MIN {
-        return Err(Error::InvalidParameter(format!(
-            "Give at least the first {PREFIX_MIN} digits of a task's id."
-        )));
-    }
-    let (first, last) = range(id).ok_or_else(unknown)?;
-    let tasks = state.tasks().range(first..=last).map(|(_, task)| task.as_ref());
-    let mut found = tasks.filter(|it| cluster.is_none_or(|cluster| it.cluster == *cluster));
-    let task = found.next().ok_or_else(unknown)?;
-    match found.next() {
-        None => Ok(task),
-        Some(_) => Err(Error::InvalidParameter(format!(
-            "Several tasks have ids that begin with {id}: give more digits."
-        ))),
+        lines: Some(lines),
     }
 }
 
-/// The first and the last id that begin with these digits.
-fn range(start: &str) -> Option<(TaskId, TaskId)> {
-    let digits: String = start.chars().filter(|it| *it != '-').collect();
-    if digits.len() > DIGITS {
-        return None;
-    }
-    let filled =
-        |with: &str| TaskId::parse(&(digits.clone() + &with.repeat(DIGITS - digits.len())));
-    Some((filled("0").ok()?, filled("f").ok()?))
-}
-
-fn story(state: &State, task: &Task, now: Timestamp) -> Vec<String> {
+fn story(state: &State, task: &Task, asked: Option<&Audit>, now: Timestamp) -> Vec<String> {
     let mut lines = vec![standing(task)];
-    lines.push(origin(state, task));
+    lines.push(origin(task, asked));
     lines.push(place(state, task));
     lines.extend(waiting(state, task));
     lines.extend(task.stop.as_ref().map(|it| stop(task, it)));
@@ -104,10 +165,10 @@ fn standing(task: &Task) -> String {
     )
 }
 
-fn origin(state: &State, task: &Task) -> String {
+fn origin(task: &Task, asked: Option<&Audit>) -> String {
     let token = task.token.as_ref().map_or(String::new(), |it| format!(", client token {it}"));
     let at = task.created_at.rfc3339();
-    match state.audits().get(&task.audit).map(AsRef::as_ref) {
+    match asked {
         Some(Audit { operation, caller, source_ip, user_agent, .. }) => {
             let tool = user_agent.split_whitespace().next().unwrap_or("an unnamed tool");
             format!(
@@ -272,107 +333,4 @@ fn known_cure(reasons: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use shapes::ecs;
-
-    use super::*;
-    use crate::ecs::task_definitions::register_task_definition;
-    use crate::ecs::tasks::run_task;
-    use crate::fixture::{self, Fixture};
-
-    fn started() -> (Fixture, TaskId) {
-        let mut region = fixture::region();
-        region.instance(1);
-        let definition = ecs::RegisterTaskDefinitionRequest {
-            family: Some("web".into()),
-            container_definitions: Some(vec![ecs::ContainerDefinition {
-                name: Some("app".into()),
-                image: Some("nginx".into()),
-                memory: Some(100),
-                ..Default::default()
-            }]),
-            ..Default::default()
-        };
-        region.write(register_task_definition, definition).expect("registers");
-        for id in region.state.container_instances().keys().copied().collect::<Vec<_>>() {
-            let mut row = region.state.container_instance(id).expect("there").as_ref().clone();
-            let definition = region.state.task_definitions().values().next().expect("one");
-            for name in &definition.requires {
-                row.attributes.insert(name.clone(), None);
-            }
-            region.state.apply(row.into());
-        }
-        let ask = ecs::RunTaskRequest {
-            task_definition: Some("web".into()),
-            client_token: Some("monday".into()),
-            ..Default::default()
-        };
-        region.write(run_task, ask).expect("runs");
-        let id = *region.state.tasks().keys().next().expect("a task");
-        (region, id)
-    }
-
-    fn explain(region: &Fixture, task: &str) -> Result<String, Error> {
-        let ask = shape::ExplainTaskRequest { cluster: None, task: Some(task.into()) };
-        Ok(region.read(explain_task, ask)?.lines.expect("lines").join("\n"))
-    }
-
-    #[test]
-    fn a_task_is_found_by_arn_id_or_the_start_of_its_id() {
-        let (region, id) = started();
-        let arn = region.state.home().task(&ClusterName::parse("default").expect("valid"), id);
-        let id = id.to_string();
-        for name in [arn.as_str(), &id, &id[..4], &id[..20]] {
-            assert!(explain(&region, name).is_ok(), "{name}");
-        }
-        for name in ["", &id[..3], "zzzz", &format!("{id}0"), "arn:aws:ecs:r:a:cluster/x"] {
-            assert!(explain(&region, name).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_pending_task_says_what_it_waits_for() {
-        let (region, id) = started();
-        let text = explain(&region, &id.to_string()).expect("explains");
-        for part in [
-            "of web:1 in cluster default is PENDING; it should be RUNNING.",
-            "client token monday.",
-            "in us-east-1a, whose agent is connected.",
-            "Its agent has not taken it over yet.",
-            "Container app is PENDING.",
-        ] {
-            assert!(text.contains(part), "{part}\n{text}");
-        }
-    }
-
-    #[test]
-    fn a_stopped_task_says_why_and_what_helps() {
-        let (mut region, id) = started();
-        let check = |region: &mut Fixture, reason: &str, code: i32, expected: &str| {
-            let mut row = region.state.task(id).expect("there").as_ref().clone();
-            row.last = Status::Stopped;
-            row.desired = Desired::Stopped;
-            row.stopped_at = Some(region.now);
-            row.stop = Some(Stop {
-                code: StopCode::EssentialContainerExited,
-                reason: "Essential container in task exited".into(),
-            });
-            for it in &mut row.containers {
-                it.last = Status::Stopped;
-                it.exit_code = Some(code);
-                it.reason = (!reason.is_empty()).then(|| reason.to_owned());
-            }
-            region.state.apply(row.into());
-            let text = explain(region, &id.to_string()).expect("explains");
-            assert!(text.contains(expected), "{expected}\n{text}");
-            text
-        };
-        let text = check(&mut region, "", 1, "Next: its output is shown by `landfall logs ");
-        assert!(text.contains("(EssentialContainerExited)."), "{text}");
-        assert!(text.contains("Container app is STOPPED, exit code 1."), "{text}");
-        assert!(text.contains("stay reserved until its instance confirms"), "{text}");
-        let reason = "OutOfMemoryError: Container killed due to memory usage";
-        check(&mut region, reason, 137, "exit code 137 (killed): OutOfMemoryError");
-        check(&mut region, reason, 137, "Next: give the container a higher `memory`");
-    }
-}
+mod tests;

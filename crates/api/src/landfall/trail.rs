@@ -1,20 +1,28 @@
 //! The audit trail, read.
 
+use core::ops::RangeInclusive;
+
 use shapes::landfall as shape;
 use state::{Audit, Context, Outcome, Purpose, State};
 
-use super::Error;
-use crate::page::{Page, Sizes};
+use super::{Error, Field, past};
+use crate::page::{self, Page, Sizes};
 
 /// How many events a page holds.
 const PAGE: Sizes = Sizes { default: 100, min: 1, max: 1000 };
+
+/// The list that pages are of.
+const SCOPE: &str = "ListAudit";
+
+/// What the key of a page begins with that lies in the history.
+const IN_HISTORY: char = '@';
 
 /// Refuses keys of agents and tasks.
 ///
 /// # Errors
 ///
 /// [`Error::AccessDenied`].
-pub(super) fn people_only(state: &State, context: &Context<'_>) -> Result<(), Error> {
+pub fn people_only(state: &State, context: &Context<'_>) -> Result<(), Error> {
     let key = state.access_keys().get(context.caller.access_key.as_ref());
     match key.map(|it| &it.purpose) {
         Some(Purpose::Agent(_) | Purpose::Task { .. }) => Err(Error::AccessDenied),
@@ -23,39 +31,118 @@ pub(super) fn people_only(state: &State, context: &Context<'_>) -> Result<(), Er
     }
 }
 
-/// `ListAudit`: the newest first; all filters must hold. A resource is named by its ARN or by the
-/// id at its end.
+/// What is asked of the audit trail; all of it must hold.
+#[derive(Debug, Clone)]
+pub struct AuditFilter {
+    /// Something that was made or changed, by its ARN or the id at its end.
+    pub resource: Option<String>,
+    /// The client token.
+    pub token: Option<String>,
+    /// The operation.
+    pub operation: Option<String>,
+    /// The first and the last time, in milliseconds since 1970.
+    pub times: RangeInclusive<i64>,
+}
+
+/// What the state has to say.
+#[derive(Debug)]
+pub struct Listed {
+    /// The newest first.
+    pub events: Vec<shape::AuditEvent>,
+    /// Leads to the next page.
+    pub next_token: Option<String>,
+    /// What the history is to be asked for; `None` if this page is full.
+    pub older: Option<Older>,
+}
+
+/// The part of a page that is older than the state's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Older {
+    /// So many events.
+    pub room: usize,
+    /// Rows before this number.
+    pub below: u64,
+    /// Where an earlier page of the history ended.
+    pub from: Option<String>,
+}
+
+impl AuditFilter {
+    /// What a request asks for.
+    pub fn of(ask: &shape::ListAuditRequest) -> Self {
+        Self {
+            resource: ask.resource.clone(),
+            token: ask.client_token.clone(),
+            operation: ask.operation.clone(),
+            times: ask.since.map_or(i64::MIN, |it| it.0)..=ask.until.map_or(i64::MAX, |it| it.0),
+        }
+    }
+
+    /// Whether a row is asked for.
+    pub fn accepts(&self, row: &Audit) -> bool {
+        let names = |wanted: &String| {
+            let ends = |it: &String| {
+                it.strip_suffix(wanted.as_str())
+                    .is_some_and(|it| it.is_empty() || it.ends_with('/'))
+            };
+            row.resources.iter().any(ends)
+        };
+        self.operation.as_ref().is_none_or(|it| *it == row.operation)
+            && (self.token.is_none() || self.token == row.token)
+            && self.resource.as_ref().is_none_or(names)
+            && self.times.contains(&row.at.0)
+    }
+
+    /// The field that narrows most.
+    pub fn key(&self) -> Option<(Field, String)> {
+        let own = |field, it: &Option<String>| it.clone().map(|it| (field, it));
+        self.resource
+            .as_ref()
+            .map(|it| (Field::Resource, past::last_part(it).to_owned()))
+            .or_else(|| own(Field::Token, &self.token))
+            .or_else(|| own(Field::Operation, &self.operation))
+    }
+}
+
+/// `ListAudit`, as far as the state knows: the newest first. A resource is named by its ARN or by
+/// the id at its end.
 ///
 /// # Errors
 ///
 /// [`Error::AccessDenied`] to agents and tasks; [`Error::InvalidParameter`] for a bad page.
-pub(super) fn list_audit(
+pub fn list_audit(
     state: &State,
-    ask: shape::ListAuditRequest,
+    ask: &shape::ListAuditRequest,
     context: &Context<'_>,
-) -> Result<shape::ListAuditResponse, Error> {
+) -> Result<Listed, Error> {
     people_only(state, context)?;
-    let page = Page::parse("ListAudit", ask.next_token.as_deref(), ask.max_results, PAGE)?;
-    let before = page.after().and_then(|it| it.parse().ok()).unwrap_or(u64::MAX);
-    let rows = state.audits().range(..before).rev().map(|(_, row)| row.as_ref());
-    let rows = rows.filter(|row| matches(&ask, row));
-    let (rows, next_token) = page.cut(rows, |row| row.number.to_string());
-    Ok(shape::ListAuditResponse { events: Some(rows.into_iter().map(view).collect()), next_token })
-}
-
-fn matches(ask: &shape::ListAuditRequest, row: &Audit) -> bool {
-    let names = |wanted: &String| {
-        let ends = |it: &String| {
-            it.strip_suffix(wanted.as_str()).is_some_and(|it| it.is_empty() || it.ends_with('/'))
-        };
-        row.resources.iter().any(ends)
+    let page = Page::parse(SCOPE, ask.next_token.as_deref(), ask.max_results, PAGE)?;
+    let below = state.audits().first_key_value().map(|(number, _)| *number);
+    let below = below.unwrap_or_else(|| crate::next_audit(state));
+    let filter = AuditFilter::of(ask);
+    let from = page.after().and_then(|it| it.strip_prefix(IN_HISTORY)).map(str::to_owned);
+    let before = match (&from, page.after()) {
+        (Some(_), _) => 0,
+        (None, Some(number)) => number.parse().unwrap_or(0),
+        (None, None) => u64::MAX,
     };
-    ask.operation.as_ref().is_none_or(|it| *it == row.operation)
-        && (ask.client_token.is_none() || ask.client_token == row.token)
-        && ask.resource.as_ref().is_none_or(names)
+    let rows = state.audits().range(..before).rev().map(|(_, row)| row.as_ref());
+    let rows = rows.filter(|row| filter.accepts(row));
+    let (rows, next_token) = page.cut(rows, |row| row.number.to_string());
+    let older = Older { room: page.size() - rows.len(), below, from };
+    Ok(Listed {
+        events: rows.into_iter().map(audit_view).collect(),
+        older: next_token.is_none().then_some(older),
+        next_token,
+    })
 }
 
-fn view(row: &Audit) -> shape::AuditEvent {
+/// The token of the page that begins at a place of the history.
+pub fn audit_page(place: &str) -> String {
+    page::seal(SCOPE, &format!("{IN_HISTORY}{place}"))
+}
+
+/// A row as `ListAudit` shows it.
+pub fn audit_view(row: &Audit) -> shape::AuditEvent {
     let Audit {
         number,
         at,
@@ -124,11 +211,11 @@ mod tests {
     }
 
     fn list(region: &Fixture, ask: shape::ListAuditRequest) -> (String, Option<String>) {
-        let answer = region.read(list_audit, ask).expect("lists");
+        let answer = region.look(|state, it| list_audit(state, &ask, it)).expect("lists");
         let name = |it: shape::AuditEvent| {
             format!("{} {}", it.event_number.expect("a number"), it.event_name.expect("a name"))
         };
-        let names = answer.events.expect("events").into_iter().map(name);
+        let names = answer.events.into_iter().map(name);
         (names.collect::<Vec<_>>().join(", "), answer.next_token)
     }
 

@@ -1,9 +1,9 @@
 use shapes::ecs as op;
-use state::{Change, Outcome, RegionRow};
+use state::{Change, Outcome};
 
 use super::*;
 use crate::fixture::{self, Fixture};
-use crate::{KEPT_AUDITS, ecs, registry};
+use crate::{ecs, registry};
 
 mod chance;
 mod fuzz;
@@ -151,7 +151,7 @@ fn the_token_of_a_request_and_what_it_repeats_stand_in_the_trail() {
     }
     #[expect(clippy::unnecessary_wraps, reason = "the form that every operation has")]
     fn again(draft: &mut Draft<'_>, _: op::RunTaskRequest, _: &mut Context<'_>) -> Started {
-        draft.replay(1);
+        draft.replay(state::Replay { audit: 1, resources: vec!["arn:made".into()] });
         Ok(op::RunTaskResponse::default())
     }
     let mut region = fixture::region();
@@ -169,7 +169,7 @@ fn the_token_of_a_request_and_what_it_repeats_stand_in_the_trail() {
     let rows: Vec<_> = region.state.audits().values().collect();
     assert_eq!(rows[0].token.as_deref(), Some("t"));
     assert_eq!(rows[1].outcome, Outcome::Replayed(1));
-    assert_eq!(rows[1].resources, rows[0].resources);
+    assert_eq!(rows[1].resources, ["arn:made"]);
 }
 
 #[test]
@@ -202,17 +202,4 @@ fn what_agents_report_leaves_no_row() {
     let answer = run(&mut region, &registry, "SubmitTaskStateChange", &mut with(&request));
     assert!(answer.is_err());
     assert_eq!(region.state.audits().len(), 0);
-}
-
-#[test]
-fn the_oldest_row_goes_when_there_are_more_than_are_kept() {
-    let mut region = fixture::region();
-    create(&mut region, "blue").expect("is made");
-    let row = region.state.region().get(&()).expect("founded").as_ref().clone();
-    region.state.apply(Change::from(RegionRow { audited: KEPT_AUDITS - 1, ..row }));
-    create(&mut region, "red").expect("is made");
-    assert_eq!(region.state.audits().keys().copied().collect::<Vec<_>>(), [1, KEPT_AUDITS]);
-    create(&mut region, "green").expect("is made");
-    let kept: Vec<_> = region.state.audits().keys().copied().collect();
-    assert_eq!(kept, [KEPT_AUDITS, KEPT_AUDITS + 1]);
 }

@@ -107,6 +107,7 @@ impl Region {
             trust: Trust::Signed,
             only_region: None,
             verifier: wire::sigv4::Verifier::default(),
+            history: None,
             logs: Arc::new(telemetry::logs::LogStore::open(logs.path()).expect("opens")),
             hub,
             clock,

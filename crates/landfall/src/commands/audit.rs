@@ -5,12 +5,14 @@ use clap::Args;
 use shapes::landfall::{AuditEvent, ListAudit, ListAuditRequest};
 use types::Timestamp;
 
+use super::moment::{Moment, moment};
 use super::output::{print, print_json, say, value};
 use super::table::Table;
 use super::tasks::{explain, tail};
 use super::wait_for;
 use crate::args::Place;
 use crate::client::Client;
+use crate::server::now;
 
 /// How many events one page of the region holds at most.
 const PAGE_MAX: u32 = 1_000;
@@ -40,6 +42,10 @@ pub(crate) struct AuditFlags {
     /// Only this operation, such as RunTask.
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
+    /// Only requests after this time, such as 2026-11-22, 2026-11-22T08:00:00Z, or so long ago:
+    /// 90s, 30m, 12h, 7d.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Moment>,
     /// How many events at most.
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: u32,
@@ -56,7 +62,7 @@ pub(crate) fn run(flags: &AuditFlags) -> anyhow::Result<()> {
             return print_json(&events.iter().map(|it| value(it)).collect());
         }
         if events.is_empty() {
-            say("No such event is kept.");
+            say("There is no such event.");
         }
         print(&table(&events).to_string())
     })
@@ -83,6 +89,8 @@ async fn list(client: &Client, flags: &AuditFlags) -> anyhow::Result<Vec<AuditEv
             operation: flags.operation.clone(),
             max_results: i32::try_from(room.min(PAGE_MAX)).ok(),
             next_token,
+            since: flags.since.map(|it| shapes::Timestamp(it.before(now()).0)),
+            until: None,
         };
         let answer = client.call::<ListAudit>(&ask).await?;
         events.extend(answer.events.unwrap_or_default());

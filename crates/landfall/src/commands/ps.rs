@@ -1,10 +1,14 @@
 //! `landfall ps`: the tasks of a cluster.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use serde_json::json;
 use shapes::ecs::{Container, DesiredStatus, ListTasks, ListTasksRequest, NetworkBinding, Task};
+use shapes::landfall::{ListTaskHistory, ListTaskHistoryRequest};
 use types::Timestamp;
 
+use super::moment::{Moment, moment};
 use super::output::{print, print_json, say};
 use super::table::{NOTHING, Table, age};
 use super::tasks::{self, Seat, Seats, short, tail};
@@ -18,7 +22,8 @@ use crate::server::now;
 #[command(after_help = "\
 Examples:
   landfall ps                  the tasks of cluster default
-  landfall ps --all            also those that stopped within the last hour
+  landfall ps --all            also those that have stopped, the last hundred of the history
+  landfall ps --all --since 2026-11-01 --limit 1000
   landfall ps --json | jq '.[].address'
 
 A published port is reached at ADDRESS:PORT from this machine. What a task waits for, and why it
@@ -26,9 +31,19 @@ stopped, is told by `landfall why TASK`.")]
 pub(crate) struct PsFlags {
     #[command(flatten)]
     place: Place,
-    /// Also tasks that have stopped (the region shows them for an hour).
+    /// Also tasks that have stopped, those of the region's history included.
     #[arg(long, short)]
     all: bool,
+    /// With --all: only tasks that stopped after this time, such as 2026-11-22,
+    /// 2026-11-22T08:00:00Z, or so long ago: 90s, 30m, 12h, 7d.
+    #[arg(long, value_name = "TIME", requires = "all", value_parser = moment)]
+    since: Option<Moment>,
+    /// With --all: only tasks of this family.
+    #[arg(long, requires = "all")]
+    family: Option<String>,
+    /// With --all: how many tasks of the history at most.
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "all")]
+    limit: usize,
     /// Cluster to list.
     #[arg(long, default_value = "default")]
     cluster: String,
@@ -45,6 +60,11 @@ pub(crate) fn run(flags: &PsFlags) -> anyhow::Result<()> {
             arns.extend(list(&client, &flags.cluster, DesiredStatus::Stopped).await?);
         }
         let mut tasks = tasks::describe(&client, &flags.cluster, &arns).await?;
+        if flags.all {
+            let known = tasks.iter().filter_map(|it| it.task_arn.clone()).collect();
+            tasks.extend(past(&client, flags, &known).await?);
+            tasks.retain(|it| is_asked_for(it, flags));
+        }
         tasks.sort_by_key(|it| (core::cmp::Reverse(it.created_at), it.task_arn.clone()));
         let seats = tasks::seats(&client, &flags.cluster, &tasks).await?;
         if flags.json {
@@ -55,6 +75,57 @@ pub(crate) fn run(flags: &PsFlags) -> anyhow::Result<()> {
         }
         print(&table(&tasks, &seats, now(), flags.all.into()).to_string())
     })
+}
+
+/// Tasks of the history that the region no longer describes, the latest first.
+async fn past(
+    client: &Client,
+    flags: &PsFlags,
+    known: &BTreeSet<String>,
+) -> Result<Vec<Task>, CallError> {
+    let mut tasks = Vec::new();
+    let mut next_token = None;
+    loop {
+        let ask = ListTaskHistoryRequest {
+            cluster: Some(flags.cluster.clone()),
+            family: flags.family.clone(),
+            since: flags.since.map(|it| shapes::Timestamp(it.before(now()).0)),
+            next_token,
+            ..ListTaskHistoryRequest::default()
+        };
+        let answer = match client.call::<ListTaskHistory>(&ask).await {
+            // A region without a history has told everything already.
+            Err(error) if error.code() == Some("InvalidParameterException") => return Ok(tasks),
+            answer => answer?,
+        };
+        for it in answer.tasks.unwrap_or_default() {
+            let fresh = it.task_arn.as_ref().is_some_and(|it| !known.contains(it));
+            if let Some(task) = it.document.filter(|_| fresh).and_then(|it| read(&it)) {
+                tasks.push(task);
+            }
+            if tasks.len() >= flags.limit {
+                return Ok(tasks);
+            }
+        }
+        next_token = answer.next_token;
+        if next_token.is_none() {
+            return Ok(tasks);
+        }
+    }
+}
+
+/// A task as DescribeTasks wrote it.
+fn read(document: &str) -> Option<Task> {
+    let mut task = Task::default();
+    shapes::json::decode(document.as_bytes(), &mut task).ok()?;
+    Some(task)
+}
+
+fn is_asked_for(task: &Task, flags: &PsFlags) -> bool {
+    let family = tail(task.task_definition_arn.as_deref()).split(':').next();
+    let since = flags.since.map(|it| it.before(now()));
+    flags.family.as_deref().is_none_or(|it| family == Some(it))
+        && since.is_none_or(|since| task.stopped_at.is_none_or(|it| it.0 >= since.0))
 }
 
 /// Whether a list tells why tasks stopped.

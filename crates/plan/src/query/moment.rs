@@ -28,6 +28,11 @@ impl Moment {
         Some(Self { start, length: 1 })
     }
 
+    /// Its beginning.
+    pub(super) fn begins(self) -> Timestamp {
+        Timestamp(self.start.saturating_mul(1000))
+    }
+
     /// Whether that point lies in it.
     pub(super) fn holds(self, at: Timestamp) -> bool {
         (0..self.length).contains(&(at.0.div_euclid(1000) - self.start))

@@ -35,4 +35,7 @@ pub struct Cluster {
     /// When it was made.
     #[n(4)]
     pub created_at: Timestamp,
+    /// When it was deleted, while it is INACTIVE. Set by DeleteCluster.
+    #[n(5)]
+    pub inactive_at: Option<Timestamp>,
 }

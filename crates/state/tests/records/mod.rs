@@ -94,6 +94,7 @@ fn cluster() -> Cluster {
         spec: vec![1, 2, 3],
         tags: tags(),
         created_at: at(0),
+        inactive_at: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use plan::idempotency::{self, Bound, Recall};
 use shapes::ecs as shape;
-use state::{Change, Context, Draft, State, Token, TokenKey};
+use state::{Change, Context, Draft, Replay, State, Token, TokenKey};
 use types::{ClusterName, Timestamp};
 
 use super::launch::{self, Asked, Launch};
@@ -43,7 +43,8 @@ pub(crate) fn run_task(
         match idempotency::recall(draft.state(), &cluster, token, digest, context.now) {
             Recall::New => {}
             Recall::Same(row) => {
-                draft.replay(row.audit);
+                let made = row.tasks.iter().map(|it| draft.state().home().task(&cluster, *it));
+                draft.replay(Replay { audit: row.audit, resources: made.collect() });
                 return Ok(replayed(draft.state(), &row, context.now));
             }
             Recall::Conflict(tasks) => {
