@@ -97,9 +97,11 @@ impl Fixture {
             docker_version: String::new(),
             tags: Vec::new(),
             owner: String::new(),
-            token: None,
+            machine: None,
             incarnation: 1,
             status_reason: None,
+            registrations: None,
+            forgot_at: None,
         };
         self.state.apply(instance.into());
         InstanceId::new(bits)

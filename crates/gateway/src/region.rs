@@ -101,9 +101,7 @@ impl Region for LiveRegion {
         Box::pin(async move {
             self.ask(move |core| {
                 core.write(Caller::region(), 0, |draft, _| {
-                    if draft.state().task(task).is_some_and(|it| it.instance == instance) {
-                        report_health(draft, task, &checked);
-                    }
+                    report_health(draft, instance, task, &checked);
                 });
             })
             .await;

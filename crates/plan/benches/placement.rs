@@ -74,9 +74,11 @@ fn instance(number: usize, dice: &mut Dice) -> ContainerInstance {
         docker_version: String::new(),
         tags: Vec::new(),
         owner: String::new(),
-        token: None,
+        machine: None,
         incarnation: 1,
         status_reason: None,
+        registrations: None,
+        forgot_at: None,
     }
 }
 

@@ -36,12 +36,14 @@ impl Assigned {
 }
 
 /// What an instance should hold; `None` if there is no such instance. O(its tasks).
+///
+/// Nothing of what its agent has forgotten: told of such a task, it would start it once more.
 pub fn of(state: &State, instance: InstanceId) -> Option<Assignments> {
     let row = state.container_instance(instance)?.clone();
-    let tasks = state
-        .indexes()
-        .held_on(instance)
-        .iter()
+    let held = Some(state.indexes().held_on(instance)).filter(|_| row.forgot_at.is_none());
+    let tasks = held
+        .into_iter()
+        .flatten()
         .filter_map(|id| state.task(*id))
         .map(|task| (task.id, assigned(state, task)))
         .collect();

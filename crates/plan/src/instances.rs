@@ -1,6 +1,10 @@
 //! What becomes of a container instance row: the control plane's own steps.
 
-use state::{Change, ContainerInstance, Desired, Draft, InstanceStatus, Stop, Task};
+use std::sync::Arc;
+
+use state::{
+    Change, ContainerInstance, Desired, Draft, InstanceStatus, State, Stop, StopCode, Task,
+};
 use types::{InstanceId, Timestamp};
 
 use crate::tasks;
@@ -41,9 +45,9 @@ pub fn set_status(draft: &mut Draft<'_>, row: &ContainerInstance, status: Instan
     }
 }
 
-/// Takes an instance out for good. What it still held counts no more, so it is free.
-pub fn deregister(draft: &mut Draft<'_>, row: &ContainerInstance, stop: &Stop, now: Timestamp) {
-    forget_tasks(draft, row.id, stop, now);
+/// Takes an instance out for good. What it held is over and free: at once as far as this write has
+/// room, else in steps ([`end_forgotten`]).
+pub fn deregister(draft: &mut Draft<'_>, row: &ContainerInstance, now: Timestamp) {
     draft.change(Change::from(ContainerInstance {
         status: InstanceStatus::Inactive,
         connected: false,
@@ -51,21 +55,42 @@ pub fn deregister(draft: &mut Draft<'_>, row: &ContainerInstance, stop: &Stop, n
         version: row.version + 1,
         ..row.clone()
     }));
+    end_forgotten(draft, row.id, now);
 }
 
-/// Declares everything that an instance held over and free: it cannot hold it any more, because it
-/// is out of the region or has come back empty.
-pub fn forget_tasks(draft: &mut Draft<'_>, id: InstanceId, stop: &Stop, now: Timestamp) {
-    let indexes = draft.state().indexes();
-    let all = indexes
-        .tasks_on(id, Desired::Running)
-        .iter()
-        .chain(indexes.held_on(id))
-        .filter_map(|task| draft.state().task(*task).cloned());
-    let mut all: Vec<_> = all.filter(|it| !it.is_over() || !it.released).collect();
-    all.sort_by_key(|it| it.id);
-    all.dedup_by_key(|it| it.id);
-    for task in all {
+/// Writes the row of an instance whose agent has just registered. What its session says next
+/// outdates all that was said before.
+///
+/// If the agent knows nothing of the tasks that the instance had (`forgot_at`), they are over: at
+/// once as far as this write has room, else in steps ([`end_forgotten`]).
+pub fn register(draft: &mut Draft<'_>, row: ContainerInstance, now: Timestamp) {
+    let id = row.id;
+    draft.change(Change::from(row));
+    tasks::raise_assignment(draft, id);
+    end_forgotten(draft, id, now);
+}
+
+/// How far the tasks of an instance that cannot hold them any more have been ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// None is left.
+    All,
+    /// This write is full.
+    Some,
+}
+
+/// Declares over and free what an instance still holds although it was deregistered or its agent
+/// has forgotten it, as far as this write has room. Nothing for any other instance.
+///
+/// With the last of them an instance that had forgotten takes tasks again. O(tasks ended).
+pub fn end_forgotten(draft: &mut Draft<'_>, id: InstanceId, now: Timestamp) -> Ended {
+    let Some(row) = draft.state().container_instance(id).cloned() else { return Ended::All };
+    let Some(stop) = why_over(&row) else { return Ended::All };
+    while let Some(task) = first_held(draft.state(), id) {
+        let keys = draft.state().indexes().keys_of(task.id).count();
+        if draft.room() < keys + CHANGES_BESIDE_KEYS {
+            return Ended::Some;
+        }
         let mut after = Task { released: true, ..task.as_ref().clone() };
         if !task.is_over() {
             tasks::close(&mut after, stop.clone(), now);
@@ -74,4 +99,36 @@ pub fn forget_tasks(draft: &mut Draft<'_>, id: InstanceId, stop: &Stop, now: Tim
         tasks::drop_keys(draft, task.id);
         tasks::settle_token(draft, &task, now);
     }
+    if row.forgot_at.is_some() {
+        draft.change(Change::from(ContainerInstance { forgot_at: None, ..row.as_ref().clone() }));
+    }
+    Ended::All
+}
+
+/// What an ended task changes beside its keys: itself and its token; and what must still fit after
+/// the last one: the instance and the audit trail's two rows.
+const CHANGES_BESIDE_KEYS: usize = 5;
+
+/// A task that the instance holds something of, or that should still run there.
+fn first_held(state: &State, id: InstanceId) -> Option<Arc<Task>> {
+    let indexes = state.indexes();
+    let first = indexes.held_on(id).first().or(indexes.tasks_on(id, Desired::Running).first())?;
+    state.task(*first).cloned()
+}
+
+/// Why the tasks of an instance are over whatever its agent says; `None` if they are not.
+fn why_over(row: &ContainerInstance) -> Option<Stop> {
+    if row.status == InstanceStatus::Inactive {
+        return Some(Stop {
+            code: StopCode::UserInitiated,
+            reason: "Container instance deregistration forced by user".into(),
+        });
+    }
+    row.forgot_at.is_some().then(|| Stop {
+        code: StopCode::InfrastructureHealth,
+        reason: format!(
+            "Container instance {} registered anew and does not know its tasks any more",
+            row.id
+        ),
+    })
 }

@@ -2,7 +2,8 @@
 //!
 //! Level-triggered: whatever has changed, the session compares what the instance should hold with
 //! what the agent has acknowledged, and says the difference. A new connection begins with the whole:
-//! a manifest and every task. Lost, repeated and reordered messages therefore change nothing.
+//! a manifest and every task, and so does what is said after the agent has registered again. Lost,
+//! repeated and reordered messages therefore change nothing.
 
 mod messages;
 
@@ -37,11 +38,20 @@ pub struct Session {
     known: BTreeMap<TaskId, Desired>,
     /// Payloads on their way, by message id.
     sent: BTreeMap<String, Sent>,
-    manifest: Option<String>,
+    manifest: Option<Manifest>,
     /// Which credentials the agent was told last, by task.
     keys: BTreeMap<TaskId, String>,
     heartbeat_at: Timestamp,
     heartbeat_every: Duration,
+}
+
+/// The latest manifest.
+#[derive(Debug, Clone)]
+struct Manifest {
+    /// Of its message.
+    id: String,
+    /// How often the instance had registered by then.
+    incarnation: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -78,7 +88,9 @@ impl Session {
         self.instance
     }
 
-    /// Says what the agent has not heard yet. The first time that is everything.
+    /// Says what the agent has not heard yet. The first time, and when the instance has registered
+    /// since, that is everything: what was acknowledged before may have been forgotten, and what
+    /// is not to run any more must stop wherever it runs.
     pub fn tell(
         &mut self,
         around: Surroundings<'_>,
@@ -86,7 +98,11 @@ impl Session {
         now: Timestamp,
     ) -> Vec<ToAgent> {
         let mut said = Vec::new();
-        if self.manifest.is_none() {
+        let incarnation = all.instance.incarnation;
+        if self.manifest.as_ref().is_none_or(|it| it.incarnation != incarnation) {
+            self.known.clear();
+            self.sent.clear();
+            self.keys.clear();
             said.push(self.say_manifest(around, all, now));
         }
         self.known.retain(|id, _| all.tasks.contains_key(id));
@@ -178,7 +194,7 @@ impl Session {
         now: Timestamp,
     ) -> ToAgent {
         let id = self.message_id();
-        self.manifest = Some(id.clone());
+        self.manifest = Some(Manifest { id: id.clone(), incarnation: all.instance.incarnation });
         let cluster = around.home.cluster(&all.instance.cluster);
         let tasks = all.tasks.values().map(|it| acs::TaskIdentifier {
             task_arn: Some(around.home.task(&it.task.cluster, it.task.id)),
@@ -250,7 +266,8 @@ impl Session {
         all: &Assignments,
         now: Timestamp,
     ) -> Option<ToAgent> {
-        if asked.message_id != self.manifest {
+        let latest = self.manifest.as_ref().map(|it| &it.id);
+        if asked.message_id.as_ref() != latest {
             return None;
         }
         let keep: Vec<_> = all

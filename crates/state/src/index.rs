@@ -36,7 +36,8 @@ pub struct Indexes {
     held: BTreeMap<InstanceId, TaskSet>,
     stopped: BTreeSet<(Timestamp, TaskId)>,
     instances: BTreeMap<ClusterName, BTreeSet<InstanceId>>,
-    registration_tokens: BTreeMap<(ClusterName, String), InstanceId>,
+    machines: BTreeMap<(ClusterName, String), InstanceId>,
+    registrations: BTreeMap<(ClusterName, String), InstanceId>,
     definitions: BTreeMap<(DefinitionStatus, Family), BTreeSet<u32>>,
     uses: BTreeMap<Revision, u32>,
     expiring: BTreeSet<(Timestamp, TokenKey)>,
@@ -94,9 +95,14 @@ impl Indexes {
         self.instances.get(cluster).into_iter().flatten().copied()
     }
 
-    /// The instance that registered in a cluster with that client token.
+    /// The instance of a cluster that stands on the machine of that name.
+    pub fn on_machine(&self, cluster: &ClusterName, machine: &str) -> Option<InstanceId> {
+        self.machines.get(&(cluster.clone(), machine.to_owned())).copied()
+    }
+
+    /// The instance of a cluster that remembers a registration with that client token.
     pub fn registered_with(&self, cluster: &ClusterName, token: &str) -> Option<InstanceId> {
-        self.registration_tokens.get(&(cluster.clone(), token.to_owned())).copied()
+        self.registrations.get(&(cluster.clone(), token.to_owned())).copied()
     }
 
     /// Revisions of a family in that status.
@@ -244,8 +250,11 @@ impl Indexes {
         let standing = |it: &&ContainerInstance| it.status != InstanceStatus::Inactive;
         if let Some(it) = before.filter(standing) {
             drop_from(&mut self.instances, &it.cluster, &it.id);
-            if let Some(token) = &it.token {
-                self.registration_tokens.remove(&(it.cluster.clone(), token.clone()));
+            if let Some(machine) = &it.machine {
+                self.machines.remove(&(it.cluster.clone(), machine.clone()));
+            }
+            for token in it.registrations.iter().flatten() {
+                self.registrations.remove(&(it.cluster.clone(), token.clone()));
             }
             if let Some(counts) = self.cluster_counts.get_mut(&it.cluster) {
                 counts.instances -= 1;
@@ -254,8 +263,11 @@ impl Indexes {
         }
         if let Some(it) = after.filter(standing) {
             self.instances.entry(it.cluster.clone()).or_default().insert(it.id);
-            if let Some(token) = &it.token {
-                self.registration_tokens.insert((it.cluster.clone(), token.clone()), it.id);
+            if let Some(machine) = &it.machine {
+                self.machines.insert((it.cluster.clone(), machine.clone()), it.id);
+            }
+            for token in it.registrations.iter().flatten() {
+                self.registrations.insert((it.cluster.clone(), token.clone()), it.id);
             }
             self.cluster_counts.entry(it.cluster.clone()).or_default().instances += 1;
         }

@@ -174,9 +174,11 @@ impl Words {
             docker_version: String::new(),
             tags: Vec::new(),
             owner: "AKIAAGENT".into(),
-            token: None,
+            machine: None,
             incarnation: 1,
             status_reason: None,
+            registrations: None,
+            forgot_at: None,
         })
     }
 

@@ -335,19 +335,33 @@ fn health_is_what_the_last_check_says_and_changes_the_task_only_when_it_changes(
     running(&mut world, id);
     let checked = |health| [Checked { container: "app".into(), health }];
     let before = row(&world, id);
-    world.step(|draft, _| super::health(draft, id, &checked(Health::Healthy)));
+    world.step(|draft, _| super::health(draft, InstanceId::new(1), id, &checked(Health::Healthy)));
     let task = row(&world, id);
     assert_eq!((app(&task).health, task.version), (Health::Healthy, before.version + 1));
     assert_eq!(task.containers[0].health, Health::Unknown);
     for (health, rises) in [(Health::Healthy, 0), (Health::Unhealthy, 1)] {
         let before = row(&world, id).version;
-        world.step(|draft, _| super::health(draft, id, &checked(health)));
+        world.step(|draft, _| super::health(draft, InstanceId::new(1), id, &checked(health)));
         assert_eq!(row(&world, id).version, before + rises, "{health:?}");
     }
     send(&mut world, says(id, "STOPPED", vec![exited("app", 0)])).expect("taken");
     let over = world.state.clone();
-    world.step(|draft, _| super::health(draft, id, &checked(Health::Healthy)));
-    world.step(|draft, _| super::health(draft, TaskId::new(9), &checked(Health::Healthy)));
+    world.step(|draft, _| super::health(draft, InstanceId::new(1), id, &checked(Health::Healthy)));
+    world.step(|draft, _| {
+        super::health(draft, InstanceId::new(1), TaskId::new(9), &checked(Health::Healthy))
+    });
     assert!(world.state == over);
     assert_eq!(world.state.recomputed_indexes(), *world.state.indexes());
+}
+
+#[test]
+fn an_instance_says_nothing_of_the_health_of_others_tasks() {
+    let (mut world, id) = world();
+    let other = world.instance(2);
+    let before = world.state.clone();
+    let checked = [Checked { container: "app".into(), health: Health::Unhealthy }];
+    world.step(|draft, _| super::health(draft, other, id, &checked));
+    assert!(world.state == before);
+    world.step(|draft, _| super::health(draft, InstanceId::new(1), id, &checked));
+    assert_eq!(app(&row(&world, id)).health, Health::Unhealthy);
 }

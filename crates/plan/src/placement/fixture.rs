@@ -57,9 +57,11 @@ pub(crate) fn instance(id: u128, at: &str, cpu: u32, memory: u32) -> ContainerIn
         docker_version: String::new(),
         tags: Vec::new(),
         owner: String::new(),
-        token: None,
+        machine: None,
         incarnation: 1,
         status_reason: None,
+        registrations: None,
+        forgot_at: None,
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn misfits(pool: &Pool, host: &Host, request: &Request) -> Vec<Misfit
         // Whatever else it lacks is of no interest any more.
         InstanceStatus::Inactive => return vec![Misfit::Inactive],
         InstanceStatus::Draining => misfits.push(Misfit::Draining),
-        InstanceStatus::Active => misfits.extend((!instance.connected).then_some(Misfit::Agent)),
+        InstanceStatus::Active => misfits.extend((!instance.listens()).then_some(Misfit::Agent)),
     }
     constraints(pool, host, instance, request, &mut misfits);
     shortages(host, instance, request, &mut misfits);

@@ -39,9 +39,11 @@ fn instance() -> ContainerInstance {
         docker_version: String::new(),
         tags: Vec::new(),
         owner: String::new(),
-        token: None,
+        machine: None,
         incarnation: 1,
         status_reason: None,
+        registrations: None,
+        forgot_at: None,
     }
 }
 
@@ -209,4 +211,34 @@ fn fresh_credentials_are_said_once_and_the_first_ones_come_with_the_task() {
     assert_eq!(short(&talk.tell(&with_key("first"))), Vec::<String>::new());
     assert_eq!(short(&talk.tell(&with_key("second"))), ["credentials"]);
     assert_eq!(short(&talk.tell(&with_key("second"))), Vec::<String>::new());
+}
+
+/// As [`all`], after the instance has registered once more.
+fn registered_again(tasks: &[(u128, Desired)]) -> Assignments {
+    let before = all(tasks);
+    let instance = ContainerInstance { incarnation: 2, ..instance() };
+    Assignments { instance: Arc::new(instance), version: 6, ..before }
+}
+
+#[test]
+fn after_a_registration_the_standing_session_begins_with_the_whole_again() {
+    let mut talk = Talk::new();
+    let said = talk.tell(&all(&[(1, RUN), (2, RUN)]));
+    talk.ack(&said, &all(&[(1, RUN), (2, RUN)]));
+
+    let now = registered_again(&[(3, RUN)]);
+    let said = talk.tell(&now);
+    assert_eq!(short(&said), ["manifest 3", "payload 3"]);
+    let Some(ToAgent::Manifest(manifest)) = said.first() else { panic!("a manifest") };
+    let candidates = [1, 2].map(|id| acs::TaskIdentifier {
+        task_arn: Some(talk.home.task(&now.instance.cluster, TaskId::new(id))),
+        ..Default::default()
+    });
+    let asked = FromAgent::StopVerification(acs::TaskStopVerificationMessage {
+        message_id: manifest.message_id.clone(),
+        stop_candidates: Some(candidates.into()),
+    });
+    let said = talk.session.hear(&asked, talk.around(), &now, Timestamp(0));
+    assert_eq!(short(&said), ["stop 1 2"], "what was released meanwhile stops");
+    assert_eq!(short(&talk.tell(&now)), Vec::<String>::new());
 }

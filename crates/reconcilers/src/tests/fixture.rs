@@ -72,6 +72,28 @@ impl World {
         panic!("the reviews do not come to rest");
     }
 
+    /// One review that is due now; whether it changed anything. Those that do not are passed over.
+    pub(super) fn one_turn(&mut self) -> bool {
+        while let Some(reviewed) = self.turn() {
+            if reviewed.changes > 0 {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What a new process makes of the same state: a queue in which everything is due.
+    pub(super) fn restarted(&self) -> Self {
+        let queue = Queue::new(registry(&self.policy), &self.state, self.now);
+        Self {
+            state: self.state.clone(),
+            now: self.now,
+            policy: self.policy.clone(),
+            queue,
+            dice: self.dice.clone(),
+        }
+    }
+
     fn turn(&mut self) -> Option<Reviewed> {
         let mut draft = Draft::new(&mut self.state);
         let mut context = Context {
@@ -152,9 +174,11 @@ pub(super) fn instance(bits: u128) -> ContainerInstance {
         docker_version: String::new(),
         tags: Vec::new(),
         owner: String::new(),
-        token: None,
+        machine: None,
         incarnation: 1,
         status_reason: None,
+        registrations: None,
+        forgot_at: None,
     }
 }
 

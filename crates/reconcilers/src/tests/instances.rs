@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use plan::instances;
-use state::{ContainerInstance, Desired, InstanceStatus, Status, Stop, StopCode, Task};
+use state::{ContainerInstance, Desired, Draft, InstanceStatus, Status, StopCode, Task};
 use types::{InstanceId, Timestamp};
 
 use super::fixture::{HOUR, MINUTE, SECOND, World, cluster, instance, key, stopped, task, token};
@@ -120,7 +120,8 @@ fn a_draining_instance_can_be_lost_and_a_deregistered_one_cannot() {
         let row = world.instance(1).expect("a row").clone();
         world.put(ContainerInstance { status, ..row });
         world.run_until(10 * MINUTE);
-        assert_eq!(world.task(7).expect("a task").is_over(), given_up, "{status:?}");
+        let stop = world.task(7).and_then(|it| it.stop.clone()).expect("a reason");
+        assert_eq!(stop.code == StopCode::InfrastructureHealth, given_up, "{status:?}");
     }
 }
 
@@ -156,10 +157,68 @@ fn many_tasks_are_given_up_in_writes_of_a_hundred() {
 
 fn deregister(world: &mut World) {
     world.step(|draft, now| {
-        let stop = Stop { code: StopCode::UserInitiated, reason: "gone".into() };
         let row = draft.state().container_instance(one()).cloned().expect("a row");
-        instances::deregister(draft, &row, &stop, now);
+        instances::deregister(draft, &row, now);
     });
+}
+
+/// Every write of a hundred changes at most, and after each of them what a new process, which has
+/// only what is durable, makes of it: all tasks over and free, the instance as it should be.
+fn survives_a_crash_after_any_step(leave: fn(&mut Draft<'_>, Timestamp)) -> World {
+    let crowded = || {
+        let mut world = World::new(Policy::default());
+        world.put(instance(1));
+        for bits in 0..300 {
+            let name = format!("t-{bits}");
+            world.put(token(&name, &[bits], 24 * HOUR));
+            world.put(Task { token: Some(name), ..task(bits, 1) });
+            world.put(key(&format!("ASIA{bits}"), bits, 6 * HOUR));
+        }
+        world.step(|draft, now| {
+            leave(draft, now);
+            assert!(draft.changes().len() <= state::CHANGES_MAX);
+        });
+        world
+    };
+    let mut steps = 0;
+    let mut world = crowded();
+    loop {
+        let changed = world.one_turn();
+        let left = world.state.tasks().values().filter(|it| !it.is_over()).count();
+        assert!(world.state.tasks().values().all(|it| it.is_over() == it.released));
+        assert_eq!(world.state.access_keys().len(), left, "credentials die with their tasks");
+        assert_eq!(world.state.indexes().held_on(one()).len(), left);
+        let mut restarted = world.restarted();
+        let reviewed = restarted.run_until(SECOND);
+        assert!(reviewed.iter().all(|it| it.changes <= state::CHANGES_MAX), "{reviewed:?}");
+        assert!(restarted.state.tasks().values().all(|it| it.is_over() && it.released));
+        if !changed {
+            break;
+        }
+        steps += 1;
+    }
+    assert!((9..20).contains(&steps), "{steps} steps");
+    world
+}
+
+#[test]
+fn a_crowded_instance_is_deregistered_in_steps_that_survive_crashes() {
+    let world = survives_a_crash_after_any_step(|draft, now| {
+        let row = draft.state().container_instance(one()).cloned().expect("a row");
+        instances::deregister(draft, &row, now);
+    });
+    assert_eq!(world.instance(1).expect("a row").status, InstanceStatus::Inactive);
+}
+
+#[test]
+fn a_crowded_instance_without_memory_takes_tasks_only_after_the_last_step() {
+    let world = survives_a_crash_after_any_step(|draft, now| {
+        let row = draft.state().container_instance(one()).cloned().expect("a row");
+        let row = ContainerInstance { forgot_at: Some(now), ..row.as_ref().clone() };
+        instances::register(draft, row, now);
+        assert!(!draft.state().container_instance(one()).expect("a row").takes_tasks());
+    });
+    assert!(world.instance(1).expect("a row").takes_tasks());
 }
 
 #[test]

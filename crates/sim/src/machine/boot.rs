@@ -66,7 +66,7 @@ impl World {
         let arn = machine.disk.arn.as_ref();
         let arn = arn.map(|it| format!(r#""containerInstanceArn":"{it}","#)).unwrap_or_default();
         let body = format!(
-            r#"{{"cluster":"default",{arn}"instanceIdentityDocument":"{{\"instanceId\":\"{}\",\"availabilityZone\":\"{}\"}}","totalResources":[{{"name":"CPU","type":"INTEGER","integerValue":{}}},{{"name":"MEMORY","type":"INTEGER","integerValue":{}}},{{"name":"PORTS","type":"STRINGSET","stringSetValue":[{}]}}],"attributes":[{}]}}"#,
+            r#"{{"cluster":"default","clientToken":"{id}-{life}",{arn}"instanceIdentityDocument":"{{\"instanceId\":\"{}\",\"availabilityZone\":\"{}\"}}","totalResources":[{{"name":"CPU","type":"INTEGER","integerValue":{}}},{{"name":"MEMORY","type":"INTEGER","integerValue":{}}},{{"name":"PORTS","type":"STRINGSET","stringSetValue":[{}]}}],"attributes":[{}]}}"#,
             machine.ec2,
             machine.zone,
             machine.host.cpu.0,

@@ -126,7 +126,9 @@ impl World {
             let checked: Vec<_> = checked.into_iter().map(one).collect();
             self.job(Cause::Health, |core| {
                 core.write(Caller::region(), 0, |draft, _| {
-                    api::report_health(draft, task, &checked);
+                    // Machines here publish of their own tasks only.
+                    let by = draft.state().task(task).map(|it| it.instance);
+                    by.into_iter().for_each(|by| api::report_health(draft, by, task, &checked));
                 });
                 Release::Nothing
             })?;

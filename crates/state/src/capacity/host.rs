@@ -7,7 +7,7 @@ use types::{InstanceId, Port};
 
 use super::bits::Seat;
 use super::group::Shape;
-use crate::record::{ContainerInstance, InstanceStatus, Task};
+use crate::record::{ContainerInstance, Task};
 
 /// One instance.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ impl Host {
 
     /// Whether it takes tasks at all.
     pub(super) fn is_ready(&self) -> bool {
-        self.record.as_ref().is_some_and(|it| it.status == InstanceStatus::Active && it.connected)
+        self.record.as_ref().is_some_and(|it| it.takes_tasks())
     }
 
     pub(super) fn set_record(&mut self, record: Option<Arc<ContainerInstance>>) {

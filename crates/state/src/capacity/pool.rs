@@ -451,7 +451,7 @@ fn marks(host: &Host) -> Marks<'_> {
 
 /// Whether two versions of a record are the same to placement.
 fn places_alike(one: &ContainerInstance, other: &ContainerInstance) -> bool {
-    let facts = |it: &ContainerInstance| (it.status, it.connected, it.id);
+    let facts = |it: &ContainerInstance| (it.status, it.listens(), it.id);
     facts(one) == facts(other)
         && one.zone == other.zone
         && one.resources == other.resources

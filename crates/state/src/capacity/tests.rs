@@ -68,9 +68,11 @@ fn instance(id: InstanceId, dice: &mut Dice) -> ContainerInstance {
         docker_version: String::new(),
         tags: Vec::new(),
         owner: String::new(),
-        token: None,
+        machine: None,
         incarnation: 1,
         status_reason: None,
+        registrations: None,
+        forgot_at: None,
     }
 }
 

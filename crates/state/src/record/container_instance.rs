@@ -96,15 +96,37 @@ pub struct ContainerInstance {
     /// Access key that registered it; only this principal may speak for it.
     #[n(17)]
     pub owner: String,
-    /// `clientToken` of its first registration: a repeat is the same machine.
+    /// What its identity document calls the machine, by which an agent that has lost its own name
+    /// is known; `None` where `ec2_instance_id` is made up.
     #[n(18)]
-    pub token: Option<String>,
+    pub machine: Option<String>,
     /// How often it has registered; a newer incarnation outdates older reports.
     #[n(19)]
     pub incarnation: u64,
     /// Why it is in its status, where that is not plain.
     #[n(20)]
     pub status_reason: Option<String>,
+    /// Client tokens of its latest registrations that did not name it, the oldest first: one of
+    /// them again is a late copy. Written by registration; `None` where none had one.
+    #[n(21)]
+    pub registrations: Option<Vec<String>>,
+    /// When its agent registered without knowing the tasks it had; they are over, and are being
+    /// ended. Written by registration, cleared by the control plane with the last of them.
+    #[n(22)]
+    pub forgot_at: Option<Timestamp>,
+}
+
+impl ContainerInstance {
+    /// Whether tasks can be placed on it: it is to take some, its agent listens, and nothing of a
+    /// forgotten past is left to be ended there.
+    pub fn takes_tasks(&self) -> bool {
+        self.status == InstanceStatus::Active && self.listens()
+    }
+
+    /// Whether its agent is there to be told of tasks.
+    pub fn listens(&self) -> bool {
+        self.connected && self.forgot_at.is_none()
+    }
 }
 
 /// How often what an instance should hold has changed: stamps what it is told.

@@ -163,7 +163,7 @@ fn instance() -> ContainerInstance {
         docker_version: "DockerVersion: 20.10.24".into(),
         tags: tags(),
         owner: "AKIAAGENT".into(),
-        token: Some("i-0123456789abcdef0".into()),
+        machine: Some("i-0123456789abcdef0".into()),
         status_reason: Some("draining".into()),
         ..least_instance()
     }
@@ -188,9 +188,11 @@ fn least_instance() -> ContainerInstance {
         docker_version: String::new(),
         tags: Vec::new(),
         owner: String::new(),
-        token: None,
+        machine: None,
         incarnation: 1,
         status_reason: None,
+        registrations: None,
+        forgot_at: None,
     }
 }
 

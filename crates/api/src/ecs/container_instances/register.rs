@@ -1,14 +1,14 @@
 //! `RegisterContainerInstance`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use plan::instances;
 use shapes::ecs as shape;
 use state::{
-    Change, ContainerInstance, Context, Draft, InstanceStatus, Purpose, RegionRow, Resources,
-    State, Stop, StopCode,
+    ContainerInstance, Context, Draft, InstanceStatus, Purpose, RegionRow, Resources, State,
 };
-use types::{ClusterName, Cpu, InstanceId, MemoryMib, Port, Zone};
+use types::{ClusterName, Cpu, InstanceId, MemoryMib, Port, Timestamp, Zone};
 
 use super::identity::Identity;
 use super::view;
@@ -19,18 +19,32 @@ const ZONE: &str = "ecs.availability-zone";
 /// The genuine agent looks for this text to know that it must register afresh.
 const RESIZED: &str = "Container instance type changes are not supported.";
 
+/// Why a call is refused that might be an agent without memory, or a late copy.
+const NO_TOKEN: &str = "The container instance of this machine has tasks. \
+    Name it with containerInstanceArn, or say with a clientToken that its agent does not know them.";
+
+/// How many registrations without ARN an instance remembers. A copy can be late by the minutes that
+/// a signature is valid; an agent that loses its memory more often in these is not trusted with tasks.
+const REGISTRATIONS_MAX: usize = 16;
+
+/// Longest client token, in bytes. Agents use UUIDs.
+const TOKEN_MAX: usize = 64;
+
 /// `RegisterContainerInstance`: a machine joins a cluster, or its agent comes back.
 ///
 /// An agent that names its ARN comes back with all it had. One that does not, on a machine that is
-/// known by its EC2 instance id, has lost its memory: the instance keeps its identity, and the
-/// tasks it had are over.
+/// known by its EC2 instance id, with a client token that was not used before, has lost its memory:
+/// the instance keeps its identity, and the tasks it had are over. A token that was used before is
+/// the same call once more, and changes nothing (decision 10).
 ///
 /// # Errors
 ///
 /// [`Error::Client`] if the machine's size has changed, [`Error::InvalidParameter`] for anything
-/// malformed, [`Error::AccessDenied`] if the caller may not speak for this instance.
+/// malformed, and for a call with neither ARN nor client token about a machine that has tasks;
+/// [`Error::AccessDenied`] if the caller may not speak for this instance.
 ///
-/// Source: Amazon ECS API Reference, `RegisterContainerInstance`; handbook 6.1.
+/// Source: Amazon ECS API Reference, `RegisterContainerInstance`; handbook 6.1; `clientToken` is in
+/// the agent's model of the API only.
 pub(crate) fn register_container_instance(
     draft: &mut Draft<'_>,
     ask: shape::RegisterContainerInstanceRequest,
@@ -40,37 +54,49 @@ pub(crate) fn register_container_instance(
     may_join(draft.state(), &cluster, context)?;
     let identity = Identity::parse(ask.instance_identity_document.as_deref());
     let fresh = fresh(draft.state(), &cluster, &ask, &identity, context)?;
-    let row = match before(draft.state(), &cluster, &ask, &identity)? {
-        Before::Nothing => fresh,
+    let id = match before(draft.state(), &cluster, &ask, &identity)? {
+        Before::Nothing => {
+            let id = fresh.id;
+            instances::register(draft, fresh, context.now);
+            id
+        }
+        Before::Repeated(before) => {
+            may_speak_for(draft.state(), &before, context)?;
+            before.id
+        }
         Before::Same(before) => {
             may_speak_for(draft.state(), &before, context)?;
-            returned(before, fresh)?
+            instances::register(draft, returned(&before, fresh)?, context.now);
+            before.id
         }
         Before::Forgetful(before) => {
             may_speak_for(draft.state(), &before, context)?;
-            let stop = Stop {
-                code: StopCode::InfrastructureHealth,
-                reason: format!(
-                    "Container instance {} registered anew and does not know its tasks any more",
-                    before.id
-                ),
-            };
-            instances::forget_tasks(draft, before.id, &stop, context.now);
-            renewed(&before, fresh)
+            if ask.client_token.is_none() && holds_tasks(draft.state(), before.id) {
+                return Err(Error::invalid(NO_TOKEN));
+            }
+            instances::register(draft, renewed(&before, fresh, context.now), context.now);
+            before.id
         }
     };
-    draft.change(Change::from(row.clone()));
-    Ok(shape::RegisterContainerInstanceResponse {
-        container_instance: Some(view::instance(draft.state(), &row, view::Tags::Shown)),
-    })
+    let state = draft.state();
+    let row = state.container_instance(id).map(|it| view::instance(state, it, view::Tags::Shown));
+    Ok(shape::RegisterContainerInstanceResponse { container_instance: row })
 }
 
+/// How a registration stands to what is registered already.
 enum Before {
+    /// The machine is new.
     Nothing,
-    Same(ContainerInstance),
-    Forgetful(ContainerInstance),
+    /// This very call has been answered before.
+    Repeated(Arc<ContainerInstance>),
+    /// The agent knows which instance it is.
+    Same(Arc<ContainerInstance>),
+    /// The machine is known and its agent does not know it.
+    Forgetful(Arc<ContainerInstance>),
 }
 
+/// An agent makes up a client token with each life of its process and keeps it through its
+/// attempts: one that has forgotten everything has a new one, a late copy has an old one.
 fn before(
     state: &State,
     cluster: &ClusterName,
@@ -78,14 +104,21 @@ fn before(
     identity: &Identity,
 ) -> Result<Before, Error> {
     if let Some(arn) = ask.container_instance_arn.as_deref().filter(|it| !it.is_empty()) {
-        return Ok(Before::Same(find::instance(state, cluster, arn)?.as_ref().clone()));
+        return Ok(Before::Same(find::instance(state, cluster, arn)?.clone()));
     }
-    let machine = identity.instance_id.as_ref();
-    let known = machine.and_then(|it| state.indexes().registered_with(cluster, it));
-    Ok(match known.and_then(|id| state.container_instance(id)) {
-        Some(row) => Before::Forgetful(row.as_ref().clone()),
-        None => Before::Nothing,
-    })
+    let row = |id| state.container_instance(id).cloned();
+    let token = ask.client_token.as_deref();
+    let repeated = token.and_then(|it| state.indexes().registered_with(cluster, it));
+    if let Some(before) = repeated.and_then(row) {
+        return Ok(Before::Repeated(before));
+    }
+    let machine = identity.instance_id.as_deref();
+    let known = machine.and_then(|it| state.indexes().on_machine(cluster, it));
+    Ok(known.and_then(row).map_or(Before::Nothing, Before::Forgetful))
+}
+
+fn holds_tasks(state: &State, id: InstanceId) -> bool {
+    !state.indexes().held_on(id).is_empty()
 }
 
 fn fresh(
@@ -120,16 +153,18 @@ fn fresh(
         docker_version: version.docker_version.unwrap_or_default(),
         tags: tags::parse(ask.tags.clone())?,
         owner: context.caller.access_key.to_string(),
-        token: identity.instance_id.clone(),
+        machine: identity.instance_id.clone(),
         incarnation: 1,
         status_reason: None,
+        registrations: token(ask)?.map(|it| vec![it]),
+        forgot_at: None,
     })
 }
 
 /// An agent that remembers keeps everything but what it said about itself anew. Attributes that
 /// it does not name stay: custom ones are given at the first registration only.
 fn returned(
-    before: ContainerInstance,
+    before: &ContainerInstance,
     fresh: ContainerInstance,
 ) -> Result<ContainerInstance, Error> {
     let size = |it: &Resources| (it.cpu, it.memory);
@@ -146,18 +181,38 @@ fn returned(
         docker_version: fresh.docker_version,
         version: before.version + 1,
         incarnation: before.incarnation + 1,
-        ..before
+        ..before.clone()
     })
 }
 
-/// A machine that has forgotten everything keeps its identifier, so that a registration whose
-/// answer was lost can be repeated.
-fn renewed(before: &ContainerInstance, fresh: ContainerInstance) -> ContainerInstance {
+/// A machine that has forgotten everything keeps its identifier: a machine is one instance.
+fn renewed(
+    before: &ContainerInstance,
+    fresh: ContainerInstance,
+    now: Timestamp,
+) -> ContainerInstance {
+    let mut registrations = before.registrations.clone().unwrap_or_default();
+    registrations.extend(fresh.registrations.into_iter().flatten());
+    let old = registrations.len().saturating_sub(REGISTRATIONS_MAX);
+    registrations.drain(..old);
     ContainerInstance {
         id: before.id,
         version: before.version + 1,
         incarnation: before.incarnation + 1,
+        registrations: Some(registrations).filter(|it| !it.is_empty()),
+        forgot_at: Some(now),
         ..fresh
+    }
+}
+
+/// The client token of a registration that does not name its instance.
+fn token(ask: &shape::RegisterContainerInstanceRequest) -> Result<Option<String>, Error> {
+    let named = ask.container_instance_arn.as_ref().is_some_and(|it| !it.is_empty());
+    match ask.client_token.as_ref().filter(|_| !named) {
+        Some(token) if token.is_empty() || token.len() > TOKEN_MAX => {
+            Err(Error::invalid(format!("clientToken must have 1 to {TOKEN_MAX} characters.")))
+        }
+        token => Ok(token.cloned()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use plan::instances;
 use shapes::ecs as shape;
-use state::{Context, Desired, Draft, InstanceStatus, Stop, StopCode};
+use state::{Context, Draft, InstanceStatus};
 
 use super::view;
 use crate::ecs::view::failure;
@@ -72,11 +72,13 @@ pub(crate) fn update_container_instances_state(
 
 /// `DeregisterContainerInstance`: takes an instance out of its cluster for good.
 ///
-/// Tasks that run on it are orphaned if forced: their containers go on, but count no more.
+/// Tasks that run on it are orphaned if forced: their containers go on, but count no more. Those
+/// of a crowded instance are ended in steps, right after the answer.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidParameter`] if there is no such instance, or it runs tasks and is not forced.
+/// [`Error::InvalidParameter`] if there is no such instance, or it is not forced while a task on it
+/// has not stopped: one that is stopping still runs.
 ///
 /// Source: Amazon ECS API Reference, `DeregisterContainerInstance`; handbook 6.1.
 pub(crate) fn deregister_container_instance(
@@ -87,16 +89,12 @@ pub(crate) fn deregister_container_instance(
     let cluster = find::cluster(draft.state(), ask.cluster.as_deref())?.name.clone();
     let text = ask.container_instance.unwrap_or_default();
     let row = find::instance(draft.state(), &cluster, &text)?.clone();
-    let indexes = draft.state().indexes();
-    let busy = !indexes.tasks_on(row.id, Desired::Running).is_empty();
+    let counts = draft.state().indexes().instance_counts(row.id);
+    let busy = counts.pending + counts.running > 0;
     if busy && !ask.force.unwrap_or(false) {
         return Err(Error::invalid("Found running tasks on the instance."));
     }
-    let stop = Stop {
-        code: StopCode::UserInitiated,
-        reason: "Container instance deregistration forced by user".into(),
-    };
-    instances::deregister(draft, &row, &stop, context.now);
+    instances::deregister(draft, &row, context.now);
     let state = draft.state();
     let after = state.container_instance(row.id).unwrap_or(&row);
     Ok(shape::DeregisterContainerInstanceResponse {

@@ -22,6 +22,7 @@ fn asked() -> shape::RegisterContainerInstanceRequest {
     };
     shape::RegisterContainerInstanceRequest {
         cluster: Some("default".into()),
+        client_token: Some("life-1".into()),
         instance_identity_document: Some(DOCUMENT.into()),
         instance_identity_document_signature: Some("unread".into()),
         total_resources: Some(vec![
@@ -232,24 +233,6 @@ fn a_machine_of_another_size_must_register_afresh() {
 }
 
 #[test]
-fn a_machine_that_forgot_its_name_is_the_same_instance_without_its_tasks() {
-    let mut world = region();
-    let first = register(&mut world, asked()).expect("registers");
-    connect(&mut world, id(&first));
-    run(&mut world, 2);
-    let second = register(&mut world, asked()).expect("registers");
-    assert_eq!(arn(&second), arn(&first));
-    assert_eq!((second.running_tasks_count, second.pending_tasks_count), (Some(0), Some(0)));
-    assert_eq!(second.remaining_resources, second.registered_resources, "nothing is held");
-    for task in world.state.tasks().values() {
-        let stop = task.stop.as_ref().expect("a reason");
-        assert!(task.is_over() && task.released);
-        assert_eq!(stop.code, state::StopCode::InfrastructureHealth);
-        assert!(stop.reason.contains(&id(&first).to_string()), "{}", stop.reason);
-    }
-}
-
-#[test]
 fn an_arn_that_is_not_known_is_no_way_to_register() {
     let mut world = region();
     let made = register(&mut world, asked()).expect("registers");
@@ -381,4 +364,5 @@ fn what_tasks_hold_is_not_remaining() {
     assert_eq!(left[1].integer_value, Some(24_105 - 3 * 200));
 }
 
+mod forgetful;
 mod lists_and_states;

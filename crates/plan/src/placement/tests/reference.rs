@@ -80,6 +80,7 @@ fn fits(state: &State, it: &Candidate<'_>, request: &Request) -> bool {
     let full = |limit: u32| it.interfaces >= u64::from(limit);
     it.instance.status == InstanceStatus::Active
         && it.instance.connected
+        && it.instance.forgot_at.is_none()
         && it.cpu >= u64::from(demand.cpu.0)
         && it.memory >= u64::from(demand.memory.0)
         && it.gpus >= u64::from(demand.gpus)

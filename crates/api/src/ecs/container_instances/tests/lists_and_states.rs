@@ -137,6 +137,12 @@ fn an_instance_with_running_tasks_goes_only_by_force() {
     run(&mut world, 2);
     let refused = deregister(&mut world, id, false);
     assert_eq!(refused, Err(Error::invalid("Found running tasks on the instance.")));
+    for task in world.state.tasks().values().cloned().collect::<Vec<_>>() {
+        let stop = state::Stop { code: StopCode::UserInitiated, reason: "enough".into() };
+        world.step(|draft, context| plan::tasks::ask_to_stop(draft, &task, stop, context.now));
+    }
+    let refused = deregister(&mut world, id, false);
+    assert_eq!(refused, Err(Error::invalid("Found running tasks on the instance.")), "stopping");
 
     let gone = deregister(&mut world, id, true).expect("deregisters");
     assert_eq!(gone.status.as_deref(), Some("INACTIVE"));
