@@ -11,7 +11,9 @@ use super::task::Turn;
 
 /// Waits between attempts, from the first failure on, each half as long again (agent source).
 const RETRY_FIRST: Duration = Duration::from_millis(250);
-const RETRY_LAST: Duration = Duration::from_mins(2);
+// Differs: the genuine agent waits up to two minutes. After a control plane has been away for long
+// that is more than the silence after which an instance's tasks are given up.
+const RETRY_LAST: Duration = Duration::from_secs(10);
 /// The part of a wait that goes by lot.
 const JITTER: f64 = 0.2;
 /// An instance that is not registered any more asks again this seldom.
