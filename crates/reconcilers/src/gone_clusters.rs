@@ -56,11 +56,13 @@ impl Reconciler for GoneClusters {
             return Outcome::AgainAt(context.now.after(LOOK_AGAIN));
         }
         let doors = doors(draft.state(), name);
-        if doors.len() >= state::CHANGES_MAX {
-            doors.into_iter().take(state::CHANGES_MAX).for_each(|it| draft.change(it));
+        let rest = doors.len() >= state::CHANGES_MAX;
+        for door in doors.into_iter().take(state::CHANGES_MAX) {
+            draft.change(door);
+        }
+        if rest {
             return Outcome::Again;
         }
-        doors.into_iter().for_each(|it| draft.change(it));
         draft.change(Change::Cluster(name.clone(), None));
         Outcome::Settled
     }

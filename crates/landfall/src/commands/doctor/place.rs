@@ -1,8 +1,9 @@
 //! The region's folder and address: disk space, overlayfs on that disk, a free port.
 
+use core::time::Duration;
 use std::fs;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::statvfs;
@@ -19,10 +20,17 @@ const SPACE_MIN: u64 = 256 << 20;
 /// Less than this, and a few images will fill it.
 const SPACE_AMPLE: u64 = 2 << 30;
 
+/// How long whoever listens at the region's address may take to say how it is, and how many bytes
+/// of that are read.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const ANSWER_MAX: u64 = 64 << 10;
+
 /// Looks at everything.
 pub(super) fn look(folder: &Path, listen: SocketAddr) -> Vec<Finding> {
     let there = existing(folder);
-    vec![space(folder, &there), overlay(&there), port(listen)]
+    let mut findings = vec![space(folder, &there), overlay(&there), port(listen)];
+    findings.extend(history(listen));
+    findings
 }
 
 /// The folder, or the closest one above it that is there.
@@ -93,6 +101,36 @@ fn try_overlay(there: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What a region that serves at this address says of its history; nothing if none serves there.
+fn history(listen: SocketAddr) -> Option<Finding> {
+    let text = ready(listen).ok().filter(|it| it.starts_with("HTTP/1.1 200"))?;
+    Some(judge_history(&text))
+}
+
+fn judge_history(ready: &str) -> Finding {
+    let subject = "history";
+    match ready.lines().find_map(|it| it.strip_prefix("history: ")) {
+        None => Finding::good(subject, "takes in what is over"),
+        Some(trouble) => Finding::careful(
+            subject,
+            trouble,
+            "make room or mend the disk; what is over stays in memory until then",
+        ),
+    }
+}
+
+/// The answer of a region about itself.
+fn ready(listen: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&listen, ANSWER_WITHIN)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    let ask =
+        format!("GET /_landfall/ready HTTP/1.1\r\nHost: {listen}\r\nConnection: close\r\n\r\n");
+    stream.write_all(ask.as_bytes())?;
+    let mut text = String::new();
+    stream.take(ANSWER_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 fn port(listen: SocketAddr) -> Finding {
     let subject = "port";
     match TcpListener::bind(listen) {
@@ -120,6 +158,17 @@ mod tests {
         assert_eq!(judge_space(1 << 30, "/x").word(), "warn");
         let ample = judge_space(3 << 30, "/x");
         assert_eq!((ample.word(), ample.detail.as_str()), ("ok", "3.0 GiB free for /x"));
+    }
+
+    #[test]
+    fn a_history_in_trouble_is_told() {
+        let head = "HTTP/1.1 200 OK\r\n\r\nready\n";
+        assert_eq!(judge_history(head).word(), "ok");
+        let told = judge_history(&format!("{head}history: nothing is taken in: No space left\n"));
+        assert_eq!(
+            (told.word(), told.detail.as_str()),
+            ("warn", "nothing is taken in: No space left")
+        );
     }
 
     #[test]
