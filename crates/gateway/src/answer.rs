@@ -54,6 +54,15 @@ pub(crate) async fn answer(
     }
 }
 
+/// Refuses a request whose body is not at hand, in the form of the protocol that its head speaks.
+pub(crate) fn refuse(parts: &Parts, fault: &wire::Fault) -> Response<Vec<u8>> {
+    let id = types::uuid(&request_id(random()).to_be_bytes());
+    match wire::route(&Incoming::new(parts, &[])) {
+        Ok(route) => route.failure(fault, &id),
+        Err(unknown) => wire::Refusal { fault: fault.clone(), ..unknown }.response(&id),
+    }
+}
+
 /// Who asks, as far as the signature proves it.
 fn caller(
     door: &Door,

@@ -142,10 +142,10 @@ async fn handle(door: &SharedDoor, request: Request<Body>, peer: &str) -> Respon
     let body = match tokio::time::timeout(BODY_WITHIN, whole).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return plain(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large.\n");
+            return answer::refuse(&parts, &too_large()).map(full);
         }
-        Ok(Err(_)) => return plain(StatusCode::BAD_REQUEST, "The request body cannot be read.\n"),
-        Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "The request body took too long.\n"),
+        Ok(Err(_)) => return answer::refuse(&parts, &cut_off()).map(full),
+        Err(_) => return answer::refuse(&parts, &too_slow()).map(full),
     };
     answer::answer(door, &parts, &body, peer).await.map(full)
 }
@@ -154,8 +154,21 @@ fn full(body: Vec<u8>) -> Full<Bytes> {
     Full::new(Bytes::from(body))
 }
 
-fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::from(text.to_owned())));
-    *answer.status_mut() = status;
-    answer
+fn too_large() -> wire::Fault {
+    let text = format!("The request body is larger than {BODY_MAX} bytes.");
+    refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", text)
+}
+
+fn cut_off() -> wire::Fault {
+    let text = "The request body ended before it was whole.".to_owned();
+    refusal(StatusCode::BAD_REQUEST, "SerializationException", text)
+}
+
+fn too_slow() -> wire::Fault {
+    let text = format!("The request body took longer than {} s.", BODY_WITHIN.as_secs());
+    refusal(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", text)
+}
+
+fn refusal(status: StatusCode, code: &str, text: String) -> wire::Fault {
+    wire::Fault::new(code, text).with_status(status.as_u16())
 }
