@@ -7,6 +7,7 @@ use plan::session::ToAgent;
 use state::{Caller, Desired, InstanceStatus, State};
 use types::{ClusterName, Group, TaskId};
 
+use crate::holdings::check_told_holdings;
 use crate::plant::Plant;
 use crate::region::policy;
 use crate::violation::{Checked, Invariant, broken};
@@ -32,6 +33,7 @@ impl World {
 
     /// What costs as much as there is.
     pub(crate) fn check_all(&mut self) -> Checked {
+        self.check_addresses()?;
         let still = self.region.is_still();
         let Some(process) = &self.region.process else { return Ok(()) };
         let state = process.core.state();
@@ -130,11 +132,14 @@ impl World {
             // What was made durable may be reaped between the question and the answer.
             let durable = match row {
                 Some(it) => !stop || it.desired == Desired::Stopped,
-                None => stop && self.ledger.knows(id),
+                None => self.ledger.knows(id),
             };
             if !durable {
                 let detail = format!("an agent is told of task {id} as it is not durable");
                 return broken(Invariant::Durability, detail);
+            }
+            if let Some(row) = row.filter(|_| !stop) {
+                check_told_holdings(row, task)?;
             }
         }
         Ok(())

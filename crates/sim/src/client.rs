@@ -11,7 +11,7 @@ use crate::world::{World, world_error};
 const ATTEMPTS_MAX: u32 = 6;
 
 /// Task definitions that clients register, by family. Times of checks are short.
-const DEFINITIONS: [(&str, &str); 9] = [
+const DEFINITIONS: [(&str, &str); 13] = [
     ("small", r#"[{"name":"app","image":"web","memory":128,"cpu":128}]"#),
     (
         "port",
@@ -35,9 +35,31 @@ const DEFINITIONS: [(&str, &str); 9] = [
     ),
     ("job", r#"[{"name":"app","image":"job","memory":64,"cpu":128}]"#),
     ("big", r#"[{"name":"app","image":"web","memory":512,"cpu":512,"stopTimeout":5}]"#),
+    (
+        "own",
+        r#"[{"name":"app","image":"web","memory":64,"cpu":64,"portMappings":[{"containerPort":80}]}]"#,
+    ),
+    (
+        "host",
+        r#"[{"name":"app","image":"web","memory":64,"cpu":64,"portMappings":[{"containerPort":9090}]},{"name":"dns","image":"web","memory":64,"cpu":64,"essential":false,"portMappings":[{"containerPort":9090,"protocol":"udp"}]}]"#,
+    ),
+    (
+        "gpu",
+        r#"[{"name":"app","image":"web","memory":64,"cpu":64,"resourceRequirements":[{"type":"GPU","value":"1"}]}]"#,
+    ),
+    (
+        "gpus",
+        r#"[{"name":"app","image":"web","memory":64,"cpu":64,"resourceRequirements":[{"type":"GPU","value":"1"}],"dependsOn":[{"containerName":"side","condition":"START"}]},{"name":"side","image":"web","memory":64,"cpu":64,"essential":false,"resourceRequirements":[{"type":"GPU","value":"1"}],"portMappings":[{"containerPort":80}]}]"#,
+    ),
     // Of stories only.
     ("tiny", r#"[{"name":"app","image":"web","memory":16,"cpu":16}]"#),
 ];
+
+/// Families that clients choose from.
+const FAMILIES: u64 = 12;
+
+/// Families of a network mode other than `bridge`.
+const MODES: [(&str, &str); 2] = [("own", "awsvpc"), ("host", "host")];
 
 /// All clients, and what they know in common.
 #[derive(Debug)]
@@ -47,6 +69,8 @@ pub(crate) struct Clients {
     /// ARNs of tasks that answers have named, the latest last.
     tasks: Vec<String>,
     instances: Vec<String>,
+    /// Subnets of the region, as ids; the first time that somebody looks.
+    pub(crate) subnets: Vec<String>,
     /// What has been answered, for stories; kept only there.
     pub(crate) answers: Option<BTreeMap<CallId, Reply>>,
 }
@@ -88,6 +112,7 @@ impl Clients {
             next_token: 0,
             tasks: Vec::new(),
             instances: Vec::new(),
+            subnets: Vec::new(),
             answers: None,
         }
     }
@@ -138,17 +163,54 @@ impl Clients {
             _ => lot.below(1 << 20),
         };
         let variant = canonical(variant);
-        let mut ask = Ask::new("RunTask", launch(variant, token));
+        let mut ask = Ask::new("RunTask", self.launch(variant, token));
         ask.token = token.map(|it| format!("token-{it}"));
         ask.variant = variant;
         ask
     }
 
+    /// A RunTask request as its variant says. What its tasks must be checked for stands in
+    /// `startedBy` and in the group.
+    fn launch(&self, variant: u64, token: Option<u64>) -> String {
+        let family = family(variant & 15);
+        let count = (variant >> 4 & 3) + 1;
+        let extra = match variant >> 6 {
+            0 => {
+                r#","startedBy":"ssd","placementConstraints":[{"type":"memberOf","expression":"attribute:disk == ssd"}]"#
+            }
+            1 => r#","group":"apart","placementConstraints":[{"type":"distinctInstance"}]"#,
+            2 => {
+                r#","startedBy":"zone-a","placementConstraints":[{"type":"memberOf","expression":"attribute:ecs.availability-zone == us-east-1a"}]"#
+            }
+            3 => {
+                r#","placementStrategy":[{"type":"spread","field":"attribute:ecs.availability-zone"},{"type":"spread","field":"instanceId"}]"#
+            }
+            4 => r#","placementStrategy":[{"type":"binpack","field":"memory"}]"#,
+            5 => r#","placementStrategy":[{"type":"random"}]"#,
+            _ => "",
+        };
+        let token = token.map(|it| format!(r#","clientToken":"token-{it}""#)).unwrap_or_default();
+        let network = self.network(family);
+        format!(r#"{{"taskDefinition":"{family}","count":{count}{extra}{network}{token}}}"#)
+    }
+
+    /// Where tasks with an address of their own get it.
+    fn network(&self, family: &str) -> String {
+        if !MODES.contains(&(family, "awsvpc")) {
+            return String::new();
+        }
+        let subnets: Vec<_> = self.subnets.iter().map(|it| format!("\"{it}\"")).collect();
+        let subnets = subnets.join(",");
+        format!(r#","networkConfiguration":{{"awsvpcConfiguration":{{"subnets":[{subnets}]}}}}"#)
+    }
+
     fn start(&mut self, lot: &mut Lot) -> Ask {
         let instance = lot.pick(&self.instances).cloned().unwrap_or_else(|| "none".into());
-        let family = family(lot.below(8));
-        let body =
-            format!(r#"{{"taskDefinition":"{family}","containerInstances":["{instance}"]}}"#);
+        let family = family(lot.below(FAMILIES));
+        let network = self.network(family);
+        let body = format!(
+            r#"{{"taskDefinition":"{family}","containerInstances":["{instance}"]{network}}}"#
+        );
         Ask::new("StartTask", body)
     }
 
@@ -213,53 +275,32 @@ impl Clients {
 }
 
 fn family(number: u64) -> &'static str {
-    let at = usize::try_from(number % 8).unwrap_or(0);
+    let at = usize::try_from(number % FAMILIES).unwrap_or(0);
     DEFINITIONS.get(at).map_or("small", |it| it.0)
 }
 
 fn revision(lot: &mut Lot) -> String {
-    format!("{}:{}", family(lot.below(8)), lot.between(1, 3))
+    format!("{}:{}", family(lot.below(FAMILIES)), lot.between(1, 3))
 }
 
 fn register(lot: &mut Lot) -> Ask {
-    let body = definition(family(lot.below(8))).unwrap_or_default();
+    let body = definition(family(lot.below(FAMILIES))).unwrap_or_default();
     Ask::new("RegisterTaskDefinition", body)
 }
 
 /// The request that registers a family.
 pub(crate) fn definition(family: &str) -> Option<String> {
     let (_, containers) = DEFINITIONS.iter().find(|it| it.0 == family)?;
-    Some(format!(r#"{{"family":"{family}","containerDefinitions":{containers}}}"#))
+    let mode = MODES.iter().find(|it| it.0 == family);
+    let mode = mode.map(|it| format!(r#","networkMode":"{}""#, it.1)).unwrap_or_default();
+    Some(format!(r#"{{"family":"{family}"{mode},"containerDefinitions":{containers}}}"#))
 }
 
 /// The one number of all variants that make the same request.
 fn canonical(variant: u64) -> u64 {
-    let (family, count, extra) = (variant % 8, (variant >> 3) % 3, ((variant >> 5) % 8).min(6));
-    family | count << 3 | extra << 5
-}
-
-/// A RunTask request as its variant says. What its tasks must be checked for stands in
-/// `startedBy` and in the group.
-fn launch(variant: u64, token: Option<u64>) -> String {
-    let family = family(variant & 7);
-    let count = (variant >> 3 & 3) + 1;
-    let extra = match variant >> 5 {
-        0 => {
-            r#","startedBy":"ssd","placementConstraints":[{"type":"memberOf","expression":"attribute:disk == ssd"}]"#
-        }
-        1 => r#","group":"apart","placementConstraints":[{"type":"distinctInstance"}]"#,
-        2 => {
-            r#","startedBy":"zone-a","placementConstraints":[{"type":"memberOf","expression":"attribute:ecs.availability-zone == us-east-1a"}]"#
-        }
-        3 => {
-            r#","placementStrategy":[{"type":"spread","field":"attribute:ecs.availability-zone"},{"type":"spread","field":"instanceId"}]"#
-        }
-        4 => r#","placementStrategy":[{"type":"binpack","field":"memory"}]"#,
-        5 => r#","placementStrategy":[{"type":"random"}]"#,
-        _ => "",
-    };
-    let token = token.map(|it| format!(r#","clientToken":"token-{it}""#)).unwrap_or_default();
-    format!(r#"{{"taskDefinition":"{family}","count":{count}{extra}{token}}}"#)
+    let (family, count, extra) =
+        (variant % FAMILIES, (variant >> 4) % 3, ((variant >> 6) % 8).min(6));
+    family | count << 4 | extra << 6
 }
 
 impl World {
@@ -268,6 +309,7 @@ impl World {
         match event {
             ClientEvent::Act if self.healing => Ok(()),
             ClientEvent::Act => {
+                self.look_for_subnets();
                 // The first requests make sure that there is something to run.
                 let ask = match self.clients.next_token {
                     0 if self.lots.work.below(3) > 0 => register(&mut self.lots.work),
@@ -285,6 +327,15 @@ impl World {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Clients know the subnets, as DescribeSubnets tells them.
+    pub(crate) fn look_for_subnets(&mut self) {
+        if let Some(region) = self.region.shadow.region().get(&())
+            && self.clients.subnets.is_empty()
+        {
+            self.clients.subnets = region.subnets.iter().map(|it| it.id.clone()).collect();
         }
     }
 

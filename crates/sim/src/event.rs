@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Client(ClientId, ClientEvent),
     /// The next fault is due.
     Fault,
+    /// The region's disk has room again.
+    Room,
     /// The control plane's process ends, as a story has ordered.
     End,
 }

@@ -58,6 +58,21 @@ impl World {
                 self.region.offset += self.step_of(90_000);
                 Ok(())
             }
+            Fault::DiskFails => {
+                self.region.storage.fail_soon(&mut self.lots.faults);
+                Ok(())
+            }
+            Fault::DiskFull => {
+                let free = self.lots.faults.below(40_000);
+                self.region.storage.set_room(Some(self.region.storage.used() + free));
+                let wait = self.lots.faults.between(1_000, 60_000);
+                self.agenda.after(wait, Event::Room);
+                Ok(())
+            }
+            Fault::Upgrade => {
+                self.upgrade();
+                Ok(())
+            }
             Fault::LongClock => {
                 self.region.offset += 3_600_000 + self.step_of(1_800_000);
                 Ok(())
@@ -69,6 +84,16 @@ impl World {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// The control plane ends, and the next process is of a newer release.
+    pub(crate) fn upgrade(&mut self) {
+        self.end_region();
+        let upgraded = self.region.storage.upgrade(&mut self.lots.faults);
+        if let Err(error) = upgraded {
+            self.say(format_args!("region: an older release ends with {error}"));
+            self.region.storage.crash(&mut self.lots.region);
         }
     }
 
@@ -118,6 +143,7 @@ impl World {
     /// Faults end: copies go, everybody can be reached. What is frozen thaws in its time.
     pub(crate) fn heal(&mut self) -> Checked {
         self.swarm.heal();
+        self.region.storage.heal();
         self.healing = true;
         self.say(format_args!("faults end"));
         let copies: Vec<MachineId> = self

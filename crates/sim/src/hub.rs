@@ -11,6 +11,7 @@ use state::{Caller, Change, InstanceStatus};
 use types::{InstanceId, Timestamp};
 
 use crate::event::{Event, MachineEvent, RegionEvent, WireId};
+use crate::machine::AgentRevision;
 use crate::plant::Plant;
 use crate::region::{Cause, Decided, Release, Told};
 use crate::violation::Checked;
@@ -228,7 +229,8 @@ impl World {
                 }
             }
         }
-        for message in said {
+        for mut message in said {
+            crate::planted::tamper_told(self.plant, &mut message);
             self.check_told(&message)?;
             self.say_to_agent(wire, &message);
         }
@@ -236,9 +238,11 @@ impl World {
     }
 
     fn say_to_agent(&mut self, wire: WireId, message: &ToAgent) {
-        let bytes = self.lots.network.hits(self.swarm.bytes);
+        let machine = self.wires.get(&wire).map(|it| it.machine);
+        let revision = machine.map_or(AgentRevision::Current, |it| self.revision(it));
+        let bytes = self.lots.network.hits(self.swarm.bytes) || revision == AgentRevision::Older;
         let message = match bytes {
-            true => reread(message),
+            true => reread(message, revision),
             false => plain(message),
         };
         self.down(wire, |life| MachineEvent::Told { life, wire, message: Box::new(message) });
@@ -405,19 +409,23 @@ fn plain(message: &ToAgent) -> ServerMessage {
 }
 
 /// A message as the agent takes it in, by way of its bytes.
-fn reread(message: &ToAgent) -> ServerMessage {
-    fn read<T: shapes::Shape + Default>(message: &ToAgent) -> Option<T> {
+fn reread(message: &ToAgent, revision: AgentRevision) -> ServerMessage {
+    fn read<T: shapes::Shape + Default>(message: &ToAgent, revision: AgentRevision) -> Option<T> {
         let mut shape = T::default();
-        let bytes = shapes::json::encode(message.body());
-        shapes::json::decode(&bytes, &mut shape).ok()?;
+        let text = String::from_utf8_lossy(&shapes::json::encode(message.body())).into_owned();
+        shapes::json::decode(revision.speaks(text).as_bytes(), &mut shape).ok()?;
         Some(shape)
     }
     let read = match message {
-        ToAgent::Heartbeat(_) => read(message).map(ServerMessage::Heartbeat),
-        ToAgent::Payload(_) => read(message).map(|it| ServerMessage::Payload(Box::new(it))),
-        ToAgent::Manifest(_) => read(message).map(ServerMessage::TaskManifest),
-        ToAgent::StopVerified(_) => read(message).map(ServerMessage::TaskStopVerificationAck),
-        ToAgent::Credentials(_) => read(message).map(ServerMessage::IamRoleCredentials),
+        ToAgent::Heartbeat(_) => read(message, revision).map(ServerMessage::Heartbeat),
+        ToAgent::Payload(_) => {
+            read(message, revision).map(|it| ServerMessage::Payload(Box::new(it)))
+        }
+        ToAgent::Manifest(_) => read(message, revision).map(ServerMessage::TaskManifest),
+        ToAgent::StopVerified(_) => {
+            read(message, revision).map(ServerMessage::TaskStopVerificationAck)
+        }
+        ToAgent::Credentials(_) => read(message, revision).map(ServerMessage::IamRoleCredentials),
     };
     read.expect("what one end writes the other reads")
 }

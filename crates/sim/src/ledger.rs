@@ -10,6 +10,7 @@ use state::{Change, Outcome, State, TokenKey};
 use types::{Family, TaskId, Timestamp};
 
 use crate::event::MachineId;
+use crate::holdings::CHANGES_MAX;
 use crate::machine::Machine;
 use crate::region::{Cause, Decided};
 use crate::violation::{Checked, Invariant, broken};
@@ -77,6 +78,10 @@ impl Ledger {
                 }
                 _ => {}
             }
+        }
+        let rows = it.transaction.changes.len();
+        if rows > CHANGES_MAX {
+            return broken(Invariant::Bounded, format!("{:?} changes {rows} rows", it.cause));
         }
         check_audit(it)?;
         for (id, after) in &tasks {

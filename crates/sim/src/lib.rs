@@ -10,6 +10,7 @@ mod checks;
 mod client;
 mod event;
 mod faults;
+mod holdings;
 mod hub;
 mod ledger;
 mod lot;

@@ -51,6 +51,12 @@ impl Lot {
     }
 }
 
+impl From<Dice> for Lot {
+    fn from(dice: Dice) -> Self {
+        Self(dice)
+    }
+}
+
 /// The streams of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Lots {

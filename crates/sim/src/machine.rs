@@ -2,6 +2,7 @@
 
 mod agent;
 mod boot;
+mod revision;
 mod runtime;
 mod steps;
 
@@ -20,6 +21,16 @@ use crate::region::ZONES;
 /// Ports that no task may have. Source: handbook 4.2.
 pub(crate) const RESERVED_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
+/// Which revision of the protocol an agent speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AgentRevision {
+    /// The one of this release.
+    Current,
+    /// One that knows fewer capabilities, says things that nobody knows any more, and is told things
+    /// that it does not know yet.
+    Older,
+}
+
 /// A machine.
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -30,6 +41,8 @@ pub(crate) struct Machine {
     /// Whether it has the attribute `disk=ssd`.
     pub(crate) ssd: bool,
     pub(crate) host: Host,
+    /// Which revision of the protocol its agent speaks.
+    pub(crate) agent_revision: AgentRevision,
     /// Of which machine this is a copy.
     pub(crate) copy_of: Option<MachineId>,
     /// Whether it is there at all; copies go.
@@ -78,16 +91,18 @@ impl Machine {
         let lot = &mut lots.machines;
         let cpu = 512 * u32::try_from(lot.between(1, 4)).unwrap_or(1);
         let zone = lot.pick(&ZONES).copied().unwrap_or("us-east-1a");
+        let gpus = lot.below(5).saturating_sub(1);
         Self {
             id,
             ec2: format!("i-{:017x}", id + 1),
             zone,
             ssd: lot.below(2) == 0,
+            agent_revision: AgentRevision::Current,
             host: Host {
                 cpu: Cpu(cpu),
                 memory: MemoryMib(cpu * 2),
                 reserved_ports: RESERVED_PORTS.into_iter().map(Port::tcp).collect(),
-                gpus: std::collections::BTreeSet::new(),
+                gpus: (0..gpus).map(|it| format!("GPU-{id}-{it}")).collect(),
             },
             copy_of: None,
             exists: true,
@@ -106,6 +121,7 @@ impl Machine {
     pub(crate) fn plain(id: MachineId, zone: &'static str, cpu: Cpu, lots: &mut Lots) -> Self {
         let mut plain = Self::new(id, lots);
         (plain.zone, plain.ssd) = (zone, false);
+        plain.host.gpus = (0..2).map(|it| format!("GPU-{id}-{it}")).collect();
         (plain.host.cpu, plain.host.memory) = (cpu, MemoryMib(cpu.0 * 2));
         plain
     }
@@ -117,6 +133,7 @@ impl Machine {
             ec2: self.ec2.clone(),
             zone: self.zone,
             ssd: self.ssd,
+            agent_revision: self.agent_revision,
             host: self.host.clone(),
             copy_of: Some(self.id),
             exists: true,

@@ -43,11 +43,27 @@ pub enum Plant {
     LosesRows,
     /// A machine starts the containers of ended tasks again when it boots.
     Revives,
+    /// Two tasks get one address.
+    SharesAddress,
+    /// A task's interface is another one from one moment to the next.
+    MovesInterface,
+    /// Two tasks get one GPU.
+    SharesGpu,
+    /// Agents are not told which GPUs a task has.
+    ForgetsGpus,
+    /// A task goes to an agent that cannot do what it needs.
+    IgnoresCapability,
+    /// A transaction grows without bounds.
+    Unbounded,
+    /// A sync of the journal that failed counts as done.
+    IgnoresFailedSync,
+    /// A newer release takes the rows of an older one as they are, and drops what it cannot read.
+    SkipsMigration,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 28] = [
         Self::AnswersEarly,
         Self::FreesEarly,
         Self::FreesLost,
@@ -68,5 +84,13 @@ impl Plant {
         Self::IgnoresStop,
         Self::LosesRows,
         Self::Revives,
+        Self::SharesAddress,
+        Self::MovesInterface,
+        Self::SharesGpu,
+        Self::ForgetsGpus,
+        Self::IgnoresCapability,
+        Self::Unbounded,
+        Self::IgnoresFailedSync,
+        Self::SkipsMigration,
     ];
 }

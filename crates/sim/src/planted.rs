@@ -1,8 +1,10 @@
 //! How planted bugs spoil what an operation has decided.
 
+use plan::session::ToAgent;
 use state::{Change, Desired, Draft, InstanceStatus, Status, Task};
 use store::Core;
 
+use crate::holdings::CHANGES_MAX;
 use crate::plant::Plant;
 
 /// Spoils a decision within its transaction.
@@ -44,9 +46,42 @@ pub(crate) fn tamper(plant: Option<Plant>, operation: &str, draft: &mut Draft<'_
                 fits && (!it.connected || it.status == InstanceStatus::Draining)
             });
         }
-        (Plant::IgnoresConstraint, "RunTask") => move_to(draft, |_, it, task| {
-            task.started_by.as_deref() == Some("ssd") && !it.attributes.contains_key("disk")
+        (Plant::IgnoresConstraint, "RunTask") => move_to(draft, |state, it, task| {
+            let bound = task.started_by.as_deref() == Some("ssd") && task.demand.gpus == 0;
+            let fits = it.resources.cpu >= task.demand.cpu
+                && it.resources.memory >= task.demand.memory
+                && state.indexes().held_on(it.id).is_empty();
+            let stands = it.connected && it.status == InstanceStatus::Active;
+            bound && fits && stands && !it.attributes.contains_key("disk")
         }),
+        (Plant::SharesAddress, "RunTask") => {
+            let mut held = draft.state().tasks().values().filter(|it| !it.released);
+            if let Some(address) = held.find_map(|it| Some(it.interface.as_ref()?.address)) {
+                each(draft, |it| it.interface.iter_mut().for_each(|it| it.address = address));
+            }
+        }
+        (Plant::MovesInterface, "StopTask") => {
+            each(draft, |it| it.interface.iter_mut().for_each(|it| it.id.push('0')));
+        }
+        (Plant::SharesGpu, "RunTask") => each(draft, |it| {
+            for gpu in it.containers.iter_mut().flat_map(|it| &mut it.gpus) {
+                gpu.replace_range(gpu.len() - 1.., "0");
+            }
+        }),
+        (Plant::IgnoresCapability, "RunTask") => move_to(draft, |state, it, task| {
+            let definition = state.task_definition(&task.revision);
+            let lacks = definition.is_some_and(|wants| {
+                wants.requires.iter().any(|name| !it.attributes.contains_key(name))
+            });
+            lacks && it.connected && it.status == InstanceStatus::Active
+        }),
+        (Plant::Unbounded, "StopTask") => {
+            for before in tasks(draft) {
+                for _ in 0..CHANGES_MAX {
+                    draft.change(Change::from(before.clone()));
+                }
+            }
+        }
         (Plant::ReapsEarly, "StopTask") => {
             let over = |it: &&std::sync::Arc<Task>| it.is_over() && it.released;
             let first = draft.state().tasks().values().find(over).map(|it| it.id);
@@ -55,6 +90,15 @@ pub(crate) fn tamper(plant: Option<Plant>, operation: &str, draft: &mut Draft<'_
             }
         }
         _ => {}
+    }
+}
+
+/// Spoils what an agent is told.
+pub(crate) fn tamper_told(plant: Option<Plant>, message: &mut ToAgent) {
+    if let ToAgent::Payload(payload) = message
+        && plant == Some(Plant::ForgetsGpus)
+    {
+        payload.tasks.iter_mut().flatten().for_each(|it| it.associations = None);
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod answer;
 mod storage;
+mod upgrade;
 
 use std::collections::VecDeque;
 
@@ -13,7 +14,7 @@ use plan::session::FromAgent;
 use reconcilers::{Policy, Queue};
 use state::{Caller, InstanceStatus, RegionRow, State};
 use std::sync::Arc;
-use store::journal::{Epoch, Journal};
+use store::journal::{Epoch, Journal, Room};
 use store::{Core, Transaction};
 use types::{AccountId, Home, InstanceId, Region as RegionName, Timestamp, Zone};
 
@@ -157,6 +158,11 @@ impl Region {
 }
 
 impl Process {
+    /// How much more the journal's disk can take.
+    pub(crate) fn room(&self) -> Room {
+        self.journal.room()
+    }
+
     /// Notes where new transactions come from, and lets the reconcilers hear of them.
     fn note(&mut self, cause: &Cause, plant: Option<Plant>) {
         let known = self.causes.len();
@@ -377,7 +383,8 @@ impl World {
         let plan = api::region::RegionPlan {
             zones: ZONES.iter().filter_map(|it| Zone::parse(it).ok()).collect(),
             vpc_base: 0xac1f_0000,
-            vpc_prefix: 16,
+            // Small, so that addresses run out and come back.
+            vpc_prefix: 24,
         };
         let founded = core.write(Caller::region(), 0, |draft, context| {
             api::region::first_start(draft, context, &plan)

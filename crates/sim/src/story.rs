@@ -35,6 +35,9 @@ const LOOK_EVERY: u64 = 200;
 /// Steps between two looks at everything.
 const CHECK_EVERY: u64 = 8;
 
+/// The sentence of a story whose journal lies in files on a simulated disk.
+const FILES: &str = "journal in files";
+
 /// A story: its name and its text.
 #[derive(Debug, Clone, Copy)]
 pub struct Story {
@@ -53,6 +56,8 @@ macro_rules! stories {
 impl Story {
     /// All of them.
     pub const ALL: &[Self] = stories! {
+        "addresses-come-back"
+        "addresses-of-the-lost"
         "agent-away-while-container-ends"
         "agent-restarts-during-pull"
         "answer-lost"
@@ -60,13 +65,18 @@ impl Story {
         "crash-before-durable"
         "crash-when-durable"
         "deregister-force-with-many"
+        "disk-full"
         "disk-lost"
         "draining"
+        "first-registration-late-again"
         "frozen-agent"
         "frozen-for-long"
+        "gpus-are-pinned"
         "late-copy"
         "lost-and-back-in-time"
         "lost-and-back-too-late"
+        "newer-release"
+        "older-agent"
         "partial-success-replayed"
         "reboot"
         "region-away-for-long"
@@ -77,8 +87,12 @@ impl Story {
         "second-machine"
         "stop-before-start"
         "stopped-during-pull"
+        "sync-fails"
         "token-conflict-after-stop"
         "two-at-once"
+        "two-network-modes"
+        "write-cut"
+        "write-without-space"
     };
 
     /// Plays it; what goes wrong, with the line and the way to see it again.
@@ -92,7 +106,8 @@ impl Story {
             let line = line.split('#').next().unwrap_or_default().trim();
             (!line.is_empty()).then_some((number + 1, line))
         });
-        let mut stage = Stage::new(follow);
+        let files = self.text.lines().any(|it| it == FILES);
+        let mut stage = Stage::new(files, follow);
         let begun = stage.pass(1_000);
         let mut play = |(number, line): (usize, &str)| {
             stage.world.say(format_args!("story: {line}"));
@@ -127,8 +142,9 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(follow: Option<fn(&str)>) -> Self {
-        let mut world = World::of(Swarm::calm(0), 0, None, Trace::new(follow));
+    fn new(files: bool, follow: Option<fn(&str)>) -> Self {
+        let swarm = Swarm { files, ..Swarm::calm(0) };
+        let mut world = World::of(swarm, 0, None, Trace::new(follow));
         world.healing = true;
         world.orders.stay_down = true;
         world.clients.answers = Some(BTreeMap::new());

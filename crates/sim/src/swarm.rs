@@ -18,10 +18,16 @@ pub(crate) enum Fault {
     RegionClock,
     MachineClock,
     LongClock,
+    /// A step of the disk fails soon.
+    DiskFails,
+    /// The disk is full for a while.
+    DiskFull,
+    /// The control plane is replaced by a newer release.
+    Upgrade,
 }
 
 impl Fault {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 15] = [
         Self::CrashRegion,
         Self::CrashAgent,
         Self::Reboot,
@@ -34,6 +40,9 @@ impl Fault {
         Self::RegionClock,
         Self::MachineClock,
         Self::LongClock,
+        Self::DiskFails,
+        Self::DiskFull,
+        Self::Upgrade,
     ];
 }
 
@@ -49,6 +58,8 @@ pub(crate) struct Swarm {
     pub(crate) faults: Vec<Fault>,
     /// Whether the journal is files on a simulated disk.
     pub(crate) files: bool,
+    /// Whether some agents are of an older protocol revision.
+    pub(crate) skew: bool,
     /// Part of the messages that go through their bytes.
     pub(crate) bytes: Chance,
     /// The longest way of a message.
@@ -101,6 +112,7 @@ impl Swarm {
             fault_every: 0,
             faults: Vec::new(),
             files: false,
+            skew: false,
             bytes: 500,
             delay: 0,
             late: some(300),
@@ -125,6 +137,7 @@ impl Swarm {
         drawn.fault_every = lot.between(3_000, 30_000);
         drawn.faults = Fault::ALL.into_iter().filter(|_| lot.below(3) == 0).collect();
         drawn.files = lot.below(8) == 0;
+        drawn.skew = lot.below(4) == 0;
         drawn.delay = lot.between(2, 300);
         drawn.sync = lot.between(1, 60);
         if lot.below(8) == 0 {
@@ -139,7 +152,7 @@ impl Swarm {
     pub(crate) fn calm(machines: u32) -> Self {
         let mut calm = Self { machines, clients: 1, ..Self::draw(0) };
         calm.heal();
-        (calm.bytes, calm.files, calm.stubborn) = (0, false, 0);
+        (calm.bytes, calm.files, calm.skew, calm.stubborn) = (0, false, false, 0);
         (calm.delay, calm.sync, calm.think) = (5, 5, 1_000);
         calm
     }

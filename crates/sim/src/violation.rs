@@ -1,4 +1,32 @@
 //! Promises that the simulator watches, and how it says that one was broken.
+//!
+//! What an orchestrator must promise, and where it is watched here:
+//!
+//! | promise | watched as |
+//! |---|---|
+//! | one set of tasks a token, over crashes, repeats and races; equal answers; conflicts name what there is and change nothing | `OneLaunch`; stories |
+//! | token, tasks, held resources and audit row in one transaction; a refusal changes nothing; an unknown outcome is all or nothing | `Atomicity`, `Replay` |
+//! | a token is free when its time has come and not before, also over restarts and clock steps | `OneLaunch`, `Retention` |
+//! | revisions of a family rise and are never used again | `Revisions` |
+//! | placement only on instances that are there, active, connected and able; constraints hold | `Standing`, `Capable`, `Constraints` |
+//! | CPU, memory, ports, GPUs, addresses: nothing promised twice, nothing really used twice | `NoOvercommit`, `Addresses`, `Physical` |
+//! | what is held is given back only when the instance confirms or is out of the region | `Released` |
+//! | one interface a task, for its life, in its zone, given back once | `Addresses`, `Forward` |
+//! | status, desired status, exit codes and versions only move forward; an end has a class and a reason | `Forward` |
+//! | every end of a container ends or restarts its task; nothing runs that nobody asked for | `Convergence`, `NoRevival` |
+//! | an instance that returns ends up with exactly what it is assigned; older orders change nothing | `Convergence`, `NoRevival` |
+//! | nothing is shown that a crash could undo; agents are told what is durable, as it is held | `Durability`, `Told` |
+//! | what is replayed is what was in memory at each durable point; older rows and releases too | `Replay` |
+//! | each mutation has one audit row and each row one mutation | `Audited` |
+//! | quiet reconcilers have nothing to do; indexes equal the tables | `Quiet`, `Indexes` |
+//! | transactions are bounded; stopped tasks, tokens and instances go when their time has come | `Bounded`, `Retention` |
+//!
+//! Watched elsewhere: order of `dependsOn` and stop signals (`plan::agent`'s tests), GPUs and spread
+//! at each placement (`plan::placement` against an exhaustive reference), linear history of one
+//! resource (the gateway answers from one writer; end-to-end tests), who may call what (gateway).
+//! Not there yet, because the thing is not: services, deployments and daemons, targets and
+//! balancers, scaling and protection, capacity providers, functions, several control planes, policies,
+//! and a brake on mass failure.
 
 /// What must always hold, or hold in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +43,14 @@ pub enum Invariant {
     Physical,
     /// Nothing is placed on an instance that is draining, gone or disconnected.
     Standing,
+    /// A task is placed only where its agent has the capabilities that it needs.
+    Capable,
+    /// No address is held twice, and each lies in the subnet of its task's zone.
+    Addresses,
+    /// An agent is told the GPUs and addresses that its tasks hold.
+    Told,
+    /// No transaction changes more rows than every journal can take at once.
+    Bounded,
     /// Placement constraints hold.
     Constraints,
     /// Status only moves forward, versions rise, a task has one instance for life.

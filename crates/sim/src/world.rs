@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use store::journal::Room;
 use types::{InstanceId, Timestamp};
 
 use crate::agenda::Agenda;
@@ -10,10 +11,10 @@ use crate::event::{Call, CallId, Event, MachineEvent, MachineId, Party, Reply, W
 use crate::event::{ClientEvent, RegionEvent};
 use crate::ledger::Ledger;
 use crate::lot::{Chance, Lots};
-use crate::machine::Machine;
+use crate::machine::{AgentRevision, Machine};
 use crate::orders::Orders;
 use crate::plant::Plant;
-use crate::region::Region;
+use crate::region::{Region, Storage};
 use crate::swarm::Swarm;
 use crate::trace::Trace;
 use crate::violation::{Checked, Violation};
@@ -55,10 +56,16 @@ impl World {
 
     /// A world of this much.
     pub(crate) fn of(swarm: Swarm, seed: u64, plant: Option<Plant>, trace: Trace) -> Self {
+        let of_disks = [Some(Plant::IgnoresFailedSync), Some(Plant::SkipsMigration)];
+        let files = swarm.files || of_disks.contains(&plant);
         let mut lots = Lots::new(seed);
-        let machines = (0..swarm.machines).map(|id| (id, Machine::new(id, &mut lots))).collect();
+        let mut machines: BTreeMap<_, _> =
+            (0..swarm.machines).map(|id| (id, Machine::new(id, &mut lots))).collect();
+        for (_, machine) in machines.iter_mut().filter(|(id, _)| swarm.skew && *id % 2 == 0) {
+            machine.agent_revision = AgentRevision::Older;
+        }
         let mut world = Self {
-            region: Region::new(swarm.files),
+            region: Region { storage: Storage::new(files).with(plant), ..Region::new(false) },
             clients: Clients::new(swarm.clients),
             swarm,
             plant,
@@ -99,6 +106,13 @@ impl World {
         let Some(event) = self.agenda.next() else { return Ok(false) };
         match event {
             Event::Region(RegionEvent::Asked(call)) => {
+                if self.is_full_for(call.operation) {
+                    let message = "The region's disk is full.".to_owned();
+                    let code = "ServerException".to_owned();
+                    let full = Reply::Refused { code, message, resources: Vec::new() };
+                    self.reply(call.from, call.id, full);
+                    return Ok(true);
+                }
                 self.asked(&call)?;
                 self.end_at_request(call.operation);
             }
@@ -106,9 +120,19 @@ impl World {
             Event::Machine(id, event) => self.machine_event(id, event)?,
             Event::Client(id, event) => self.client_event(id, event)?,
             Event::Fault => self.fault()?,
+            Event::Room => self.region.storage.set_room(None),
             Event::End => self.end_region(),
         }
         Ok(true)
+    }
+
+    /// Whether the disk has only its reserve left and an operation is not one of those that free
+    /// something: the gateway refuses it then.
+    fn is_full_for(&self, operation: &str) -> bool {
+        let frees = ["Stop", "Delete", "Deregister", "Submit", "Describe", "List"];
+        let process = self.region.process.as_ref();
+        process.is_some_and(|it| it.room() == Room::ReserveOnly)
+            && !frees.iter().any(|it| operation.starts_with(it))
     }
 
     /// Adds a line to the story.

@@ -7,6 +7,7 @@ use types::TaskId;
 
 use super::Ledger;
 use crate::event::{MachineId, Party};
+use crate::holdings::check_capable;
 use crate::machine::Machine;
 use crate::region::{Cause, Decided};
 use crate::violation::{Checked, Invariant, broken};
@@ -27,7 +28,7 @@ impl Ledger {
             (None, Some(after)) => self.check_new(state, it, after),
             (Some(before), Some(after)) => {
                 check_forward(before, after)?;
-                check_release(machines, it, before, after)?;
+                check_release(state, machines, it, before, after)?;
                 if after.last == state::Status::Running && before.last < after.last {
                     self.count.ran += 1;
                 }
@@ -65,6 +66,7 @@ impl Ledger {
             );
             return broken(Invariant::Standing, detail);
         }
+        check_capable(state, task, instance)?;
         let has = |name: &str, value: &str| {
             instance.attributes.get(name).and_then(Option::as_deref) == Some(value)
         };
@@ -86,6 +88,12 @@ fn check_forward(before: &Task, after: &Task) -> Checked {
     let wrong = |what: String| broken(Invariant::Forward, format!("task {id}: {what}"));
     if before.instance != after.instance || before.zone != after.zone {
         return wrong(format!("moves from {} to {}", before.instance, after.instance));
+    }
+    if before.interface != after.interface {
+        return wrong(format!(
+            "its interface {:?} becomes {:?}",
+            before.interface, after.interface
+        ));
     }
     if after.last < before.last || after.desired < before.desired {
         return wrong(format!(
@@ -128,6 +136,7 @@ fn check_end(after: &Task) -> Checked {
 /// What a task holds is free only once its own machine has said that it is over, has come back
 /// empty, or is out of the region.
 fn check_release(
+    state: &State,
     machines: &BTreeMap<MachineId, Machine>,
     it: &Decided,
     before: &Task,
@@ -144,6 +153,8 @@ fn check_release(
     }
     let by = match &it.cause {
         Cause::Operation { name, from, .. } => (*name, *from),
+        // Deregistered by force: its many tasks are ended in steps.
+        Cause::Review if is_gone(state, after) => return Ok(()),
         other => {
             let detail = format!("task {} is freed by {other:?}", after.id);
             return broken(Invariant::Released, detail);
@@ -159,6 +170,11 @@ fn check_release(
             broken(Invariant::Released, detail)
         }
     }
+}
+
+fn is_gone(state: &State, task: &Task) -> bool {
+    let instance = state.container_instance(task.instance);
+    instance.is_none_or(|it| it.status == InstanceStatus::Inactive)
 }
 
 fn check_really_over(

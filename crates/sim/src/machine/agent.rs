@@ -14,6 +14,7 @@ use types::TaskId;
 use crate::event::{
     AgentCall, CallId, Event, MachineEvent, MachineId, Party, RegionEvent, Reply, Wire, WireId,
 };
+use crate::machine::AgentRevision;
 use crate::plant::Plant;
 use crate::violation::Checked;
 use crate::world::{World, clock};
@@ -152,7 +153,8 @@ impl World {
             }
             Effect::Submit(it) => {
                 let body = shapes::json::encode(&it.request);
-                let body = String::from_utf8_lossy(&body);
+                let body = String::from_utf8_lossy(&body).into_owned();
+                let body = self.revision(id).speaks(body);
                 let from = Party::Agent { machine: id, life };
                 let call = self.call(from, "SubmitTaskStateChange", &body, 0);
                 if let Some(agent) = self.machines.get_mut(&id).and_then(|it| it.agent.as_mut()) {
@@ -307,11 +309,18 @@ impl World {
         }
         it.up_at = it.up_at.max(now + wait);
         let at = it.up_at;
-        let message = match self.lots.network.hits(self.swarm.bytes) {
-            true => reread(message),
-            false => plain(message),
-        };
+        let revision = self.revision(id);
+        let message =
+            match self.lots.network.hits(self.swarm.bytes) || revision == AgentRevision::Older {
+                true => reread(message, revision),
+                false => plain(message),
+            };
         self.agenda.at(at, Event::Region(RegionEvent::Heard { wire, message }));
+    }
+
+    /// Which revision of the protocol a machine's agent speaks.
+    pub(crate) fn revision(&self, id: MachineId) -> AgentRevision {
+        self.machines.get(&id).map_or(AgentRevision::Current, |it| it.agent_revision)
     }
 
     fn publish_health(&mut self, id: MachineId) {
@@ -382,18 +391,22 @@ fn plain(message: &AgentMessage) -> FromAgent {
 }
 
 /// A message as the region takes it in, by way of its bytes.
-fn reread(message: &AgentMessage) -> FromAgent {
-    fn read<T: shapes::Shape + Default>(message: &AgentMessage) -> T {
+fn reread(message: &AgentMessage, revision: AgentRevision) -> FromAgent {
+    fn read<T: shapes::Shape + Default>(message: &AgentMessage, revision: AgentRevision) -> T {
         let mut shape = T::default();
-        let bytes = shapes::json::encode(message.shape());
-        shapes::json::decode(&bytes, &mut shape).expect("what one end writes the other reads");
+        let text = String::from_utf8_lossy(&shapes::json::encode(message.shape())).into_owned();
+        let text = revision.speaks(text);
+        shapes::json::decode(text.as_bytes(), &mut shape)
+            .expect("what one end writes the other reads");
         shape
     }
     match message {
-        AgentMessage::Ack(_) => FromAgent::Ack(read(message)),
+        AgentMessage::Ack(_) => FromAgent::Ack(read(message, revision)),
         AgentMessage::Nack(_) => FromAgent::Other("NackRequest".into()),
-        AgentMessage::HeartbeatAck(_) => FromAgent::HeartbeatAck(read(message)),
-        AgentMessage::CredentialsAck(_) => FromAgent::CredentialsAck(read(message)),
-        AgentMessage::TaskStopVerification(_) => FromAgent::StopVerification(read(message)),
+        AgentMessage::HeartbeatAck(_) => FromAgent::HeartbeatAck(read(message, revision)),
+        AgentMessage::CredentialsAck(_) => FromAgent::CredentialsAck(read(message, revision)),
+        AgentMessage::TaskStopVerification(_) => {
+            FromAgent::StopVerification(read(message, revision))
+        }
     }
 }

@@ -58,15 +58,23 @@ impl World {
     pub(crate) fn register(&mut self, id: MachineId, life: u64) {
         let Some(machine) = self.machines.get(&id) else { return };
         let ports: Vec<_> = RESERVED_PORTS.iter().map(|it| format!("\"{it}\"")).collect();
-        let mut attributes: Vec<_> =
-            CAPABILITIES.iter().map(|name| format!(r#"{{"name":"{name}"}}"#)).collect();
+        let known = CAPABILITIES.iter().filter(|it| machine.agent_revision.knows(it));
+        let mut attributes: Vec<_> = known.map(|name| format!(r#"{{"name":"{name}"}}"#)).collect();
+        let gpus: Vec<_> = machine.host.gpus.iter().map(|it| format!("\"{it}\"")).collect();
+        let gpus = match gpus.is_empty() {
+            true => String::new(),
+            false => format!(
+                r#",{{"name":"GPU","type":"STRINGSET","stringSetValue":[{}]}}"#,
+                gpus.join(",")
+            ),
+        };
         if machine.ssd {
             attributes.push(r#"{"name":"disk","value":"ssd"}"#.to_owned());
         }
         let arn = machine.disk.arn.as_ref();
         let arn = arn.map(|it| format!(r#""containerInstanceArn":"{it}","#)).unwrap_or_default();
         let body = format!(
-            r#"{{"cluster":"default","clientToken":"{id}-{life}",{arn}"instanceIdentityDocument":"{{\"instanceId\":\"{}\",\"availabilityZone\":\"{}\"}}","totalResources":[{{"name":"CPU","type":"INTEGER","integerValue":{}}},{{"name":"MEMORY","type":"INTEGER","integerValue":{}}},{{"name":"PORTS","type":"STRINGSET","stringSetValue":[{}]}}],"attributes":[{}]}}"#,
+            r#"{{"cluster":"default","clientToken":"{id}-{life}",{arn}"instanceIdentityDocument":"{{\"instanceId\":\"{}\",\"availabilityZone\":\"{}\"}}","totalResources":[{{"name":"CPU","type":"INTEGER","integerValue":{}}},{{"name":"MEMORY","type":"INTEGER","integerValue":{}}},{{"name":"PORTS","type":"STRINGSET","stringSetValue":[{}]}}{gpus}],"attributes":[{}]}}"#,
             machine.ec2,
             machine.zone,
             machine.host.cpu.0,
@@ -74,6 +82,7 @@ impl World {
             ports.join(","),
             attributes.join(","),
         );
+        let body = machine.agent_revision.speaks(body);
         let from = Party::Agent { machine: id, life };
         let call = self.call(from, "RegisterContainerInstance", &body, 0);
         if let Some(agent) = self.machines.get_mut(&id).and_then(|it| it.agent.as_mut()) {
@@ -88,6 +97,10 @@ impl World {
             Reply::Unknown => {
                 let wait = self.lots.network.between(500, 3_000);
                 self.agenda.after(wait, Event::Machine(id, again));
+                Ok(())
+            }
+            Reply::Refused { code, .. } if code == "ServerException" => {
+                self.agenda.after(1_000, Event::Machine(id, again));
                 Ok(())
             }
             Reply::Refused { code, message, .. } => {

@@ -66,6 +66,11 @@ impl Held {
         bound.collect()
     }
 
+    /// Addresses that are its own.
+    pub(crate) fn addresses(&self) -> &[String] {
+        self.network.as_ref().map(|it| it.addresses.as_slice()).unwrap_or_default()
+    }
+
     /// What an agent that starts finds of it.
     pub(crate) fn found(&self) -> Found {
         let containers = self.containers.iter().map(|(name, vessel)| FoundContainer {
@@ -141,11 +146,20 @@ impl Runtime {
     pub(crate) fn excess(&self, host: &Host) -> Option<String> {
         let (mut cpu, mut memory) = (0_u64, 0_u64);
         let mut holders: BTreeMap<Port, &str> = BTreeMap::new();
+        let mut pinned: BTreeMap<&str, &str> = BTreeMap::new();
         for (arn, held) in &self.tasks {
             if held.runs() {
                 let demand = Demand::of(&held.spec);
                 cpu += u64::from(demand.cpu.0);
                 memory += u64::from(demand.memory.0);
+                for gpu in &held.spec.gpus {
+                    if !host.gpus.contains(gpu) {
+                        return Some(format!("{arn} runs with GPU {gpu}, which is not there"));
+                    }
+                    if let Some(other) = pinned.insert(gpu, arn) {
+                        return Some(format!("{arn} and {other} both run with GPU {gpu}"));
+                    }
+                }
             }
             for port in held.ports() {
                 if host.reserved_ports.contains(&port) {

@@ -1,11 +1,12 @@
 //! What stories do.
 
+use store::journal::disk::Failure;
 use types::Cpu;
 
 use super::{Asked, Stage, milliseconds};
 use crate::client::{Ask, definition};
 use crate::event::{ClientId, Event, MachineEvent, MachineId, RegionEvent, Reply};
-use crate::machine::Machine;
+use crate::machine::{AgentRevision, Machine};
 use crate::orders::{Kept, Order};
 use crate::region::ZONES;
 use crate::violation::Checked;
@@ -84,6 +85,23 @@ impl Stage {
             ["start", "region"] => {
                 self.world.agenda.after(0, Event::Region(RegionEvent::Start));
             }
+            ["journal", "in", "files"] => {}
+            ["the", "next", "write", "finds", "no", "space"] => {
+                self.world.region.storage.fail_step(0, Failure::NoSpace);
+            }
+            ["the", "next", "write", "is", "cut", "after", bytes, "bytes"] => {
+                let done = number(bytes)? as usize;
+                self.world.region.storage.fail_step(0, Failure::Crash { done });
+            }
+            ["the", "next", "sync", "fails"] => {
+                self.world.region.storage.fail_step(1, Failure::LostPages);
+            }
+            ["disk", "has", "no", "room"] => {
+                let storage = &self.world.region.storage;
+                storage.set_room(Some(storage.used()));
+            }
+            ["disk", "has", "room"] => self.world.region.storage.set_room(None),
+            ["upgrade"] => self.world.upgrade(),
             ["pulls", "take", time] => self.world.orders.pulls = Some(milliseconds(time)?),
             ["clock", "of", "region", "forward", time] => {
                 let step = i64::try_from(milliseconds(time)?).unwrap_or(0);
@@ -134,14 +152,16 @@ impl Stage {
     /// Machines of one size, one zone after another; waits until all have joined.
     fn machines(&mut self, count: &str, size: &[&str]) -> Result<(), String> {
         let count = number(count)?;
-        let cpu = match size {
-            [] => 1024,
-            ["cpu", cpu] => number(cpu)?,
-            _ => return Err("machines have no such size".into()),
+        let (cpu, revision) = match size {
+            [] => (1024, AgentRevision::Current),
+            ["older"] => (1024, AgentRevision::Older),
+            ["cpu", cpu] => (number(cpu)?, AgentRevision::Current),
+            _ => return Err("machines are not like that".into()),
         };
         for id in 0..count {
             let zone = ZONES.iter().cycle().nth(id as usize).copied().unwrap_or_default();
-            let machine = Machine::plain(id, zone, Cpu(cpu), &mut self.world.lots);
+            let mut machine = Machine::plain(id, zone, Cpu(cpu), &mut self.world.lots);
+            machine.agent_revision = revision;
             self.world.machines.insert(id, machine);
             self.world.agenda.after(10, Event::Machine(id, MachineEvent::Start));
         }
@@ -171,6 +191,7 @@ impl Stage {
         line: &str,
         variant: u64,
     ) -> Result<(), String> {
+        self.world.look_for_subnets();
         let operation = OPERATIONS.iter().find(|it| **it == operation).copied();
         let operation = operation.ok_or_else(|| "stories do not ask for that".to_owned())?;
         let body = line.find('{').and_then(|at| line.get(at..)).unwrap_or("{}");
@@ -204,6 +225,10 @@ impl Stage {
             let number: usize = number.parse().map_err(|_| format!("'{name}' is no task"))?;
             let (tasks, _) = self.launched(label)?;
             return tasks.get(number).cloned().ok_or_else(|| format!("there is no task {name}"));
+        }
+        if let Some(number) = name.strip_prefix("subnet") {
+            let subnet = self.world.clients.subnets.get(number.parse().unwrap_or(usize::MAX));
+            return subnet.cloned().ok_or_else(|| format!("there is no {name}"));
         }
         let arn = self.machine(name)?.disk.arn.clone();
         arn.ok_or_else(|| format!("{name} has not joined"))

@@ -1,13 +1,14 @@
 //! Each planted bug is found, by the promise that it breaks.
 
 use sim::Invariant::{
-    Atomicity, Audited, Constraints, Convergence, Durability, Forward, Indexes, NoOvercommit,
-    NoRevival, OneLaunch, Physical, Quiet, Released, Replay, Retention, Standing,
+    Addresses, Atomicity, Audited, Bounded, Capable, Constraints, Convergence, Durability, Forward,
+    Indexes, NoOvercommit, NoRevival, OneLaunch, Physical, Quiet, Released, Replay, Retention,
+    Standing, Told,
 };
 use sim::{Invariant, Options, Plant, run};
 
 /// Seeds tried for each bug.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 300;
 
 /// Finds a planted bug; which seed shows it, and as which broken promise.
 fn find(plant: Plant, promises: &[Invariant]) -> Result<u64, String> {
@@ -38,7 +39,7 @@ fn planted_bugs_are_found() {
         (Plant::Moves, &[Forward]),
         (Plant::Overcommits, &[NoOvercommit, Standing]),
         (Plant::PlacesAnywhere, &[Standing]),
-        (Plant::IgnoresConstraint, &[Constraints]),
+        (Plant::IgnoresConstraint, &[Constraints, NoOvercommit, Capable]),
         (Plant::StaleIndex, &[Indexes]),
         (Plant::WakesNobody, &[Quiet, Convergence]),
         (Plant::ReapsEarly, &[Retention]),
@@ -46,6 +47,14 @@ fn planted_bugs_are_found() {
         (Plant::IgnoresStop, &[Convergence]),
         (Plant::LosesRows, &[Physical, Convergence, NoRevival, Released]),
         (Plant::Revives, &[NoRevival]),
+        (Plant::SharesAddress, &[Addresses]),
+        (Plant::MovesInterface, &[Forward]),
+        (Plant::SharesGpu, &[NoOvercommit]),
+        (Plant::ForgetsGpus, &[Told]),
+        (Plant::IgnoresCapability, &[Capable, Standing, NoOvercommit, Constraints]),
+        (Plant::Unbounded, &[Bounded]),
+        (Plant::IgnoresFailedSync, &[Replay]),
+        (Plant::SkipsMigration, &[Replay]),
     ];
     let missed: Vec<_> =
         table.iter().filter_map(|(plant, promises)| find(*plant, promises).err()).collect();
