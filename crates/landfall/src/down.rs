@@ -114,7 +114,7 @@ async fn end_process(runtime: &Runtime) -> anyhow::Result<()> {
     say("stopping the region");
     end(process, Signal::TERM);
     let deadline = Instant::now() + END_WITHIN;
-    while test_kill_process(process).is_ok() {
+    while runs(process) {
         if Instant::now() > deadline {
             bail!("process {} does not end", process.as_raw_nonzero());
         }
@@ -123,7 +123,36 @@ async fn end_process(runtime: &Runtime) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a process has not ended. One that its parent has not asked about yet has.
+fn runs(process: Pid) -> bool {
+    let stat = format!("/proc/{}/stat", process.as_raw_nonzero());
+    // The name before the state is the program's own choice, and may hold anything.
+    let state = |it: String| Some(it.rsplit_once(") ")?.1.starts_with(['Z', 'X']));
+    let over = std::fs::read_to_string(stat).ok().and_then(state);
+    test_kill_process(process).is_ok() && over != Some(true)
+}
+
 fn end(process: Pid, signal: Signal) {
     // It may have ended already; then there is nobody to ask.
     let _ = kill_process(process, signal);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_nobody_has_asked_about_has_ended_all_the_same() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("starts");
+        let process = Pid::from_child(&child);
+        assert!(runs(process));
+        child.kill().expect("is there");
+        // Until it is waited for it is a zombie; getting there takes the kernel a moment.
+        while runs(process) {
+            std::thread::yield_now();
+        }
+        assert!(test_kill_process(process).is_ok(), "a signal still finds it");
+        child.wait().expect("ends");
+        assert!(!runs(process));
+    }
 }

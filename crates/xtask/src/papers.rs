@@ -54,7 +54,7 @@ impl Code {
                 code.text += &in_one_line(&text);
             }
         }
-        let stories = files::with_ending(&root.join("crates/sim"), "story")?;
+        let stories = files::with_ending(&root.join("crates/sim/stories"), "txt")?;
         let names = stories.iter().filter_map(|it| it.file_stem()?.to_str());
         code.proofs.extend(names.map(str::to_owned));
         Ok(code)
