@@ -15,6 +15,7 @@ mod token;
 
 pub mod ec2;
 pub mod ecs;
+pub mod elbv2;
 pub mod landfall;
 pub mod region;
 pub mod sts;
@@ -31,6 +32,7 @@ pub fn registry() -> Registry {
     Registry::default()
         .and(ec2::registry())
         .and(ecs::registry())
+        .and(elbv2::registry())
         .and(landfall::registry())
         .and(sts::registry())
 }

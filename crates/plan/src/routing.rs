@@ -16,12 +16,13 @@ mod table;
 mod told;
 
 pub use compiled::{Balanced, Compiled, Port, ReadyGroup, Route, Step};
+pub use condition::is_expression;
 pub use head::{Head, Headers};
 pub use pattern::{Case, Pattern};
 pub use table::{
     Certificate, Generation, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target,
 };
-pub use told::told;
+pub use told::{listeners_start, parts, rules_start, told};
 
 #[cfg(test)]
 pub(crate) mod fixture;

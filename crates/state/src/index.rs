@@ -1,14 +1,17 @@
 //! What follows from the tables and is kept current, so that no decision scans them.
 
+mod balancing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use balancing::Balancing;
 use types::{ClusterName, Family, InstanceId, TaskId, Timestamp};
 
 use crate::Capacity;
 use crate::record::{
     AccessKey, ContainerInstance, DefinitionStatus, Desired, InstanceStatus, Purpose, Revision,
-    Status, Task, TaskDefinition, Token, TokenKey,
+    Rule, Status, Target, TargetKey, Task, TaskDefinition, Token, TokenKey,
 };
 
 /// How many tasks of a cluster or instance are in which state, and how many instances stand.
@@ -44,6 +47,7 @@ pub struct Indexes {
     task_keys: BTreeMap<TaskId, BTreeSet<String>>,
     expiring_keys: BTreeSet<(Timestamp, String)>,
     addresses: BTreeMap<u32, TaskId>,
+    balancing: Balancing,
     cluster_counts: BTreeMap<ClusterName, Counts>,
     instance_counts: BTreeMap<InstanceId, Counts>,
     pub(crate) capacity: Capacity,
@@ -152,6 +156,21 @@ impl Indexes {
         self.addresses.range(first..).map(|(address, _)| *address)
     }
 
+    /// ARNs of the rules that name a target group.
+    pub fn rules_of_group(&self, group: &str) -> impl Iterator<Item = &String> {
+        self.balancing.rules_of_group(group)
+    }
+
+    /// Targets that drain, by the time that their connections are closed, the earliest first.
+    pub fn draining(&self) -> &BTreeSet<(Timestamp, TargetKey)> {
+        self.balancing.draining()
+    }
+
+    /// An instance that is not INACTIVE by its EC2 id.
+    pub fn ec2_instance(&self, id: &str) -> Option<InstanceId> {
+        self.balancing.ec2_instance(id)
+    }
+
     /// What a cluster holds.
     pub fn cluster_counts(&self, cluster: &ClusterName) -> Counts {
         self.cluster_counts.get(cluster).copied().unwrap_or_default()
@@ -247,6 +266,7 @@ impl Indexes {
         before: Option<&ContainerInstance>,
         after: Option<&ContainerInstance>,
     ) {
+        self.balancing.container_instance(before, after);
         let standing = |it: &&ContainerInstance| it.status != InstanceStatus::Inactive;
         if let Some(it) = before.filter(standing) {
             drop_from(&mut self.instances, &it.cluster, &it.id);
@@ -271,6 +291,14 @@ impl Indexes {
             }
             self.cluster_counts.entry(it.cluster.clone()).or_default().instances += 1;
         }
+    }
+
+    pub(crate) fn rule(&mut self, before: Option<&Rule>, after: Option<&Rule>) {
+        self.balancing.rule(before, after);
+    }
+
+    pub(crate) fn target(&mut self, before: Option<&Target>, after: Option<&Target>) {
+        self.balancing.target(before, after);
     }
 
     pub(crate) fn task_definition(

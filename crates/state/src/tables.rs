@@ -205,7 +205,8 @@ impl State {
                 Change::Listener(key, before)
             }
             Change::Rule(key, after) => {
-                let before = swap(&mut self.rules, key.clone(), after);
+                let before = swap(&mut self.rules, key.clone(), after.clone());
+                self.indexes.rule(before.as_deref(), after.as_deref());
                 Change::Rule(key, before)
             }
             Change::TargetGroup(key, after) => {
@@ -213,7 +214,8 @@ impl State {
                 Change::TargetGroup(key, before)
             }
             Change::Target(key, after) => {
-                let before = swap(&mut self.targets, key.clone(), after);
+                let before = swap(&mut self.targets, key.clone(), after.clone());
+                self.indexes.target(before.as_deref(), after.as_deref());
                 Change::Target(key, before)
             }
             Change::Certificate(key, after) => {

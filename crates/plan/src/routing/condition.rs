@@ -98,6 +98,11 @@ pub(super) enum Place {
     Header(String),
 }
 
+/// Whether a text is a regular expression that rules can be made of.
+pub fn is_expression(text: &str) -> bool {
+    Regex::new(text).is_ok()
+}
+
 fn patterns(texts: &[String], case: Case) -> Vec<Pattern> {
     texts.iter().map(|it| Pattern::new(it, case)).collect()
 }

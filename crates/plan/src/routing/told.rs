@@ -24,12 +24,12 @@ pub fn told(state: &State, generation: Generation, seal: Vec<u8>) -> RoutingTabl
 }
 
 /// Records whose ARN begins so, in order. ARNs of parts continue those of what they are parts of.
-pub fn parts<'a, R: Table>(
-    table: &'a BTreeMap<String, Arc<R>>,
-    start: &'a str,
-) -> impl Iterator<Item = &'a Arc<R>> {
-    let from = (Bound::Excluded(start.to_owned()), Bound::Unbounded);
-    table.range::<String, _>(from).take_while(move |it| it.0.starts_with(start)).map(|it| it.1)
+pub fn parts<R: Table>(
+    table: &BTreeMap<String, Arc<R>>,
+    start: String,
+) -> impl Iterator<Item = &Arc<R>> {
+    let from = (Bound::Excluded(start.clone()), Bound::Unbounded);
+    table.range::<String, _>(from).take_while(move |it| it.0.starts_with(&start)).map(|it| it.1)
 }
 
 /// How the ARNs of a load balancer's listeners begin.
@@ -44,7 +44,7 @@ pub fn rules_start(listener: &str) -> String {
 
 fn load_balancer(state: &State, it: &state::LoadBalancer) -> LoadBalancer {
     let listeners =
-        parts(state.listeners(), &listeners_start(&it.arn)).map(|it| listener(state, it)).collect();
+        parts(state.listeners(), listeners_start(&it.arn)).map(|it| listener(state, it)).collect();
     LoadBalancer {
         arn: it.arn.clone(),
         kind: it.kind,
@@ -62,7 +62,7 @@ fn listener(state: &State, it: &state::Listener) -> Listener {
         action: it.action.clone(),
         transforms: it.transforms.clone(),
     };
-    let mut rules: Vec<PortRule> = parts(state.rules(), &rules_start(&it.arn)).map(rule).collect();
+    let mut rules: Vec<PortRule> = parts(state.rules(), rules_start(&it.arn)).map(rule).collect();
     // The default rule comes last.
     rules.sort_by_key(|it| it.priority.unwrap_or(u32::MAX));
     Listener {

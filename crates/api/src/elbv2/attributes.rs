@@ -1,0 +1,409 @@
+//! Attributes of load balancers, target groups and listeners: what there is, and what each may say.
+//!
+//! Stored as they were set; `plan::routing::attributes` reads them. Source: handbook 7.3, 7.4, 7.7.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shapes::elbv2 as shape;
+use state::{
+    Change, Context, Draft, Listener, ListenerProtocol, LoadBalancer, LoadBalancerKind, State,
+    TargetGroup, TargetType,
+};
+
+use super::{Error, find};
+
+/// What an attribute may say.
+#[derive(Clone, Copy)]
+enum Values {
+    Switch,
+    /// Whole numbers from the first to the last, and words.
+    Number(u32, u32, &'static [&'static str]),
+    Words(&'static [&'static str]),
+    /// Any text up to that many characters.
+    Text(usize),
+}
+
+use Values::{Number, Switch, Text, Words};
+
+/// An attribute: its name, its default, and what it may say.
+type Known = (&'static str, &'static str, Values);
+
+/// Attributes of both kinds of load balancers.
+const OF_BOTH: [Known; 5] = [
+    ("access_logs.s3.bucket", "", Text(1_024)),
+    ("access_logs.s3.enabled", "false", Switch),
+    ("access_logs.s3.prefix", "", Text(1_024)),
+    ("deletion_protection.enabled", "false", Switch),
+    ("zonal_shift.config.enabled", "false", Words(&["false"])),
+];
+
+/// Attributes of application load balancers.
+const OF_APPLICATION: [Known; 17] = [
+    ("client_keep_alive.seconds", "3600", Number(60, 604_800, &[])),
+    ("connection_logs.s3.bucket", "", Text(1_024)),
+    ("connection_logs.s3.enabled", "false", Words(&["false"])),
+    ("connection_logs.s3.prefix", "", Text(1_024)),
+    ("health_check_logs.s3.bucket", "", Text(1_024)),
+    ("health_check_logs.s3.enabled", "false", Words(&["false"])),
+    ("health_check_logs.s3.prefix", "", Text(1_024)),
+    ("idle_timeout.timeout_seconds", "60", Number(1, 4_000, &[])),
+    ("load_balancing.cross_zone.enabled", "true", Words(&["true"])),
+    (
+        "routing.http.desync_mitigation_mode",
+        "defensive",
+        Words(&["monitor", "defensive", "strictest"]),
+    ),
+    ("routing.http.drop_invalid_header_fields.enabled", "false", Switch),
+    ("routing.http.preserve_host_header.enabled", "false", Switch),
+    ("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", Switch),
+    ("routing.http.xff_client_port.enabled", "false", Switch),
+    ("routing.http.xff_header_processing.mode", "append", Words(&["append", "preserve", "remove"])),
+    ("routing.http2.enabled", "true", Switch),
+    ("waf.fail_open.enabled", "false", Switch),
+];
+
+/// Attributes of network load balancers.
+const OF_NETWORK: [Known; 2] = [
+    ("load_balancing.cross_zone.enabled", "false", Switch),
+    (
+        "dns_record.client_routing_policy",
+        "any_availability_zone",
+        Words(&["any_availability_zone"]),
+    ),
+];
+
+/// Attributes of target groups behind application load balancers.
+const OF_HTTP_GROUPS: [Known; 15] = [
+    ("deregistration_delay.timeout_seconds", "300", Number(0, 3_600, &[])),
+    ("landfall.deregistration_delay.exact", "false", Switch),
+    ("load_balancing.algorithm.anomaly_mitigation", "off", Words(&["on", "off"])),
+    (
+        "load_balancing.algorithm.type",
+        "round_robin",
+        Words(&["round_robin", "least_outstanding_requests", "weighted_random"]),
+    ),
+    (
+        "load_balancing.cross_zone.enabled",
+        "use_load_balancer_configuration",
+        Words(&["true", "false", "use_load_balancer_configuration"]),
+    ),
+    ("slow_start.duration_seconds", "0", Number(30, 900, &["0"])),
+    ("stickiness.app_cookie.cookie_name", "", Text(256)),
+    ("stickiness.app_cookie.duration_seconds", "86400", Number(1, 604_800, &[])),
+    ("stickiness.enabled", "false", Switch),
+    ("stickiness.lb_cookie.duration_seconds", "86400", Number(1, 604_800, &[])),
+    ("stickiness.type", "lb_cookie", Words(&["lb_cookie", "app_cookie"])),
+    (
+        "target_group_health.dns_failover.minimum_healthy_targets.count",
+        "1",
+        Number(1, 1_000, &["off"]),
+    ),
+    (
+        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
+        "off",
+        Number(1, 100, &["off"]),
+    ),
+    (
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+        "1",
+        Number(1, 1_000, &[]),
+    ),
+    (
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+        "off",
+        Number(1, 100, &["off"]),
+    ),
+];
+
+/// Attributes of target groups behind network load balancers. What `preserve_client_ip.enabled` is
+/// by default depends on the group.
+const OF_FLOW_GROUPS: [Known; 9] = [
+    ("deregistration_delay.connection_termination.enabled", "false", Switch),
+    ("deregistration_delay.timeout_seconds", "300", Number(0, 3_600, &[])),
+    ("landfall.deregistration_delay.exact", "false", Switch),
+    (
+        "load_balancing.cross_zone.enabled",
+        "use_load_balancer_configuration",
+        Words(&["true", "false", "use_load_balancer_configuration"]),
+    ),
+    ("preserve_client_ip.enabled", "", Switch),
+    ("proxy_protocol_v2.enabled", "false", Switch),
+    ("stickiness.enabled", "false", Switch),
+    (
+        "stickiness.type",
+        "source_ip",
+        Words(&["source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"]),
+    ),
+    ("target_health_state.unhealthy.connection_termination.enabled", "true", Switch),
+];
+
+/// Headers that listeners put into answers.
+const OF_HTTP_LISTENERS: [Known; 8] = [
+    ("routing.http.response.server.enabled", "true", Switch),
+    ("routing.http.response.access_control_allow_credentials.header_value", "", Text(1_024)),
+    ("routing.http.response.access_control_allow_origin.header_value", "", Text(1_024)),
+    ("routing.http.response.access_control_max_age.header_value", "", Text(1_024)),
+    ("routing.http.response.content_security_policy.header_value", "", Text(1_024)),
+    ("routing.http.response.strict_transport_security.header_value", "", Text(1_024)),
+    ("routing.http.response.x_content_type_options.header_value", "", Text(1_024)),
+    ("routing.http.response.x_frame_options.header_value", "", Text(1_024)),
+];
+
+/// More of those, with lists for values.
+const OF_HTTP_LISTENERS_LISTS: [Known; 3] = [
+    ("routing.http.response.access_control_allow_headers.header_value", "", Text(1_024)),
+    ("routing.http.response.access_control_allow_methods.header_value", "", Text(1_024)),
+    ("routing.http.response.access_control_expose_headers.header_value", "", Text(1_024)),
+];
+
+/// Names that headers about the client's certificate and connection get instead of AWS's.
+const OF_HTTPS_LISTENERS: [Known; 2] = [
+    (
+        "routing.http.request.x_amzn_tls_cipher_suite.header_name",
+        "X-Amzn-Tls-Cipher-Suite",
+        Text(256),
+    ),
+    ("routing.http.request.x_amzn_tls_version.header_name", "X-Amzn-Tls-Version", Text(256)),
+];
+
+/// Attributes of TCP listeners.
+const OF_TCP_LISTENERS: [Known; 1] = [("tcp.idle_timeout.seconds", "350", Number(60, 6_000, &[]))];
+
+/// `DescribeLoadBalancerAttributes`: all, with their defaults.
+///
+/// # Errors
+///
+/// [`Error::LoadBalancerNotFound`].
+pub(super) fn describe_load_balancer_attributes(
+    state: &State,
+    ask: shape::DescribeLoadBalancerAttributesInput,
+    _: &Context<'_>,
+) -> Result<shape::DescribeLoadBalancerAttributesOutput, Error> {
+    let found = find::load_balancer(state, ask.load_balancer_arn.as_deref())?;
+    Ok(shape::DescribeLoadBalancerAttributesOutput {
+        attributes: Some(of_load_balancer(found, &found.attributes)),
+    })
+}
+
+/// `ModifyLoadBalancerAttributes`: what is named changes.
+///
+/// # Errors
+///
+/// [`Error::InvalidConfigurationRequest`] for an attribute or value that does not exist.
+pub(super) fn modify_load_balancer_attributes(
+    draft: &mut Draft<'_>,
+    ask: shape::ModifyLoadBalancerAttributesInput,
+    _: &mut Context<'_>,
+) -> Result<shape::ModifyLoadBalancerAttributesOutput, Error> {
+    let found = find::load_balancer(draft.state(), ask.load_balancer_arn.as_deref())?;
+    let mut after = found.as_ref().clone();
+    let asked = ask.attributes.unwrap_or_default().into_iter().map(|it| (it.key, it.value));
+    put(&mut after.attributes, asked, &known_to_load_balancer(found))?;
+    let says = |name: &str| after.attributes.get(name).map_or("", String::as_str);
+    if says("access_logs.s3.enabled") == "true" && says("access_logs.s3.bucket").is_empty() {
+        return Err(Error::configuration(
+            "Access logs need a bucket: set 'access_logs.s3.bucket' too",
+        ));
+    }
+    let shown = of_load_balancer(&after, &after.attributes);
+    draft.change(Change::from(after));
+    Ok(shape::ModifyLoadBalancerAttributesOutput { attributes: Some(shown) })
+}
+
+/// `DescribeTargetGroupAttributes`: all, with their defaults.
+///
+/// # Errors
+///
+/// [`Error::TargetGroupNotFound`].
+pub(super) fn describe_target_group_attributes(
+    state: &State,
+    ask: shape::DescribeTargetGroupAttributesInput,
+    _: &Context<'_>,
+) -> Result<shape::DescribeTargetGroupAttributesOutput, Error> {
+    let found = find::target_group(state, ask.target_group_arn.as_deref())?;
+    Ok(shape::DescribeTargetGroupAttributesOutput { attributes: Some(of_group(found)) })
+}
+
+/// `ModifyTargetGroupAttributes`: what is named changes.
+///
+/// # Errors
+///
+/// [`Error::InvalidConfigurationRequest`] for what does not exist or does not go together.
+pub(super) fn modify_target_group_attributes(
+    draft: &mut Draft<'_>,
+    ask: shape::ModifyTargetGroupAttributesInput,
+    _: &mut Context<'_>,
+) -> Result<shape::ModifyTargetGroupAttributesOutput, Error> {
+    let found = find::target_group(draft.state(), ask.target_group_arn.as_deref())?;
+    let mut after = found.as_ref().clone();
+    let asked = ask.attributes.unwrap_or_default().into_iter().map(|it| (it.key, it.value));
+    put(&mut after.attributes, asked, known_to_group(found))?;
+    check_group(&after)?;
+    let shown = of_group(&after);
+    draft.change(Change::from(after));
+    Ok(shape::ModifyTargetGroupAttributesOutput { attributes: Some(shown) })
+}
+
+/// `DescribeListenerAttributes`: all, with their defaults.
+///
+/// # Errors
+///
+/// [`Error::ListenerNotFound`].
+pub(super) fn describe_listener_attributes(
+    state: &State,
+    ask: shape::DescribeListenerAttributesInput,
+    _: &Context<'_>,
+) -> Result<shape::DescribeListenerAttributesOutput, Error> {
+    let found = find::listener(state, ask.listener_arn.as_deref())?;
+    Ok(shape::DescribeListenerAttributesOutput { attributes: Some(of_listener(found)) })
+}
+
+/// `ModifyListenerAttributes`: what is named changes.
+///
+/// # Errors
+///
+/// [`Error::InvalidConfigurationRequest`] for an attribute or value that does not exist.
+pub(super) fn modify_listener_attributes(
+    draft: &mut Draft<'_>,
+    ask: shape::ModifyListenerAttributesInput,
+    _: &mut Context<'_>,
+) -> Result<shape::ModifyListenerAttributesOutput, Error> {
+    let found = find::listener(draft.state(), ask.listener_arn.as_deref())?;
+    let mut after = found.as_ref().clone();
+    let asked = ask.attributes.unwrap_or_default().into_iter().map(|it| (it.key, it.value));
+    put(&mut after.attributes, asked, &known_to_listener(found.protocol))?;
+    let shown = of_listener(&after);
+    draft.change(Change::from(after));
+    Ok(shape::ModifyListenerAttributesOutput { attributes: Some(shown) })
+}
+
+fn known_to_load_balancer(it: &LoadBalancer) -> Vec<Known> {
+    let own: &[Known] = match it.kind {
+        LoadBalancerKind::Application => &OF_APPLICATION,
+        LoadBalancerKind::Network => &OF_NETWORK,
+    };
+    OF_BOTH.iter().chain(own).copied().collect()
+}
+
+fn known_to_group(it: &TargetGroup) -> &'static [Known] {
+    if it.version.is_some() { &OF_HTTP_GROUPS } else { &OF_FLOW_GROUPS }
+}
+
+fn known_to_listener(protocol: ListenerProtocol) -> Vec<Known> {
+    let http = OF_HTTP_LISTENERS.iter().chain(&OF_HTTP_LISTENERS_LISTS).copied();
+    match protocol {
+        ListenerProtocol::Http => http.collect(),
+        ListenerProtocol::Https => http.chain(OF_HTTPS_LISTENERS).collect(),
+        ListenerProtocol::Tcp => OF_TCP_LISTENERS.to_vec(),
+        ListenerProtocol::Tls | ListenerProtocol::Udp | ListenerProtocol::TcpUdp => Vec::new(),
+    }
+}
+
+/// Puts what is asked for into what is set.
+fn put(
+    set: &mut BTreeMap<String, String>,
+    asked: impl Iterator<Item = (Option<String>, Option<String>)>,
+    known: &[Known],
+) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for (key, value) in asked {
+        let (key, value) = (key.unwrap_or_default(), value.unwrap_or_default());
+        let Some((_, _, values)) = known.iter().find(|it| it.0 == key) else {
+            return Err(Error::configuration(format!("Key '{key}' is not recognized")));
+        };
+        if !allows(*values, &value) {
+            return Err(Error::configuration(format!(
+                "Value '{value}' is not valid for the attribute '{key}'"
+            )));
+        }
+        if !seen.insert(key.clone()) {
+            return Err(Error::configuration(format!("Key '{key}' is given twice")));
+        }
+        set.insert(key, value);
+    }
+    Ok(())
+}
+
+fn allows(values: Values, value: &str) -> bool {
+    match values {
+        Switch => ["true", "false"].contains(&value),
+        Words(words) => words.contains(&value),
+        Number(first, last, words) => {
+            words.contains(&value) || value.parse().is_ok_and(|it| (first..=last).contains(&it))
+        }
+        Text(most) => value.chars().count() <= most && !value.contains(['\r', '\n', '\0']),
+    }
+}
+
+/// What does not go together (handbook 7.3).
+fn check_group(group: &TargetGroup) -> Result<(), Error> {
+    let says = |name: &str| group.attributes.get(name).map_or("", String::as_str);
+    let sticky = says("stickiness.enabled") == "true";
+    let algorithm = says("load_balancing.algorithm.type");
+    let slow = !["", "0"].contains(&says("slow_start.duration_seconds"));
+    if slow && ["least_outstanding_requests", "weighted_random"].contains(&algorithm) {
+        return Err(Error::configuration(
+            "Slow start cannot be enabled with this load balancing algorithm",
+        ));
+    }
+    if says("load_balancing.algorithm.anomaly_mitigation") == "on" && algorithm != "weighted_random"
+    {
+        return Err(Error::configuration(
+            "Anomaly mitigation needs the load balancing algorithm 'weighted_random'",
+        ));
+    }
+    if sticky && says("load_balancing.cross_zone.enabled") == "false" && group.version.is_some() {
+        return Err(Error::configuration(
+            "Stickiness cannot be enabled while cross-zone load balancing is off",
+        ));
+    }
+    let cookie = says("stickiness.app_cookie.cookie_name");
+    if sticky && says("stickiness.type") == "app_cookie" && cookie.is_empty() {
+        return Err(Error::configuration(
+            "Application cookie stickiness needs 'stickiness.app_cookie.cookie_name'",
+        ));
+    }
+    if ["AWSALB", "AWSALBAPP", "AWSALBTG"].iter().any(|it| cookie.starts_with(it)) {
+        return Err(Error::configuration(format!("Cookie name '{cookie}' is reserved")));
+    }
+    Ok(())
+}
+
+/// Every attribute with what it says.
+fn shown(known: &[Known], set: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let value = |it: &Known| set.get(it.0).cloned().unwrap_or_else(|| it.1.to_owned());
+    known.iter().map(|it| (it.0.to_owned(), value(it))).collect()
+}
+
+fn of_load_balancer(
+    found: &LoadBalancer,
+    set: &BTreeMap<String, String>,
+) -> Vec<shape::LoadBalancerAttribute> {
+    let one = |(key, value)| shape::LoadBalancerAttribute { key: Some(key), value: Some(value) };
+    shown(&known_to_load_balancer(found), set).into_iter().map(one).collect()
+}
+
+fn of_group(group: &TargetGroup) -> Vec<shape::TargetGroupAttribute> {
+    let mut all = shown(known_to_group(group), &group.attributes);
+    // Ours shows where it was set only: AWS's clients do not know it.
+    all.retain(|it| !it.0.starts_with("landfall.") || group.attributes.contains_key(&it.0));
+    for (name, value) in &mut all {
+        if name == "preserve_client_ip.enabled" && value.is_empty() {
+            *value = preserves_client_ip(group).to_string();
+        }
+    }
+    let one = |(key, value)| shape::TargetGroupAttribute { key: Some(key), value: Some(value) };
+    all.into_iter().map(one).collect()
+}
+
+/// Off by default for addresses spoken to over TCP or TLS, on otherwise (handbook 7.7).
+fn preserves_client_ip(group: &TargetGroup) -> bool {
+    use state::TargetProtocol::{Tcp, Tls};
+    !(group.target_type == TargetType::Ip && matches!(group.protocol, Tcp | Tls))
+}
+
+fn of_listener(listener: &Listener) -> Vec<shape::ListenerAttribute> {
+    let one = |(key, value)| shape::ListenerAttribute { key: Some(key), value: Some(value) };
+    let known = known_to_listener(listener.protocol);
+    shown(&known, &listener.attributes).into_iter().map(one).collect()
+}
