@@ -1,7 +1,6 @@
 //! `landfall agent`: a container instance.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use agent::{Admission, Config, Ended, Identity, Keys, Places, PullBehavior, Resources, Timings};
 use anyhow::{Context as _, bail};
@@ -11,6 +10,7 @@ use types::{Cpu, MemoryMib, Port};
 
 use crate::args::AgentFlags;
 use crate::server::until_told;
+use crate::share::Share;
 
 /// Ports of an instance that no task gets (handbook 6.1): ssh, Docker's API, the agent's own.
 const RESERVED_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
@@ -144,31 +144,13 @@ fn attributes(given: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
 }
 
 fn resources(flags: &AgentFlags) -> anyhow::Result<Resources> {
-    let cpu = match flags.cpu {
-        Some(cpu) => cpu,
-        None => {
-            let processors = std::thread::available_parallelism().context("--cpu")?.get();
-            u32::try_from(processors).unwrap_or(u32::MAX).saturating_mul(1024)
-        }
-    };
-    let memory = match flags.memory {
-        Some(memory) => memory,
-        None => memory_of_machine()?,
-    };
+    let machine = Share::of_machine()?;
     Ok(Resources {
-        cpu: Cpu(cpu),
-        memory: MemoryMib(memory),
+        cpu: flags.cpu.map_or(machine.cpu, Cpu),
+        memory: flags.memory.map_or(machine.memory, MemoryMib),
         reserved_ports: RESERVED_PORTS.into_iter().map(Port::tcp).collect(),
         gpus: flags.gpus.iter().cloned().collect(),
     })
-}
-
-fn memory_of_machine() -> anyhow::Result<u32> {
-    let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
-    let total = text.lines().find_map(|it| it.strip_prefix("MemTotal:"));
-    let kib = total.and_then(|it| it.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    let mib = kib.and_then(|it| u32::try_from(it / 1024).ok());
-    mib.context("/proc/meminfo does not say how much memory there is: give --memory")
 }
 
 #[cfg(test)]

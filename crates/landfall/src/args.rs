@@ -204,4 +204,14 @@ pub(crate) struct UpFlags {
     /// How many container instances to run.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) instances: u32,
+    /// CPU units of each instance. Default: an equal part of what the machine has.
+    #[arg(long, value_name = "UNITS")]
+    pub(crate) instance_cpu: Option<u32>,
+    /// Memory of each instance in MiB. Default: an equal part of what the machine has, less a
+    /// sixteenth, at least 256 MiB, for the system.
+    #[arg(long, value_name = "MIB")]
+    pub(crate) instance_memory: Option<u32>,
+    /// Run containers by this OCI runtime, such as /usr/sbin/runc, instead of our own.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) runtime: Option<PathBuf>,
 }

@@ -8,7 +8,9 @@ mod demo;
 mod down;
 mod env;
 mod home;
+mod retention;
 mod server;
+mod share;
 mod up;
 
 use std::path::Path;

@@ -24,6 +24,8 @@ pub(crate) fn run(flags: &UpFlags) -> anyhow::Result<()> {
              `sudo landfall up`; `landfall doctor` tells what else is missing"
         );
     }
+    // Refused before anything is made.
+    plan::share(flags)?;
     let folder = Folder::of(&flags.server.place)?;
     folder.make()?;
     let runtime = Runtime::of(&folder)?;

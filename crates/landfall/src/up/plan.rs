@@ -13,6 +13,7 @@ use rustix::process::Pid;
 use crate::args::UpFlags;
 use crate::home::Folder;
 use crate::server::{self, Server};
+use crate::share::{Asked, Share};
 
 /// The first addresses of a subnet are its gateway's and the machine's.
 const FIRST_ADDRESS: u32 = 10;
@@ -124,6 +125,7 @@ pub(crate) fn instances(
         bail!("--instances {}: at most {INSTANCES_MAX} in each zone", flags.instances);
     }
     let endpoint = super::agent_endpoint(vpc, server.address);
+    let share = share(flags)?;
     let mut all = Vec::new();
     for index in 0..flags.instances {
         let (place, number) = (index % zone_count, index / zone_count);
@@ -131,10 +133,16 @@ pub(crate) fn instances(
         let address = server.instance_address(zone, FIRST_ADDRESS + number)?;
         let letter = zone.as_str().chars().last().unwrap_or('a');
         let name = format!("{letter}{}", number + 1);
-        let given = Given { flags, folder, runtime, endpoint: &endpoint };
+        let given = Given { flags, folder, runtime, endpoint: &endpoint, share };
         all.push(Instance { arguments: given.arguments(&name, zone.as_str(), address), name });
     }
     Ok(all)
+}
+
+/// What each instance has: an equal part of the machine, or what the flags say.
+pub(crate) fn share(flags: &UpFlags) -> anyhow::Result<Share> {
+    let asked = Asked { cpu: flags.instance_cpu, memory: flags.instance_memory };
+    Share::of_machine()?.part(flags.instances, asked)
 }
 
 struct Given<'a> {
@@ -142,6 +150,7 @@ struct Given<'a> {
     folder: &'a Folder,
     runtime: &'a Runtime,
     endpoint: &'a str,
+    share: Share,
 }
 
 impl Given<'_> {
@@ -149,6 +158,7 @@ impl Given<'_> {
         let data = self.folder.path().join("instances").join(name);
         let tag = tag_text(self.folder.path());
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let runtime = self.flags.runtime.as_ref().map(|it| ("--runtime", text(it.clone())));
         [
             ("--cluster", "default".to_owned()),
             ("--endpoint", self.endpoint.to_owned()),
@@ -160,10 +170,13 @@ impl Given<'_> {
             ("--address", address.to_string()),
             ("--region-tag", tag.clone()),
             ("--cgroup", format!("landfall/{tag}/{name}")),
+            ("--cpu", self.share.cpu.0.to_string()),
+            ("--memory", self.share.memory.0.to_string()),
             ("--attribute", format!("landfall.address={address}")),
             ("--attribute", format!("landfall.name={name}")),
         ]
         .into_iter()
+        .chain(runtime)
         .flat_map(|(flag, value)| [flag.to_owned(), value])
         .collect()
     }
