@@ -73,6 +73,8 @@ class Machine:
 
     def __init__(self, region):
         self.region = region
+        # Run folders of the region, also once nobody's command line names them any more.
+        self.folders = set()
 
     def _processes(self, role):
         found = ((int(it.name), words(it.name)) for it in Path("/proc").iterdir() if it.name.isdigit())
@@ -86,9 +88,9 @@ class Machine:
         """Shims of the region by task: those in run folders of its agents."""
         runs = {line[line.index("--run") + 1] for process, line in self._processes("agent")
                 if any(it.startswith(self.region.data) for it in line)}
-        tag = {Path(it).parent for it in runs}
+        self.folders |= {Path(it).parent for it in runs}
         return {Path(line[3]).name: process for process, line in self._processes("shim")
-                if Path(line[3]).parent.parent.parent in tag}
+                if Path(line[3]).parent.parent.parent in self.folders}
 
     def containers(self):
         """How many containers each task has."""
