@@ -40,7 +40,7 @@ pub(crate) enum RegionEvent {
     /// The process starts.
     Start,
     /// The commit under way ends.
-    Committed { life: u64 },
+    Committed { life: u64, sync: u64 },
     /// A review is due.
     Wake { life: u64 },
     /// Silence is looked for.

@@ -1,6 +1,7 @@
 //! Faults at exact points, as stories order them.
 
 use crate::event::{AgentCall, Call, CallId, Event, Party, RegionEvent};
+use crate::region::UnderWay;
 use crate::world::World;
 
 /// How much of what was being written when the control plane ended is durable.
@@ -90,12 +91,19 @@ impl World {
         }
     }
 
-    /// The control plane ends while the journal writes: any part of it may be durable.
-    pub(crate) fn spoil_last_write(&mut self, batches: usize) {
-        match self.orders.kept.take() {
-            None => self.region.storage.fail_next(batches, &mut self.lots.region),
-            Some(Kept::Nothing) => self.region.storage.fail_exactly(0),
-            Some(Kept::All) => self.region.storage.fail_exactly(batches),
+    /// The control plane ends while these syncs are under way: any of them may have come to its end,
+    /// and any part of what they sync may be durable.
+    pub(crate) fn end_syncs(&mut self, mut under_way: Vec<UnderWay>) {
+        let kept = self.orders.kept.take();
+        while !under_way.is_empty() {
+            let any = self.lots.region.below(under_way.len() as u64);
+            let it = under_way.swap_remove(usize::try_from(any).unwrap_or_default());
+            match kept {
+                None => self.region.storage.fail_next(it.batches, &mut self.lots.region),
+                Some(Kept::Nothing) => self.region.storage.fail_exactly(0),
+                Some(Kept::All) => self.region.storage.fail_exactly(it.batches),
+            }
+            drop(it.commit.sync());
         }
     }
 

@@ -7,15 +7,15 @@ mod answer;
 mod storage;
 mod upgrade;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use plan::assignments::Assignments;
 use plan::session::FromAgent;
 use reconcilers::{Policy, Queue};
 use state::{Caller, InstanceStatus, RegionRow, State};
 use std::sync::Arc;
-use store::journal::{Epoch, Journal, Room};
-use store::{Core, Transaction};
+use store::journal::{Commit, Room};
+use store::{Begun, Core, Load, Pipeline, SYNCS_AT_ONCE, Transaction};
 use types::{AccountId, Home, InstanceId, Region as RegionName, Timestamp, Zone};
 
 pub(crate) use storage::Storage;
@@ -53,6 +53,20 @@ pub(crate) struct Decided {
     pub(crate) transaction: Transaction,
     pub(crate) at: Timestamp,
     pub(crate) cause: Cause,
+    /// What the journal is given in its place, by a planted bug.
+    falsified: Option<Transaction>,
+}
+
+impl AsRef<Transaction> for Decided {
+    fn as_ref(&self) -> &Transaction {
+        self.falsified.as_ref().unwrap_or(&self.transaction)
+    }
+}
+
+/// A sync under way.
+pub(crate) struct UnderWay {
+    pub(crate) commit: Commit,
+    pub(crate) batches: usize,
 }
 
 /// Which input decided.
@@ -110,12 +124,13 @@ pub(crate) struct Process {
     pub(crate) core: Core,
     pub(crate) queue: Queue,
     pub(crate) hub: Hub,
-    pub(crate) journal: Box<dyn Journal>,
-    pub(crate) epoch: Epoch,
+    pipeline: Pipeline<Decided, Waiting>,
+    /// By the number of the event that ends them.
+    syncs: BTreeMap<u64, UnderWay>,
+    syncs_at_once: usize,
     /// Where the fresh transactions of the core come from, in their order.
     causes: VecDeque<(Timestamp, Cause)>,
     waiting: VecDeque<Waiting>,
-    flight: Option<(Vec<Decided>, VecDeque<Waiting>)>,
     decided: u64,
     durable: u64,
     wake_at: u64,
@@ -152,7 +167,7 @@ impl Region {
     /// Whether nothing is on its way to the journal or waits for it.
     pub(crate) fn is_still(&self) -> bool {
         self.process.as_ref().is_some_and(|it| {
-            it.flight.is_none() && it.waiting.is_empty() && it.core.fresh().is_empty()
+            it.pipeline.under_way() == 0 && it.waiting.is_empty() && it.core.fresh().is_empty()
         })
     }
 }
@@ -160,7 +175,18 @@ impl Region {
 impl Process {
     /// How much more the journal's disk can take.
     pub(crate) fn room(&self) -> Room {
-        self.journal.room()
+        self.pipeline.room()
+    }
+
+    /// Everything that was decided and not handed to the journal yet, and who waits for it.
+    fn take_load(&mut self, loses: bool) -> Load<Decided, Waiting> {
+        let causes = core::mem::take(&mut self.causes);
+        let decide = |(transaction, (at, cause))| Decided { transaction, at, cause, falsified: None };
+        let mut transactions: Vec<_> = self.core.take().into_iter().zip(causes).map(decide).collect();
+        if loses && let Some(last) = transactions.last_mut() {
+            last.falsified = Some(Transaction { id: last.transaction.id, changes: Vec::new() });
+        }
+        Load { transactions, releases: core::mem::take(&mut self.waiting) }
     }
 
     /// Notes where new transactions come from, and lets the reconcilers hear of them.
@@ -230,62 +256,72 @@ impl World {
     /// Hands what was decided to the journal, unless it is busy.
     fn commit(&mut self) -> Checked {
         let Some(process) = &mut self.region.process else { return Ok(()) };
-        if process.flight.is_some() {
+        if process.syncs.len() >= process.syncs_at_once {
             return Ok(());
         }
-        let causes = core::mem::take(&mut process.causes);
-        let decided: Vec<_> = process
-            .core
-            .take()
-            .into_iter()
-            .zip(causes)
-            .map(|(transaction, (at, cause))| Decided { transaction, at, cause })
-            .collect();
-        let waiting = core::mem::take(&mut process.waiting);
-        if decided.is_empty() {
-            return self.release_all(waiting);
+        let loses = self.plant == Some(Plant::LosesBatch) && self.agenda.now().is_multiple_of(17);
+        let load = process.take_load(loses);
+        let batches = load.transactions.len();
+        if batches > 0 && self.lots.region.hits(self.swarm.commit_fails) {
+            self.region.storage.fail_next(batches, &mut self.lots.region);
         }
-        process.flight = Some((decided, waiting));
-        let stalls = self.lots.region.hits(self.swarm.stall);
-        let most = if stalls { 8_000 } else { self.swarm.sync };
-        let wait = self.lots.region.between(1, most);
-        let life = self.region.life;
-        self.agenda.after(wait, Event::Region(RegionEvent::Committed { life }));
-        Ok(())
+        match process.pipeline.begin(load) {
+            Ok(Begun::Sync(commit)) => {
+                let stalls = self.lots.region.hits(self.swarm.stall);
+                let most = if stalls { 8_000 } else { self.swarm.sync };
+                let wait = self.lots.region.between(1, most);
+                let sync = process.decided;
+                process.syncs.insert(sync, UnderWay { commit, batches });
+                let life = self.region.life;
+                self.agenda.after(wait, Event::Region(RegionEvent::Committed { life, sync }));
+                Ok(())
+            }
+            Ok(Begun::Joined) => Ok(()),
+            Ok(Begun::Free(waiting)) => self.release_all(waiting),
+            Err(error) => {
+                self.say(format_args!("region: a commit cannot begin: {error}"));
+                self.end_region();
+                Ok(())
+            }
+        }
     }
 
-    /// The commit under way ends, one way or another.
-    fn committed(&mut self) -> Checked {
+    /// A sync under way ends, one way or another, perhaps before earlier ones.
+    fn committed(&mut self, sync: u64) -> Checked {
         let Some(process) = &mut self.region.process else { return Ok(()) };
-        let Some((decided, waiting)) = process.flight.take() else { return Ok(()) };
-        let mut batches: Vec<_> = decided.iter().map(|it| it.transaction.batch()).collect();
-        if self.plant == Some(Plant::LosesBatch) && self.agenda.now().is_multiple_of(17) {
-            batches.pop();
-        }
-        if self.lots.region.hits(self.swarm.commit_fails) {
-            let lot = &mut self.lots.region;
-            self.region.storage.fail_next(batches.len(), lot);
-        }
-        if let Err(error) = process.journal.commit(process.epoch, &batches) {
-            self.say(format_args!("region: a commit fails: {error}"));
-            self.region.uncertain = decided;
-            self.end_region();
-            return Ok(());
-        }
-        process.durable += decided.len() as u64;
-        for it in &decided {
-            self.make_durable(it)?;
-        }
-        self.tell_sessions(&decided)?;
-        let crash = self.lots.region.hits(self.swarm.commit_crashes);
-        let answered = match crash {
-            true => self.lots.region.below(waiting.len() as u64 + 1),
-            false => waiting.len() as u64,
+        let Some(it) = process.syncs.remove(&sync) else { return Ok(()) };
+        let loads = match process.pipeline.settle(it.commit.sync()) {
+            Ok(loads) => loads,
+            Err(error) => {
+                self.say(format_args!("region: a commit fails: {error}"));
+                self.end_region();
+                return Ok(());
+            }
         };
-        let mut waiting = waiting;
+        let mut waiting = VecDeque::new();
+        for load in loads {
+            if let Some(process) = &mut self.region.process {
+                process.durable += load.transactions.len() as u64;
+            }
+            for it in &load.transactions {
+                self.make_durable(it)?;
+            }
+            waiting.push_back(load);
+        }
+        for load in &waiting {
+            self.tell_sessions(&load.transactions)?;
+        }
+        self.answer(waiting.into_iter().flat_map(|it| it.releases).collect())
+    }
+
+    /// Gives out what is durable, unless the process ends before or meanwhile.
+    fn answer(&mut self, mut waiting: VecDeque<Waiting>) -> Checked {
+        let crash = self.lots.region.hits(self.swarm.commit_crashes);
         if crash {
+            let answered = self.lots.region.below(waiting.len() as u64 + 1);
             waiting.truncate(usize::try_from(answered).unwrap_or(usize::MAX));
         }
+        let answered = waiting.len();
         self.release_all(waiting)?;
         if crash {
             self.say(format_args!("region: ends after a commit and {answered} answers"));
@@ -307,7 +343,9 @@ impl World {
 
     fn release_all(&mut self, waiting: VecDeque<Waiting>) -> Checked {
         for it in waiting {
-            self.release(it)?;
+            if self.region.process.is_some() {
+                self.release(it)?;
+            }
         }
         Ok(())
     }
@@ -341,7 +379,7 @@ impl World {
         let mine = |life: u64| life == self.region.life && self.region.process.is_some();
         match event {
             RegionEvent::Start => self.start_region(),
-            RegionEvent::Committed { life } if mine(life) => self.committed(),
+            RegionEvent::Committed { life, sync } if mine(life) => self.committed(sync),
             RegionEvent::Wake { life } if mine(life) => {
                 let now = self.region_clock();
                 if let Some(process) = &mut self.region.process {
@@ -401,7 +439,8 @@ impl World {
         }
         let now = self.region_clock();
         for transaction in first {
-            self.make_durable(&Decided { transaction, at: now, cause: Cause::Start })?;
+            let cause = Cause::Start;
+            self.make_durable(&Decided { transaction, at: now, cause, falsified: None })?;
         }
         self.region.life += 1;
         let connected: Vec<InstanceId> = core
@@ -413,15 +452,17 @@ impl World {
             .collect();
         self.say(format_args!("region: starts, {} rows of tasks", core.state().tasks().len()));
         let queue = Queue::new(reconcilers::registry(&policy()), core.state(), now);
+        let beside = self.lots.region.below(SYNCS_AT_ONCE as u64);
+        let syncs_at_once = 1 + usize::try_from(beside).unwrap_or_default();
         self.region.process = Some(Process {
             core,
             queue,
             hub: Hub::new(connected, now),
-            journal,
-            epoch,
+            pipeline: Pipeline::new(journal, epoch),
+            syncs: BTreeMap::new(),
+            syncs_at_once,
             causes: VecDeque::new(),
             waiting: VecDeque::new(),
-            flight: None,
             decided: 0,
             durable: 0,
             wake_at: 0,
@@ -455,14 +496,8 @@ impl World {
     /// The process ends here and now.
     pub(crate) fn end_region(&mut self) {
         let Some(mut process) = self.region.process.take() else { return };
-        if let Some((decided, _)) = process.flight.take() {
-            let batches: Vec<_> = decided.iter().map(|it| it.transaction.batch()).collect();
-            self.spoil_last_write(batches.len());
-            // It ended while the journal wrote: any prefix may have arrived.
-            drop(process.journal.commit(process.epoch, &batches));
-            self.region.uncertain = decided;
-        }
-        drop(process);
+        self.end_syncs(core::mem::take(&mut process.syncs).into_values().collect());
+        self.region.uncertain = process.pipeline.abandon();
         self.region.storage.crash(&mut self.lots.region);
         self.say(format_args!("region: ends"));
         self.cut_all_wires();

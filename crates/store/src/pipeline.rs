@@ -68,7 +68,8 @@ impl<T: AsRef<Transaction>, R> Pipeline<T, R> {
     ///
     /// # Errors
     ///
-    /// As [`Journal::begin`]. What was decided may be on no disk: nothing may be shown any more.
+    /// As [`Journal::begin`]. What was decided may be on no disk: it stays under way for ever, and
+    /// nothing may be shown any more.
     pub fn begin(&mut self, mut load: Load<T, R>) -> Result<Begun<R>, JournalError> {
         if load.transactions.is_empty() {
             let Some((_, last)) = self.under_way.back_mut() else {
@@ -78,9 +79,10 @@ impl<T: AsRef<Transaction>, R> Pipeline<T, R> {
             return Ok(Begun::Joined);
         }
         let batches: Vec<_> = load.transactions.iter().map(|it| it.as_ref().batch()).collect();
-        let commit = self.journal.begin(self.epoch, &batches)?;
-        self.under_way.push_back((commit.lsn(), load));
-        Ok(Begun::Sync(commit))
+        let begun = self.journal.begin(self.epoch, &batches);
+        let lsn = begun.as_ref().map_or(Lsn(u64::MAX), Commit::lsn);
+        self.under_way.push_back((lsn, load));
+        begun.map(Begun::Sync)
     }
 
     /// Takes in how a sync went; gives out what is durable now, in order. Nothing, if an earlier

@@ -113,8 +113,9 @@ impl Writer {
     ) -> (Self, Threads) {
         let (inbox, orders) = sync_channel(INBOX_MAX);
         let reserve_only = Arc::new(AtomicBool::new(journal.room() == Room::ReserveOnly));
-        let belt = Arc::new(Belt::default());
         let Surroundings { now, durable, syncs_at_once, fatal } = surroundings;
+        let syncs_at_once = syncs_at_once.max(1);
+        let belt = Arc::new(Belt::new(syncs_at_once));
         let pipeline = Pipeline::new(journal, epoch);
         let syncers = Syncer::crew(syncs_at_once, &belt, pipeline, durable, fatal, &reserve_only);
         let decider = Decider { core, desk, orders, now, belt };
@@ -213,3 +214,6 @@ impl Decider {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@ fn planted_bugs_are_found() {
         (Plant::MovesBack, &[Forward]),
         (Plant::SameVersion, &[Forward]),
         (Plant::Moves, &[Forward]),
-        (Plant::Overcommits, &[NoOvercommit, Standing]),
+        (Plant::Overcommits, &[NoOvercommit, Standing, Constraints]),
         (Plant::PlacesAnywhere, &[Standing]),
         (Plant::IgnoresConstraint, &[Constraints, NoOvercommit, Capable]),
         (Plant::StaleIndex, &[Indexes]),

@@ -1,4 +1,8 @@
 //! The belt between the thread that decides and those that sync.
+//!
+//! What lies there is taken when it is a fair share of all that waits. Were the first answer after a
+//! sync to begin the next one alone, all syncs would soon be under way for a few answers each, and
+//! the many would wait for one to end. No timer is needed: syncs end, and then less is a fair share.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -16,14 +20,28 @@ struct Content {
     closed: bool,
 }
 
+impl Content {
+    /// Whether as many answers wait here as each of the syncs would have if all had the same.
+    fn is_fair_share(&self, syncs_at_once: usize) -> bool {
+        let here = self.load.releases.len();
+        let further_on = self.waiting - here;
+        !self.load.is_empty() && here * (syncs_at_once - 1) >= further_on
+    }
+}
+
 /// The belt.
-#[derive(Default)]
 pub(super) struct Belt {
     content: Mutex<Content>,
     moved: Condvar,
+    syncs_at_once: usize,
 }
 
 impl Belt {
+    /// A belt for so many threads that sync.
+    pub(super) fn new(syncs_at_once: usize) -> Self {
+        Self { content: Mutex::default(), moved: Condvar::new(), syncs_at_once }
+    }
+
     /// Lays something down, once few enough answers wait.
     pub(super) fn put(&self, mut load: Load<Transaction, Release>) {
         if load.is_empty() {
@@ -45,26 +63,21 @@ impl Belt {
         self.moved.notify_all();
     }
 
-    /// Waits for everything there is; `None` once the belt is closed and empty.
+    /// Waits until what is there is worth a sync, and takes all of it; `None` once the belt is
+    /// closed and empty.
     pub(super) fn take(&self) -> Option<Load<Transaction, Release>> {
         let mut content = self.content();
-        while content.load.is_empty() {
-            if content.closed {
-                return None;
-            }
+        while !content.closed && !content.is_fair_share(self.syncs_at_once) {
             content = self.wait(content);
         }
-        Some(core::mem::take(&mut content.load))
+        let load = core::mem::take(&mut content.load);
+        (!load.is_empty()).then_some(load)
     }
 
     /// So many answers wait no more.
     pub(super) fn released(&self, answers: usize) {
-        let mut content = self.content();
-        let full = content.waiting > WAITING_MAX;
-        content.waiting -= answers;
-        if full {
-            self.moved.notify_all();
-        }
+        self.content().waiting -= answers;
+        self.moved.notify_all();
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {

@@ -35,16 +35,15 @@ struct Desk {
 }
 
 impl Syncer {
-    /// So many threads to be, at least one.
+    /// So many threads to be.
     pub(super) fn crew(
-        syncs_at_once: usize,
+        at_work: usize,
         belt: &Arc<Belt>,
         pipeline: Pipeline<Transaction, Release>,
         durable: Hearer,
         fatal: Box<dyn Fn(JournalError) + Send>,
         reserve_only: &Arc<AtomicBool>,
     ) -> Vec<Self> {
-        let at_work = syncs_at_once.max(1);
         let crew = Arc::new(Crew {
             belt: belt.clone(),
             turn: Mutex::new(()),
