@@ -6,10 +6,10 @@ use types::{ClusterName, Family, InstanceId, TaskId};
 
 use crate::Table;
 use crate::record::{
-    AccessKey, Assignment, Audit, Balancer, Certificate, Cluster, ContainerInstance, FamilyRow,
-    HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RecordSetKey, RegionRow, Revision,
-    Rule, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition, Token,
-    TokenKey,
+    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
+    FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RecordSetKey, RegionRow,
+    Revision, Rule, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition,
+    Token, TokenKey,
 };
 
 /// Lists the kinds of change: variant, record.
@@ -62,4 +62,5 @@ changes! {
     HostedZone(String, HostedZone);
     RecordSet(RecordSetKey, RecordSet);
     Balancer(String, Balancer);
+    Authority((), Authority);
 }

@@ -328,7 +328,7 @@ impl Indexes {
     pub(crate) fn access_key(&mut self, before: Option<&AccessKey>, after: Option<&AccessKey>) {
         let task = |it: &AccessKey| match it.purpose {
             Purpose::Task { task, .. } => Some(task),
-            Purpose::Root | Purpose::Agent(_) => None,
+            Purpose::Root | Purpose::Agent(_) | Purpose::Balancer => None,
         };
         if let Some((at, it)) = before.and_then(|it| Some((it.expires_at?, it))) {
             self.expiring_keys.remove(&(at, it.id.clone()));

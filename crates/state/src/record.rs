@@ -6,6 +6,7 @@
 
 mod access_key;
 mod audit;
+mod authority;
 mod balancer;
 mod certificate;
 mod cluster;
@@ -23,6 +24,7 @@ mod token;
 
 pub use access_key::{AccessKey, JoinToken, Purpose};
 pub use audit::{Audit, Outcome};
+pub use authority::Authority;
 pub use balancer::Balancer;
 pub use certificate::{Certificate, Origin};
 pub use cluster::{Cluster, ClusterStatus};

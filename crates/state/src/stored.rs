@@ -5,9 +5,9 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 
 use crate::record::{
-    AccessKey, Assignment, Audit, Balancer, Certificate, Cluster, ContainerInstance, FamilyRow,
-    HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RegionRow, Rule, Setting, Target,
-    TargetGroup, Task, TaskDefinition, Token,
+    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
+    FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RegionRow, Rule, Setting,
+    Target, TargetGroup, Task, TaskDefinition, Token,
 };
 use crate::{Change, Table};
 
@@ -57,6 +57,7 @@ pub fn encode(change: &Change) -> StoredRow {
         Change::HostedZone(key, it) => row::<HostedZone>(key, it.as_ref()),
         Change::RecordSet(key, it) => row::<RecordSet>(key, it.as_ref()),
         Change::Balancer(key, it) => row::<Balancer>(key, it.as_ref()),
+        Change::Authority(key, it) => row::<Authority>(key, it.as_ref()),
     }
 }
 
@@ -91,6 +92,7 @@ pub fn decode(table: u8, value: &[u8]) -> Result<Change, minicbor::decode::Error
         HostedZone::NUMBER => record::<HostedZone>(value)?.into(),
         RecordSet::NUMBER => record::<RecordSet>(value)?.into(),
         Balancer::NUMBER => record::<Balancer>(value)?.into(),
+        Authority::NUMBER => record::<Authority>(value)?.into(),
         _ => return Err(minicbor::decode::Error::message("a table this version does not know")),
     })
 }

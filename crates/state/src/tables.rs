@@ -6,10 +6,10 @@ use std::sync::Arc;
 use types::{ClusterName, Family, Home, InstanceId, TaskId};
 
 use crate::record::{
-    AccessKey, Assignment, Audit, Balancer, Certificate, Cluster, ContainerInstance, FamilyRow,
-    HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RecordSetKey, RegionRow, Revision,
-    Rule, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition, Token,
-    TokenKey,
+    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
+    FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RecordSetKey, RegionRow,
+    Revision, Rule, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition,
+    Token, TokenKey,
 };
 use crate::{Capacity, Change, Indexes};
 
@@ -97,6 +97,7 @@ tables! {
     HostedZone = 26, hosted_zones: String, |it| it.id.clone();
     RecordSet = 27, record_sets: RecordSetKey, |it| it.key.clone();
     Balancer = 28, balancers: String, |it| it.name.clone();
+    Authority = 29, authority: (), |_it| ();
 }
 
 impl State {
@@ -233,6 +234,9 @@ impl State {
             Change::Balancer(key, after) => {
                 let before = swap(&mut self.balancers, key.clone(), after);
                 Change::Balancer(key, before)
+            }
+            Change::Authority(key, after) => {
+                Change::Authority(key, swap(&mut self.authority, key, after))
             }
         }
     }

@@ -24,6 +24,9 @@ pub enum Purpose {
         #[n(1)]
         role: String,
     },
+    /// The balancers of the region. What they seal cookies with is made of its secret.
+    #[n(3)]
+    Balancer,
 }
 
 /// A key pair that requests may be signed with.

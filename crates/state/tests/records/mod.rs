@@ -1,5 +1,7 @@
 //! One record of every kind with every field set, and one with as little as there can be.
 
+mod balancing;
+
 use std::collections::BTreeMap;
 
 use state::{
@@ -21,7 +23,7 @@ const INSTANCE: u128 = 0x0f0e_0d0c_0b0a_0908_0706_0504_0302_0100;
 
 /// Every record that has a golden file. Additions go to the end.
 pub(crate) fn all() -> Vec<Named> {
-    vec![
+    let mut all: Vec<Named> = vec![
         ("01-region", region().into()),
         ("02-cluster", cluster().into()),
         ("03-family", FamilyRow { family: family(), last: 7 }.into()),
@@ -35,13 +37,16 @@ pub(crate) fn all() -> Vec<Named> {
         ("08-setting", setting().into()),
         ("09-access-key-root", key("AKIAROOT", Purpose::Root).into()),
         ("09-access-key-agent", key("AKIAAGENT", Purpose::Agent(cluster_name())).into()),
+        ("09-access-key-balancer", key("AKIABALANCER", Purpose::Balancer).into()),
         ("09-access-key-task", task_key().into()),
         ("10-join-token", join_token().into()),
         ("11-audit-done", audit(1, Outcome::Done).into()),
         ("11-audit-replayed", audit(2, Outcome::Replayed(1)).into()),
         ("11-audit-refused", refused().into()),
         ("12-assignment", Assignment { instance: InstanceId::new(INSTANCE), version: 9 }.into()),
-    ]
+    ];
+    all.extend(balancing::all());
+    all
 }
 
 pub(crate) fn home() -> Home {
