@@ -1,1 +1,48 @@
 //! The load balancer's data plane: carries requests and flows from clients to targets.
+//!
+//! A [`Balancer`] has a thread for each core, and each thread listening sockets, connections to
+//! targets and counters of its own; nothing is locked on the path of a request. What is served is
+//! swapped whole ([`Balancer::apply`]). Decisions are those of `plan::routing`; this crate reads,
+//! asks and carries.
+
+mod access_log;
+mod answer;
+mod balancer;
+mod choose;
+mod connect;
+mod cookies;
+mod counters;
+mod date;
+mod health;
+mod http1;
+mod http2;
+mod keep;
+mod limits;
+mod listener_attributes;
+mod listeners;
+mod pool;
+mod record;
+mod reserve;
+mod rewrite;
+mod session;
+mod snapshot;
+mod sockets;
+mod station;
+mod stream;
+mod targets;
+mod thread;
+mod timer;
+mod tls;
+mod transform;
+mod view;
+
+pub use access_log::Line;
+pub use balancer::{Applied, Balancer, Config};
+pub use counters::{BUCKETS, Count, Metric, Subject, bucket_start};
+pub use http1::desync::{Class, Reason};
+pub use session::{Call, Signer};
+pub use snapshot::{Entrance, Snapshot};
+pub use station::{Nodes, SettleAddresses, StationConfig, run};
+pub use targets::{Group, Target};
+pub use thread::Clock;
+pub use tls::{is_served as is_policy_served, served as policies_served};

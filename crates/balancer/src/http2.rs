@@ -1,0 +1,8 @@
+//! HTTP/2: clients that speak it, and targets that want it.
+
+mod exchange;
+mod fields;
+mod http1_target;
+mod http2_target;
+pub(crate) mod server;
+pub(crate) mod target;

@@ -1,0 +1,169 @@
+//! A stream of an HTTP/2 client, carried to a target that speaks either version.
+
+use core::future::poll_fn;
+use core::task::Poll;
+
+use http::{HeaderMap, Response};
+use state::ProtocolVersion;
+use tokio::time::Instant;
+
+use super::fields::HeaderFields;
+use super::server::ClientStream;
+use super::{http1_target, http2_target};
+use crate::answer::Fault;
+use crate::choose::Forward;
+use crate::connect::ConnectError;
+use crate::counters::Metric;
+use crate::http1::answer_head::AnswerHead;
+use crate::http1::exchange::answer_cookies;
+use crate::http1::work::Work;
+use crate::limits;
+use crate::record::{Done, Record};
+use crate::rewrite::{Passage, Return, answer_fields};
+use crate::view::Serving;
+
+/// How an exchange has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The answer has been passed on, whole.
+    Answered,
+    /// Nothing has been passed on: the client is to be answered with that.
+    Fault(Fault),
+    /// The target closed a connection that it had kept before it answered anything.
+    Closed,
+    /// A part of the answer has been passed on, and there will be no more of it.
+    Cut,
+    /// The client is gone.
+    ClientGone,
+}
+
+/// What a request is carried with.
+pub(super) struct Carriage<'a> {
+    pub(super) serving: &'a Serving,
+    pub(super) forward: &'a Forward,
+    pub(super) trace: &'a str,
+}
+
+impl Carriage<'_> {
+    /// Where the request came in.
+    pub(super) fn passage<'a>(&'a self, stream: &'a ClientStream<'_>) -> Passage<'a> {
+        let entrance = &self.serving.entrance;
+        Passage {
+            client: stream.session.caller.client,
+            port: entrance.port.told.port,
+            tls: stream.session.caller.tls.as_ref(),
+            attributes: &entrance.balanced.attributes,
+            listener: &entrance.attributes,
+            trace: self.trace,
+            host: self.forward.transformed.host.as_deref(),
+            target: self.forward.transformed.target.as_deref(),
+        }
+    }
+
+    /// The head of the answer as the client gets it.
+    pub(super) fn response(
+        &self,
+        stream: &ClientStream<'_>,
+        answer: &AnswerHead,
+        head: &[u8],
+    ) -> Option<Response<()>> {
+        let thread = &stream.session.thread;
+        let cookies = answer_cookies(thread, self.serving, self.forward, answer, head);
+        let date = thread.date(Instant::now());
+        let listener = &self.serving.entrance.attributes;
+        let ours = Return { cookies: &cookies, listener, date: &date };
+        let mut headers = HeaderMap::with_capacity(answer.fields.len() + cookies.len() + 2);
+        answer_fields(&mut HeaderFields(&mut headers), answer, head, &ours);
+        let mut response = Response::new(());
+        *response.status_mut() = answer.status.try_into().ok()?;
+        *response.headers_mut() = headers;
+        Some(response)
+    }
+}
+
+/// Carries a request to a target, and its answer back.
+pub(super) async fn run(
+    stream: &mut ClientStream<'_>,
+    work: &mut Work,
+    record: &mut Record,
+    serving: &Serving,
+    mut forward: Box<Forward>,
+    trace: &str,
+) {
+    let thread = &stream.session.thread;
+    let meter = std::sync::Arc::clone(&forward.group.meter);
+    meter.add(Metric::Requests, 1);
+    if forward.group.group.ready.told.version == Some(ProtocolVersion::Grpc) {
+        meter.add(Metric::GrpcRequests, 1);
+    }
+    record.done = Done::Forward;
+    record.group = Some(std::rc::Rc::clone(&forward.group));
+    let mut tried = Vec::new();
+    let end = loop {
+        let Some(flight) = forward.begin() else { break End::Fault(Fault::NoTarget) };
+        record.target = Some(std::rc::Rc::clone(&flight.target));
+        let carriage = Carriage { serving, forward: &forward, trace };
+        let is_first = tried.is_empty();
+        let carried = match forward.group.group.ready.told.version {
+            Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) => {
+                http2_target::carry(stream, work, record, &carriage, &flight).await
+            }
+            Some(ProtocolVersion::Http1) | None => {
+                http1_target::carry(stream, work, record, &carriage, (&flight, is_first)).await
+            }
+        };
+        let error = match carried {
+            // It had not read the request: another connection to the same target takes it.
+            Ok(End::Closed) if is_first => {
+                tried.push(u32::MAX);
+                continue;
+            }
+            Ok(end) => break end,
+            Err(error) => error,
+        };
+        let fault = note(&meter, &error);
+        tried.push(forward.number);
+        let now = thread.time(Instant::now());
+        let again = tried.len() < limits::ATTEMPTS as usize
+            && !matches!(error, ConnectError::Timeout)
+            && forward.choose_again(&tried, thread.dice(), now);
+        if !again {
+            break End::Fault(fault);
+        }
+    };
+    finish(stream, record, end);
+}
+
+fn note(meter: &crate::counters::Meter, error: &ConnectError) -> Fault {
+    let (metric, fault) = match error {
+        ConnectError::Timeout => (Metric::TargetConnectionErrors, Fault::GatewayTimeout),
+        ConnectError::Refused(_) => (Metric::TargetConnectionErrors, Fault::BadGateway),
+        ConnectError::Tls(_) => (Metric::TargetTlsErrors, Fault::BadGateway),
+    };
+    meter.add(metric, 1);
+    fault
+}
+
+fn finish(stream: &mut ClientStream<'_>, record: &mut Record, end: End) {
+    match end {
+        End::Answered => {
+            // What still comes of the request is not wanted.
+            if !stream.body.is_end_stream() {
+                stream.respond.send_reset(h2::Reason::NO_ERROR);
+            }
+        }
+        End::Fault(fault) => stream.refuse(fault, record),
+        End::Closed => stream.refuse(Fault::BadGateway, record),
+        End::Cut => stream.respond.send_reset(h2::Reason::INTERNAL_ERROR),
+        End::ClientGone => {
+            if record.target_status.is_none() {
+                record.status = Fault::ClientClosed.status();
+            }
+        }
+    }
+}
+
+/// The connection to a target that was used last and is still good.
+pub(super) async fn pooled(flight: &crate::view::Flight) -> Option<crate::stream::Stream> {
+    poll_fn(|cx| Poll::Ready(flight.target.pool.take(cx))).await
+}

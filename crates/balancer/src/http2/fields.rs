@@ -1,0 +1,57 @@
+//! Header fields as HTTP/2 has them.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::rewrite::Fields;
+
+/// Fields of a message, with names in lower case.
+pub(super) struct HeaderFields<'a>(pub(super) &'a mut HeaderMap);
+
+impl Fields for HeaderFields<'_> {
+    fn put(&mut self, name: &[u8], value: &[u8]) {
+        // What was read as a head has tokens for names and no line ends in values; a field that is
+        // none here all the same is not passed on.
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        {
+            self.0.append(name, value);
+        }
+    }
+}
+
+/// The trailers in lines, as HTTP/1 has them.
+pub(super) fn lines(trailers: &HeaderMap) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for (name, value) in trailers {
+        crate::rewrite::Lines(&mut lines).put(name.as_str().as_bytes(), value.as_bytes());
+    }
+    lines
+}
+
+/// Trailers from lines of HTTP/1; `None` if there are none.
+pub(super) fn from_lines(lines: &[u8]) -> Option<HeaderMap> {
+    let mut trailers = HeaderMap::new();
+    for line in lines.split(|it| *it == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if let Some(colon) = line.iter().position(|it| *it == b':') {
+            let (name, value) = line.split_at_checked(colon)?;
+            let value = crate::http1::field::trim(value.get(1..)?);
+            HeaderFields(&mut trailers).put(name, value);
+        }
+    }
+    (!trailers.is_empty()).then_some(trailers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers_are_the_same_in_both_versions() {
+        let text = b"grpc-status: 0\r\ngrpc-message: a: b\r\n";
+        let trailers = from_lines(text).expect("there are some");
+        assert_eq!(trailers["grpc-message"], "a: b");
+        assert_eq!(lines(&trailers), text);
+        assert_eq!(from_lines(b""), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! Ports that a listener is about to have: opened before it is made, so that a port in use is an
+//! error of the request and not of the day after.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use rustix::net::sockopt::{set_ip_freebind, set_socket_reuseaddr, set_socket_reuseport};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
+use tokio::time::Instant;
+use types::Protocol;
+
+/// How long a port is kept for a listener that does not come.
+const KEPT: Duration = Duration::from_secs(30);
+/// Ports that are kept at once.
+const PORTS_MAX: usize = 1_024;
+
+/// Ports that are kept for listeners.
+#[derive(Debug, Default)]
+pub(crate) struct Reserved(Vec<(Instant, Vec<OwnedFd>)>);
+
+impl Reserved {
+    /// Opens a port at all of these addresses, but those that are `served` already.
+    ///
+    /// # Errors
+    ///
+    /// Why not, for people.
+    pub(crate) fn open(
+        &mut self,
+        places: &BTreeSet<SocketAddr>,
+        transports: &[Protocol],
+        now: Instant,
+    ) -> Result<(), String> {
+        self.forget(now);
+        if self.0.len() >= PORTS_MAX {
+            return Err(format!("{PORTS_MAX} ports are being opened at once"));
+        }
+        let mut kept = Vec::new();
+        for place in places {
+            for transport in transports {
+                let socket = open(*place, *transport)
+                    .map_err(|error| format!("{transport} {place}: {}", cause(&error)))?;
+                kept.push(socket);
+            }
+        }
+        self.0.push((now + KEPT, kept));
+        Ok(())
+    }
+
+    /// Gives back what no listener has come for.
+    pub(crate) fn forget(&mut self, now: Instant) {
+        self.0.retain(|(until, _)| *until > now);
+    }
+}
+
+/// The system's word, without its number.
+fn cause(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "address already in use".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The port at every address.
+pub(crate) fn places(addresses: impl IntoIterator<Item = IpAddr>, port: u16) -> BTreeSet<SocketAddr> {
+    addresses.into_iter().map(|it| SocketAddr::new(it, port)).collect()
+}
+
+/// A socket that is bound and takes nothing in. Its address may be one that the machine is about to
+/// get.
+fn open(place: SocketAddr, transport: Protocol) -> io::Result<OwnedFd> {
+    let family = match place {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let kind = match transport {
+        Protocol::Tcp => SocketType::STREAM,
+        Protocol::Udp => SocketType::DGRAM,
+    };
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    // Balancers share their addresses with each other, and with nobody else.
+    set_socket_reuseport(&socket, true)?;
+    if transport == Protocol::Tcp {
+        set_socket_reuseaddr(&socket, true)?;
+    }
+    if place.is_ipv4() {
+        set_ip_freebind(&socket, true)?;
+    }
+    bind(&socket, &place)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+
+    use super::*;
+
+    fn local(port: u16) -> BTreeSet<SocketAddr> {
+        places([IpAddr::V4(Ipv4Addr::LOCALHOST)], port)
+    }
+
+    #[test]
+    fn a_port_that_somebody_else_has_is_refused_by_name() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("binds");
+        let port = taken.local_addr().expect("has one").port();
+        let mut reserved = Reserved::default();
+        let now = Instant::now();
+        let refused = reserved.open(&local(port), &[Protocol::Tcp], now).expect_err("is taken");
+        assert_eq!(refused, format!("tcp 127.0.0.1:{port}: address already in use"));
+        drop(taken);
+        reserved.open(&local(port), &[Protocol::Tcp], now).expect("is free now");
+        reserved.open(&local(port), &[Protocol::Tcp], now).expect("is ours");
+    }
+
+    #[test]
+    fn a_transport_says_nothing_about_another_one() {
+        let taken = UdpSocket::bind("127.0.0.1:0").expect("binds");
+        let port = taken.local_addr().expect("has one").port();
+        let mut reserved = Reserved::default();
+        reserved.open(&local(port), &[Protocol::Tcp], Instant::now()).expect("TCP is free");
+        reserved.open(&local(port), &[Protocol::Udp], Instant::now()).expect_err("UDP is not");
+    }
+
+    #[test]
+    fn what_no_listener_comes_for_is_given_back() {
+        let free = TcpListener::bind("127.0.0.1:0").expect("binds");
+        let port = free.local_addr().expect("has one").port();
+        drop(free);
+        let mut reserved = Reserved::default();
+        let now = Instant::now();
+        reserved.open(&local(port), &[Protocol::Tcp], now).expect("is free");
+        TcpListener::bind(("127.0.0.1", port)).expect_err("is kept");
+        reserved.forget(now + KEPT);
+        TcpListener::bind(("127.0.0.1", port)).expect("is free again");
+    }
+}

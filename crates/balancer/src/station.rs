@@ -1,0 +1,278 @@
+//! A balancer at work: takes tables in, checks their targets, keeps the newest on its disk, and says
+//! what it finds. It serves whether anybody talks to it or not.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use plan::routing::RoutingTable;
+use plan::routing::session::{FromBalancer, Report, TargetReport, ToBalancer};
+use state::{TargetHealth, TargetKey};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use types::Protocol;
+
+use crate::balancer::{Applied, Balancer, Config};
+use crate::health::Checker;
+use crate::keep;
+use crate::reserve::{Reserved, places};
+use crate::session::{self, Call, Heard};
+use crate::thread::Clock;
+
+/// How long changes are gathered before they are said.
+const GATHER: Duration = Duration::from_millis(20);
+/// How often it is looked whether targets that drain are idle.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often everything is said again, changed or not.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+/// How long those who are being served may take to leave a balancer that ends.
+const LEAVE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Gives the machine these addresses of load balancers, and no others.
+pub type SettleAddresses = Box<dyn Fn(&BTreeSet<Ipv4Addr>) -> Result<(), String> + Send + Sync>;
+
+/// Where load balancers are served.
+pub enum Nodes {
+    /// At their own addresses, which this gives to the machine.
+    Here(SettleAddresses),
+    /// At addresses of the machine only.
+    Elsewhere,
+}
+
+/// How a balancer is run.
+pub struct StationConfig {
+    /// Where the control plane is, and who calls.
+    pub call: Call,
+    /// Where the newest table is kept.
+    pub folder: PathBuf,
+    /// Threads that carry traffic.
+    pub threads: usize,
+    /// Addresses of this machine at which every load balancer is served.
+    pub addresses: Vec<IpAddr>,
+    /// Whether load balancers are served at their own addresses.
+    pub nodes: Nodes,
+    /// The time of the day.
+    pub clock: Clock,
+}
+
+/// Runs a balancer until it is told to stop; then nobody is taken in any more, and those who are
+/// being served may end. `serves` is called once, as soon as the kept table is served.
+///
+/// # Errors
+///
+/// If the folder cannot be made or the threads cannot be started.
+pub async fn run(
+    config: StationConfig,
+    serves: impl FnOnce(),
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    keep::make(&config.folder)?;
+    let (call, mut station) = Station::start(config)?;
+    if let Some(table) = keep::load(&station.folder) {
+        station.take(table).await;
+    }
+    serves();
+    let (out, to_send) = mpsc::channel(session::OUTBOUND_MAX);
+    let (tell, mut heard) = mpsc::channel(session::INBOUND_MAX);
+    let talking = tokio::spawn(session::talk(call, tell, to_send));
+    let mut say_at = Instant::now();
+    loop {
+        let changed = station.checker.changed();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|it| *it) => break,
+            Some(heard) = heard.recv() => {
+                station.hear(heard, &out).await;
+                say_at = say_at.min(Instant::now() + GATHER);
+            }
+            () = changed => {
+                station.note_health();
+                say_at = say_at.min(Instant::now() + GATHER);
+            }
+            () = sleep_until(say_at) => {
+                station.say(&out);
+                let wait = if station.drains() { LOOK_EVERY } else { REPORT_EVERY };
+                say_at = Instant::now() + wait;
+            }
+        }
+    }
+    // The name belongs to whoever comes after.
+    talking.abort();
+    drop(timeout(LEAVE_WITHIN, station.balancer.drain()).await);
+    Ok(())
+}
+
+struct Station {
+    balancer: Balancer,
+    checker: Checker,
+    reserved: Reserved,
+    folder: PathBuf,
+    addresses: Vec<IpAddr>,
+    nodes: Nodes,
+    /// Where nothing could be opened, and why.
+    refused: BTreeMap<SocketAddr, String>,
+    /// What was said last in the session that stands, and when.
+    said: Option<(Report, Instant)>,
+}
+
+impl Station {
+    fn start(config: StationConfig) -> io::Result<(Call, Self)> {
+        let StationConfig { call, folder, threads, addresses, nodes, clock } = config;
+        let balancer = Balancer::start(Config { threads, addresses: addresses.clone(), clock })?;
+        let station = Self {
+            balancer,
+            checker: Checker::new(),
+            reserved: Reserved::default(),
+            folder,
+            addresses,
+            nodes,
+            refused: BTreeMap::new(),
+            said: None,
+        };
+        Ok((call, station))
+    }
+
+    async fn hear(&mut self, heard: Heard, out: &mpsc::Sender<FromBalancer>) {
+        match heard {
+            Heard::Opened => self.said = None,
+            Heard::Said(ToBalancer::Told(table)) => self.take_and_keep(table).await,
+            Heard::Said(ToBalancer::Reserve { question, addresses, port, transports }) => {
+                let refused = self.reserve(addresses, port, &transports).err();
+                // A session that is full of answers is about to end, and asks nothing more.
+                drop(out.try_send(FromBalancer::Reserved { question, refused }));
+            }
+        }
+    }
+
+    async fn take_and_keep(&mut self, table: RoutingTable) {
+        let served = self.balancer.generation();
+        if table.generation < served {
+            return;
+        }
+        if table.generation > served
+            && let Err(error) = keep::write(&self.folder, &table)
+        {
+            tracing::error!(%error, folder = %self.folder.display(), "cannot keep the table");
+        }
+        self.take(table).await;
+    }
+
+    /// Serves a table. One that is served already only has its addresses looked at again, and what
+    /// could not be opened tried again.
+    async fn take(&mut self, mut table: RoutingTable) {
+        self.reserved.forget(Instant::now());
+        match &self.nodes {
+            Nodes::Here(settle) => {
+                if let Err(error) = settle(&own_addresses(&table)) {
+                    tracing::error!(error, "cannot give the machine a load balancer's address");
+                }
+            }
+            Nodes::Elsewhere => table.load_balancers.iter_mut().for_each(|it| it.nodes.clear()),
+        }
+        let is_served = table.generation == self.balancer.generation();
+        if is_served && table.generation.version > 0 && self.refused.is_empty() {
+            return;
+        }
+        if let Applied::Served(refused) = self.balancer.apply(table).await {
+            for (place, why) in refused.iter().filter(|it| self.refused.get(it.0) != Some(it.1)) {
+                tracing::error!(%place, why, "a listener cannot be opened");
+            }
+            self.refused = refused;
+        }
+        self.checker.settle(&self.balancer.snapshot());
+        self.note_health();
+    }
+
+    /// Lets the threads know what the checks have come to. Nothing else changes it, and no table is
+    /// applied meanwhile, so that no change is overlooked.
+    fn note_health(&self) {
+        for group in &self.balancer.snapshot().groups {
+            for (number, target) in (0..).zip(&group.targets) {
+                group.set_health(number, self.checker.health(&target.key) == TargetHealth::Healthy);
+            }
+        }
+    }
+
+    fn reserve(
+        &mut self,
+        addresses: Vec<IpAddr>,
+        port: u16,
+        transports: &[Protocol],
+    ) -> Result<(), String> {
+        let own = match self.nodes {
+            Nodes::Here(_) => addresses,
+            Nodes::Elsewhere => Vec::new(),
+        };
+        let mut wanted = places(own.into_iter().chain(self.addresses.iter().copied()), port);
+        let snapshot = self.balancer.snapshot();
+        wanted.retain(|it| !snapshot.doors.contains_key(it) || self.refused.contains_key(it));
+        self.reserved.open(&wanted, transports, Instant::now())
+    }
+
+    /// Whether any target drains, so that it matters when it is idle.
+    fn drains(&self) -> bool {
+        let snapshot = self.balancer.snapshot();
+        let mut targets = snapshot.compiled.groups.iter().flat_map(|it| &it.told.targets);
+        targets.any(|it| it.draining.is_some())
+    }
+
+    /// Says what is found, if it is something new or has not been said for a while.
+    fn say(&mut self, out: &mpsc::Sender<FromBalancer>) {
+        let report = self.report();
+        let now = Instant::now();
+        let is_due = self.said.as_ref().is_none_or(|(said, at)| {
+            *said != report || now.duration_since(*at) >= REPORT_EVERY
+        });
+        // Without a session nobody takes it, and a new one begins with it anyway.
+        if is_due && out.try_send(FromBalancer::Report(report.clone())).is_ok() {
+            self.said = Some((report, now));
+        }
+    }
+
+    fn report(&self) -> Report {
+        let snapshot = self.balancer.snapshot();
+        let mut targets = Vec::new();
+        for group in &snapshot.groups {
+            for (told, shared) in group.ready.told.targets.iter().zip(&group.targets) {
+                let key = TargetKey {
+                    group: group.ready.told.arn.clone(),
+                    id: told.id.clone(),
+                    port: told.port,
+                };
+                let health = self.checker.health(&key);
+                targets.push(TargetReport {
+                    group: key.group,
+                    id: key.id,
+                    port: key.port,
+                    registered_at: told.registered_at,
+                    health,
+                    // One that takes requests may have some at any moment.
+                    is_busy: told.draining.is_none() || shared.in_flight() > 0,
+                });
+            }
+        }
+        let refused = self.refused.iter().filter_map(|(place, why)| {
+            let entrance = snapshot.doors.get(place)?;
+            Some((entrance.port.told.arn.clone(), format!("{place}: {why}")))
+        });
+        Report {
+            applied: snapshot.compiled.generation,
+            targets,
+            refused: refused.collect(),
+            addresses: self.addresses.clone(),
+        }
+    }
+}
+
+/// The addresses that load balancers have of their own.
+fn own_addresses(table: &RoutingTable) -> BTreeSet<Ipv4Addr> {
+    let nodes = table.load_balancers.iter().flat_map(|it| &it.nodes);
+    nodes
+        .filter_map(|(_, address)| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        })
+        .collect()
+}

@@ -1,0 +1,1 @@
+//! HTTP/2 over TLS, to targets of either version.

@@ -1,0 +1,128 @@
+//! Tables that change under traffic, access logs, draining.
+
+use balancer::Applied;
+
+use super::lab::{Client, LOAD_BALANCER, Lab, status};
+
+#[test]
+fn an_older_table_is_not_served() {
+    let mut lab = Lab::start();
+    lab.apply(|_| {});
+    let mut old = lab.table.clone();
+    old.generation.version = 1;
+    old.load_balancers.clear();
+    assert_eq!(lab.block_on(lab.balancer.apply(old)), Applied::Stale);
+    assert_eq!(status(&lab.get("/echo")), 200);
+}
+
+#[test]
+fn a_table_changes_under_load_without_a_failed_request() {
+    let mut lab = Lab::start();
+    let address = lab.address;
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(move || {
+                    let mut client = Client::connect(address);
+                    for _ in 0..200 {
+                        client.send("GET /echo HTTP/1.1\r\nHost: lab\r\n\r\n");
+                        assert_eq!(status(&client.answer()), 200);
+                    }
+                })
+            })
+            .collect();
+        for number in 0..50 {
+            lab.apply(|table| {
+                let attributes = &mut table.groups[0].attributes;
+                attributes.insert("slow_start.duration_seconds".into(), (30 + number).to_string());
+            });
+        }
+        clients.into_iter().for_each(|it| it.join().expect("no request failed"));
+    });
+    let in_flight = lab.balancer.snapshot().groups[0].targets[0].in_flight();
+    assert_eq!(in_flight, 0);
+}
+
+#[test]
+fn what_a_target_has_under_way_ends_when_it_is_gone() {
+    let mut lab = Lab::start();
+    let mut client = lab.client();
+    client.send("GET /upgrade HTTP/1.1\r\nHost: lab\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+    client.until("\r\n\r\nhi");
+    let target = lab.balancer.snapshot().groups[0].targets[0].clone();
+    assert_eq!(target.in_flight(), 1);
+    lab.apply(|table| table.groups[0].targets.clear());
+    assert!(target.is_gone());
+    assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn a_listener_that_is_gone_takes_nobody_in() {
+    let mut lab = Lab::start();
+    assert_eq!(status(&lab.get("/echo")), 200);
+    lab.apply(|table| table.load_balancers.clear());
+    assert!(std::net::TcpStream::connect(lab.address).is_err());
+    assert_eq!(lab.balancer.counters().len(), 0);
+}
+
+#[test]
+fn an_address_in_use_is_said_to_be_so() {
+    let mut lab = Lab::start();
+    let taken = std::net::TcpListener::bind((lab.address.ip(), 0)).expect("a port");
+    let mut table = lab.table.clone();
+    table.generation.version += 1;
+    let mut listener = table.load_balancers[0].listeners[0].clone();
+    listener.arn.push('2');
+    listener.port = taken.local_addr().expect("bound").port();
+    table.load_balancers[0].listeners.push(listener);
+    let Applied::Served(refused) = lab.block_on(lab.balancer.apply(table)) else {
+        panic!("the table is new")
+    };
+    let causes: Vec<_> = refused.values().collect();
+    assert!(matches!(causes.as_slice(), [cause] if cause.contains("in use")), "{causes:?}");
+    lab.table.generation.version += 1;
+    assert_eq!(status(&lab.get("/echo")), 200);
+}
+
+#[test]
+fn draining_lets_requests_end_and_idle_clients_go() {
+    let lab = Lab::start();
+    let mut idle = lab.client();
+    idle.send("GET /echo HTTP/1.1\r\nHost: lab\r\n\r\n");
+    assert_eq!(status(&idle.answer()), 200);
+    let mut busy = lab.client();
+    let head = "POST /echo HTTP/1.1\r\nHost: lab\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+    busy.send(head);
+    busy.until("\r\n\r\n");
+    std::thread::scope(|scope| {
+        let draining = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(lab.balancer.drain());
+        });
+        assert_eq!(idle.rest(), "");
+        assert!(std::net::TcpStream::connect(lab.address).is_err());
+        busy.send("done");
+        assert!(busy.rest().ends_with("done"));
+        draining.join().expect("everybody has left");
+    });
+}
+
+#[test]
+fn every_request_is_logged_if_that_is_asked_for() {
+    let lab = Lab::attributed(&[("access_logs.s3.enabled", "true")]);
+    let mut lines = lab.balancer.access_log().expect("nobody has asked before");
+    lab.talk("GET /echo?x HTTP/1.1\r\nHost: lab\r\nUser-Agent: me\r\nConnection: close\r\n\r\n");
+    let line = lines.blocking_recv().expect("a line");
+    assert_eq!(line.load_balancer, LOAD_BALANCER);
+    let words: Vec<_> = line.text.split(' ').collect();
+    assert_eq!(words[..3], ["http", "2023-11-14T22:13:20.000000Z", "app/lab/0123456789abcdef"]);
+    assert_eq!(words[4], lab.origin.address.to_string());
+    assert!(line.text.contains(" 200 200 "), "{}", line.text);
+    assert!(line.text.contains(" \"GET http://lab:80/echo?x HTTP/1.1\" \"me\" - - "), "{}", line.text);
+    assert!(line.text.contains(" 0 ") && line.text.contains(" \"forward\" "), "{}", line.text);
+
+    lab.talk("GET / HTTP/1.1\r\nHost: lab\r\nContent-Length: x\r\n\r\n");
+    let line = lines.blocking_recv().expect("a line").text;
+    assert!(line.contains(" - -1 -1 -1 400 - "), "{line}");
+    assert!(line.contains(" \"Severe\" \"BadContentLength\" "), "{line}");
+}
