@@ -8,6 +8,7 @@ pub mod idempotency;
 pub mod instances;
 pub mod lifecycle;
 pub mod liveness;
+pub mod names;
 pub mod payload;
 pub mod placement;
 pub mod policy;
