@@ -39,7 +39,8 @@ generate: ## Write the shapes anew from the models; the tree must stay clean
 coverage: ## Which operations and fields are answered, as docs/coverage.md
 	cargo run -q --locked -p xtask -- coverage
 
-sim: ## 1,000 seeds of the simulator
+sim: ## All stories and 1,000 seeds of the simulator
+	cargo run --release --locked -q -p sim -- --stories
 	cargo run --release --locked -q -p sim -- --seeds 1000
 
 e2e: build ## Real clients against the built binary

@@ -16,7 +16,7 @@ mod verify;
 use state::{Capacity, State};
 use types::{Cpu, InstanceId, MemoryMib, Zone};
 
-pub use explain::{Explanation, Failure, Refusal, check, explain};
+pub use explain::{Explanation, Failure, FullZone, Refusal, check, explain};
 pub use misfit::Misfit;
 pub use request::{Constraint, Field, Request, Resource, Strategy};
 pub use standing::gpus_for;

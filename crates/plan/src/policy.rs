@@ -40,6 +40,8 @@ const AGENT: &[(&str, &[&str])] = &[
 pub fn may(purpose: &Purpose, service: &str, operation: &str) -> bool {
     match purpose {
         Purpose::Root | Purpose::Task { .. } => true,
+        // A balancer calls nothing: it is told.
+        Purpose::Balancer => false,
         Purpose::Agent(_) => AGENT
             .iter()
             .any(|(name, operations)| *name == service && operations.contains(&operation)),

@@ -129,10 +129,10 @@ impl World {
             let Some(id) = name.and_then(|it| TaskId::parse(it).ok()) else { continue };
             let row = self.region.shadow.task(id);
             let stop = task.desired_status.as_deref() == Some("STOPPED");
-            // What was made durable may be reaped between the question and the answer.
+            // Its row may go between the question and the answer, once its time has come.
             let durable = match row {
                 Some(it) => !stop || it.desired == Desired::Stopped,
-                None => self.ledger.knows(id),
+                None => self.ledger.is_past(id),
             };
             if !durable {
                 let detail = format!("an agent is told of task {id} as it is not durable");

@@ -351,6 +351,7 @@ impl World {
 
     /// Looks for the silent, each second.
     pub(crate) fn watch(&mut self) -> Checked {
+        self.look_for_room();
         let now = self.region_clock();
         let Some(hub) = self.hub() else { return Ok(()) };
         hub.losing.extend(hub.liveness.lost(now, SILENCE_MAX));

@@ -24,6 +24,8 @@ pub(crate) struct Ledger {
     stopped: BTreeMap<TaskId, Timestamp>,
     /// Tasks that were ever made.
     made: BTreeSet<TaskId>,
+    /// Tasks whose rows have gone, each when its time had come.
+    gone: BTreeSet<TaskId>,
     revisions: BTreeMap<Family, u32>,
     pub(crate) count: Count,
 }
@@ -50,9 +52,9 @@ pub struct Count {
 }
 
 impl Ledger {
-    /// Whether a task was ever durable.
-    pub(crate) fn knows(&self, id: TaskId) -> bool {
-        self.made.contains(&id)
+    /// Whether a task was durable until its row went, after its time.
+    pub(crate) fn is_past(&self, id: TaskId) -> bool {
+        self.gone.contains(&id)
     }
 
     /// Checks one transaction against the state it is applied to, before it is.

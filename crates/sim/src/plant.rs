@@ -45,6 +45,8 @@ pub enum Plant {
     Revives,
     /// Two tasks get one address.
     SharesAddress,
+    /// A task that needs an interface is made without one.
+    LacksInterface,
     /// A task's interface is another one from one moment to the next.
     MovesInterface,
     /// Two tasks get one GPU.
@@ -63,7 +65,7 @@ pub enum Plant {
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::AnswersEarly,
         Self::FreesEarly,
         Self::FreesLost,
@@ -85,6 +87,7 @@ impl Plant {
         Self::LosesRows,
         Self::Revives,
         Self::SharesAddress,
+        Self::LacksInterface,
         Self::MovesInterface,
         Self::SharesGpu,
         Self::ForgetsGpus,

@@ -36,7 +36,7 @@ pub(crate) fn tamper(plant: Option<Plant>, operation: &str, draft: &mut Draft<'_
         (Plant::Moves, "StopTask") => move_to(draft, |_, _, _| true),
         (Plant::Overcommits, "RunTask") => {
             let first = draft.state().container_instances().keys().next().copied();
-            move_to(draft, |_, it, _| Some(it.id) == first);
+            move_to(draft, |state, it, task| Some(it.id) == first && can(state, it, task));
         }
         (Plant::PlacesAnywhere, "RunTask") => {
             move_to(draft, |state, it, task| {
@@ -60,6 +60,7 @@ pub(crate) fn tamper(plant: Option<Plant>, operation: &str, draft: &mut Draft<'_
                 each(draft, |it| it.interface.iter_mut().for_each(|it| it.address = address));
             }
         }
+        (Plant::LacksInterface, "RunTask") => each(draft, |it| it.interface = None),
         (Plant::MovesInterface, "StopTask") => {
             each(draft, |it| it.interface.iter_mut().for_each(|it| it.id.push('0')));
         }
@@ -70,10 +71,10 @@ pub(crate) fn tamper(plant: Option<Plant>, operation: &str, draft: &mut Draft<'_
         }),
         (Plant::IgnoresCapability, "RunTask") => move_to(draft, |state, it, task| {
             let definition = state.task_definition(&task.revision);
-            let lacks = definition.is_some_and(|wants| {
-                wants.requires.iter().any(|name| !it.attributes.contains_key(name))
-            });
-            lacks && it.connected && it.status == InstanceStatus::Active
+            definition.is_some()
+                && !can(state, it, task)
+                && it.connected
+                && it.status == InstanceStatus::Active
         }),
         (Plant::Unbounded, "StopTask") => {
             for before in tasks(draft) {
@@ -159,6 +160,13 @@ fn move_to(
             draft.change(Change::from(Task { instance, ..task }));
         }
     }
+}
+
+/// Whether an instance has the capabilities that a task needs.
+fn can(state: &state::State, it: &state::ContainerInstance, task: &Task) -> bool {
+    let definition = state.task_definition(&task.revision);
+    definition
+        .is_some_and(|wants| wants.requires.iter().all(|name| it.attributes.contains_key(name)))
 }
 
 fn tokens(draft: &Draft<'_>) -> Vec<state::TokenKey> {

@@ -4,6 +4,7 @@
 //! commit goes into the next one, and an answer leaves when all that it has seen is durable.
 
 mod answer;
+mod process;
 mod storage;
 mod upgrade;
 
@@ -15,8 +16,8 @@ use reconcilers::{Policy, Queue};
 use state::{Caller, InstanceStatus, RegionRow, State};
 use std::sync::Arc;
 use store::journal::{Commit, Room};
-use store::{Begun, Core, Load, Pipeline, SYNCS_AT_ONCE, Transaction};
-use types::{AccountId, Home, InstanceId, Region as RegionName, Timestamp, Zone};
+use store::{Begun, Core, Load, Pipeline, Transaction};
+use types::{AccountId, Home, InstanceId, Region as RegionName, Timestamp};
 
 pub(crate) use storage::Storage;
 
@@ -181,8 +182,10 @@ impl Process {
     /// Everything that was decided and not handed to the journal yet, and who waits for it.
     fn take_load(&mut self, loses: bool) -> Load<Decided, Waiting> {
         let causes = core::mem::take(&mut self.causes);
-        let decide = |(transaction, (at, cause))| Decided { transaction, at, cause, falsified: None };
-        let mut transactions: Vec<_> = self.core.take().into_iter().zip(causes).map(decide).collect();
+        let decide =
+            |(transaction, (at, cause))| Decided { transaction, at, cause, falsified: None };
+        let mut transactions: Vec<_> =
+            self.core.take().into_iter().zip(causes).map(decide).collect();
         if loses && let Some(last) = transactions.last_mut() {
             last.falsified = Some(Transaction { id: last.transaction.id, changes: Vec::new() });
         }
@@ -399,110 +402,6 @@ impl World {
             RegionEvent::HungUp { wire } => self.hung_up(wire),
             RegionEvent::Asked(call) => self.asked(&call),
             RegionEvent::Checked { health } => self.health(health),
-        }
-    }
-
-    fn start_region(&mut self) -> Checked {
-        if self.region.process.is_some() {
-            return Ok(());
-        }
-        let dice = self.lots.region.dice();
-        let opened = self.region.storage.open(&self.region.home, dice);
-        let (mut core, epoch, mut journal) = match opened {
-            Ok(it) => it,
-            Err(error) => {
-                self.say(format_args!("region: cannot start: {error}"));
-                self.agenda.after(1_000, Event::Region(RegionEvent::Start));
-                return Ok(());
-            }
-        };
-        self.resolve(core.state())?;
-        core.advance(self.region_clock());
-        let plan = api::region::RegionPlan {
-            zones: ZONES.iter().filter_map(|it| Zone::parse(it).ok()).collect(),
-            vpc_base: 0xac1f_0000,
-            // Small, so that addresses run out and come back.
-            vpc_prefix: 24,
-        };
-        let founded = core.write(Caller::region(), 0, |draft, context| {
-            api::region::first_start(draft, context, &plan)
-        });
-        if let Err(error) = founded {
-            return broken(Invariant::World, error.to_string());
-        }
-        let first = core.take();
-        let batches: Vec<_> = first.iter().map(Transaction::batch).collect();
-        if let Err(error) = journal.commit(epoch, &batches) {
-            self.say(format_args!("region: cannot start: {error}"));
-            self.agenda.after(1_000, Event::Region(RegionEvent::Start));
-            return Ok(());
-        }
-        let now = self.region_clock();
-        for transaction in first {
-            let cause = Cause::Start;
-            self.make_durable(&Decided { transaction, at: now, cause, falsified: None })?;
-        }
-        self.region.life += 1;
-        let connected: Vec<InstanceId> = core
-            .state()
-            .container_instances()
-            .values()
-            .filter(|it| it.connected)
-            .map(|it| it.id)
-            .collect();
-        self.say(format_args!("region: starts, {} rows of tasks", core.state().tasks().len()));
-        let queue = Queue::new(reconcilers::registry(&policy()), core.state(), now);
-        let beside = self.lots.region.below(SYNCS_AT_ONCE as u64);
-        let syncs_at_once = 1 + usize::try_from(beside).unwrap_or_default();
-        self.region.process = Some(Process {
-            core,
-            queue,
-            hub: Hub::new(connected, now),
-            pipeline: Pipeline::new(journal, epoch),
-            syncs: BTreeMap::new(),
-            syncs_at_once,
-            causes: VecDeque::new(),
-            waiting: VecDeque::new(),
-            decided: 0,
-            durable: 0,
-            wake_at: 0,
-        });
-        let life = self.region.life;
-        self.agenda.after(1_000, Event::Region(RegionEvent::Watch { life }));
-        self.review();
-        self.commit()
-    }
-
-    /// Finds out how much of what was on its way the journal has: a prefix, each batch whole.
-    fn resolve(&mut self, loaded: &State) -> Checked {
-        let uncertain = core::mem::take(&mut self.region.uncertain);
-        let all = uncertain.len();
-        let mut rest = uncertain.into_iter();
-        let mut found = 0;
-        while *loaded != self.region.shadow {
-            let Some(next) = rest.next() else {
-                let detail = format!("what was replayed is no prefix of the {all} last commits");
-                return broken(Invariant::Replay, detail);
-            };
-            self.make_durable(&next)?;
-            found += 1;
-        }
-        if all > 0 {
-            self.say(format_args!("region: {found} of {all} uncertain transactions are durable"));
-        }
-        Ok(())
-    }
-
-    /// The process ends here and now.
-    pub(crate) fn end_region(&mut self) {
-        let Some(mut process) = self.region.process.take() else { return };
-        self.end_syncs(core::mem::take(&mut process.syncs).into_values().collect());
-        self.region.uncertain = process.pipeline.abandon();
-        self.region.storage.crash(&mut self.lots.region);
-        self.say(format_args!("region: ends"));
-        self.cut_all_wires();
-        if let Some(wait) = self.down_time() {
-            self.agenda.after(wait, Event::Region(RegionEvent::Start));
         }
     }
 }

@@ -156,6 +156,16 @@ pub trait Journal: Send {
     /// As [`Journal::commit`]; the journal is closed all the same.
     fn close(self: Box<Self>) -> Result<(), JournalError>;
 
+    /// Looks whether there is space again where there was none. Nobody may commit anything until
+    /// then: what would only grow the state is refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::begin`].
+    fn look_for_room(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     /// How much more fits. Ask before deciding on an input, refuse what would only grow the state.
     fn room(&self) -> Room;
 }

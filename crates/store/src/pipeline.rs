@@ -64,6 +64,16 @@ impl<T: AsRef<Transaction>, R> Pipeline<T, R> {
         self.journal.room()
     }
 
+    /// Looks whether there is space again where there was none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::look_for_room`]. Nothing may be shown any more.
+    pub fn look_for_room(&mut self) -> Result<Room, JournalError> {
+        self.journal.look_for_room()?;
+        Ok(self.room())
+    }
+
     /// Hands a load to the journal.
     ///
     /// # Errors

@@ -25,7 +25,9 @@ const IN_HISTORY: char = '@';
 pub fn people_only(state: &State, context: &Context<'_>) -> Result<(), Error> {
     let key = state.access_keys().get(context.caller.access_key.as_ref());
     match key.map(|it| &it.purpose) {
-        Some(Purpose::Agent(_) | Purpose::Task { .. }) => Err(Error::AccessDenied),
+        Some(Purpose::Agent(_) | Purpose::Task { .. } | Purpose::Balancer) => {
+            Err(Error::AccessDenied)
+        }
         // A key that the region does not know got here because it asks for none.
         Some(Purpose::Root) | None => Ok(()),
     }

@@ -54,7 +54,7 @@ fn other_services_refuse_by_their_own_code() {
         Ok(_) => panic!("{name} is answered"),
         Err(fault) => fault.code,
     };
-    assert_eq!(code(&shapes::elbv2::SERVICE, "CreateRule"), "UnsupportedOperationException");
+    assert_eq!(code(&shapes::elbv2::SERVICE, "CreateTrustStore"), "UnsupportedOperationException");
     assert_eq!(code(&shapes::ec2::SERVICE, "CreateVpc"), "UnsupportedOperationException");
     assert_eq!(code(&shapes::ecs::SERVICE, "FlyToMoon"), "UnknownOperationException");
     assert_eq!(code(&shapes::ec2::SERVICE, "FlyToMoon"), "InvalidAction");

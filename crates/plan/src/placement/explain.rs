@@ -5,7 +5,7 @@ use core::fmt;
 use std::collections::BTreeSet;
 
 use state::State;
-use types::InstanceId;
+use types::{InstanceId, Zone};
 
 use super::filter::Filter;
 use super::{Misfit, NAMED, Request, standing};
@@ -34,6 +34,17 @@ pub struct Refusal {
     pub closest: Vec<Explanation>,
     /// How many instances the cluster has, ACTIVE or DRAINING.
     pub instances: usize,
+}
+
+/// A zone where the task fits, but where no subnet of its request has an address left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FullZone {
+    /// The zone.
+    pub zone: Zone,
+    /// The subnets of the request that lie in it.
+    pub subnets: Vec<String>,
+    /// The instance that would have taken the task.
+    pub instance: InstanceId,
 }
 
 /// One entry of `failures[]`, but for the ARN's form.
@@ -79,6 +90,28 @@ impl Refusal {
     /// The entries of `failures[]`, closest first.
     pub fn failures(&self) -> Vec<Failure> {
         self.closest.iter().filter_map(Explanation::failure).collect()
+    }
+
+    /// The refusal of a request whose zones were narrowed down to those with addresses: what it says
+    /// of the others is that they have none.
+    #[must_use]
+    pub fn for_lack_of_addresses(mut self, full: &[FullZone]) -> Self {
+        for misfit in self.closest.iter_mut().flat_map(|it| &mut it.misfits) {
+            if let Misfit::Location { zone } = misfit
+                && let Some(it) = full.iter().find(|it| it.zone == *zone)
+            {
+                *misfit = Misfit::Address { subnets: it.subnets.clone() };
+            }
+        }
+        for it in full {
+            if self.closest.iter().all(|other| other.instance != it.instance) {
+                let misfits = vec![Misfit::Address { subnets: it.subnets.clone() }];
+                self.closest.push(Explanation { instance: it.instance, misfits });
+            }
+        }
+        self.closest.sort_by_key(Explanation::rank);
+        self.closest.truncate(NAMED);
+        self
     }
 }
 

@@ -60,6 +60,11 @@ pub enum Misfit {
         /// How many it can hold.
         of: u32,
     },
+    /// No address is left in the subnets of the request that lie in its zone.
+    Address {
+        /// Which ones.
+        subnets: Vec<String>,
+    },
     /// Too few GPUs.
     Gpu {
         /// Asked for.
@@ -86,7 +91,7 @@ impl Misfit {
             Self::Cpu { .. } => "RESOURCE:CPU",
             Self::Memory { .. } => "RESOURCE:MEMORY",
             Self::Ports { .. } => "RESOURCE:PORTS",
-            Self::Interface { .. } => "RESOURCE:ENI",
+            Self::Interface { .. } | Self::Address { .. } => "RESOURCE:ENI",
             Self::Gpu { .. } => "RESOURCE:GPU",
         }
     }
@@ -101,7 +106,7 @@ impl Misfit {
             Self::Cpu { needs, free, .. } => short(needs.0.into(), free.0.into()),
             Self::Memory { needs, free, .. } => short(needs.0.into(), free.0.into()),
             Self::Gpu { needs, free, .. } => short((*needs).into(), (*free).into()),
-            Self::Ports { .. } | Self::Interface { .. } => 1_000,
+            Self::Ports { .. } | Self::Interface { .. } | Self::Address { .. } => 1_000,
             Self::Distinct => 2_000,
             Self::MemberOf { .. } | Self::Attribute { .. } | Self::Location { .. } => 10_000,
             Self::Agent => 1_000_000,
@@ -143,6 +148,9 @@ impl fmt::Display for Misfit {
             }
             Self::Interface { of } => {
                 write!(f, "needs a network interface, none of {of} is free")
+            }
+            Self::Address { subnets } => {
+                write!(f, "needs an address, none is free in {}", subnets.join(", "))
             }
             Self::Gpu { needs, free, of } => {
                 write!(f, "needs {needs} GPUs, {free} of {of} free")

@@ -48,8 +48,7 @@ impl Ledger {
             .flatten()
             .filter_map(|it| id(it.task_arn.as_deref()?))
             .collect();
-        let hidden =
-            shown.iter().find(|id| durable.task(**id).is_none() && !self.made.contains(id));
+        let hidden = shown.iter().find(|id| durable.task(**id).is_none() && !self.is_past(**id));
         if let Some(hidden) = hidden {
             let detail = format!("an answer names task {hidden}, which is not durable");
             return Some(Violation { invariant: Invariant::Durability, detail });

@@ -45,6 +45,7 @@ impl Ledger {
                     let detail = format!("task {id} is forgotten as {:?}", before.last);
                     return broken(Invariant::Retention, detail);
                 }
+                self.gone.insert(id);
                 Ok(())
             }
             (None, None) => Ok(()),
@@ -65,6 +66,10 @@ impl Ledger {
                 task.id, instance.id, instance.status, instance.connected, it.cause
             );
             return broken(Invariant::Standing, detail);
+        }
+        if task.demand.interface && task.interface.is_none() {
+            let detail = format!("task {} is made without the interface it needs", task.id);
+            return broken(Invariant::Addresses, detail);
         }
         check_capable(state, task, instance)?;
         let has = |name: &str, value: &str| {

@@ -369,6 +369,10 @@ impl Journal for FileJournal {
         Self::close(*self)
     }
 
+    fn look_for_room(&mut self) -> Result<(), JournalError> {
+        self.guard(|it| it.log.look_for_room())
+    }
+
     fn room(&self) -> Room {
         self.log.room
     }

@@ -4,6 +4,7 @@
 //! sync to begin the next one alone, all syncs would soon be under way for a few answers each, and
 //! the many would wait for one to end. No timer is needed: syncs end, and then less is a fair share.
 
+use core::time::Duration;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Release;
@@ -27,6 +28,19 @@ impl Content {
         let further_on = self.waiting - here;
         !self.load.is_empty() && here * (syncs_at_once - 1) >= further_on
     }
+}
+
+/// After so long without a load something else may be looked after.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What comes of waiting at the belt.
+pub(super) enum Taken {
+    /// All that lay there.
+    Load(Load<Transaction, Release>),
+    /// Nothing has come for a while.
+    Nothing,
+    /// The belt is closed and empty.
+    End,
 }
 
 /// The belt.
@@ -63,15 +77,19 @@ impl Belt {
         self.moved.notify_all();
     }
 
-    /// Waits until what is there is worth a sync, and takes all of it; `None` once the belt is
-    /// closed and empty.
-    pub(super) fn take(&self) -> Option<Load<Transaction, Release>> {
+    /// Waits until what is there is worth a sync, and takes all of it.
+    pub(super) fn take(&self) -> Taken {
         let mut content = self.content();
         while !content.closed && !content.is_fair_share(self.syncs_at_once) {
-            content = self.wait(content);
+            let waited = self.moved.wait_timeout(content, PATIENCE);
+            let (found, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            content = found;
+            if waited.timed_out() && !content.closed && content.load.is_empty() {
+                return Taken::Nothing;
+            }
         }
         let load = core::mem::take(&mut content.load);
-        (!load.is_empty()).then_some(load)
+        if load.is_empty() { Taken::End } else { Taken::Load(load) }
     }
 
     /// So many answers wait no more.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::belt::Belt;
+use super::belt::{Belt, Taken};
 use super::{Hearer, Release};
 use crate::journal::{Commit, JournalError, Room, Synced};
 use crate::{Begun, Load, Pipeline, Transaction};
@@ -68,7 +68,14 @@ impl Crew {
     fn begin_next(&self) -> Option<Commit> {
         let _turn = lock(&self.turn);
         loop {
-            let load = self.belt.take()?;
+            let load = match self.belt.take() {
+                Taken::Load(load) => load,
+                Taken::Nothing => {
+                    self.look_for_room()?;
+                    continue;
+                }
+                Taken::End => return None,
+            };
             let mut desk = lock(&self.desk);
             match desk.pipeline.as_mut()?.begin(load) {
                 Ok(Begun::Sync(commit)) => return Some(commit),
@@ -82,6 +89,26 @@ impl Crew {
         }
     }
 
+    /// On a full disk nothing is committed that would find out that there is space again.
+    fn look_for_room(&self) -> Option<()> {
+        if !self.reserve_only.load(Ordering::Relaxed) {
+            return Some(());
+        }
+        let mut desk = lock(&self.desk);
+        match desk.pipeline.as_mut()?.look_for_room() {
+            Ok(room) => self.note(room),
+            Err(error) => {
+                desk.fail(error);
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    fn note(&self, room: Room) {
+        self.reserve_only.store(room == Room::ReserveOnly, Ordering::Relaxed);
+    }
+
     fn settle(&self, synced: Synced) {
         let mut desk = lock(&self.desk);
         let Some(pipeline) = &mut desk.pipeline else { return };
@@ -89,8 +116,7 @@ impl Crew {
             Ok(loads) => loads,
             Err(error) => return desk.fail(error),
         };
-        let reserve_only = pipeline.room() == Room::ReserveOnly;
-        self.reserve_only.store(reserve_only, Ordering::Relaxed);
+        self.note(pipeline.room());
         for Load { transactions, releases } in loads {
             (desk.durable)(&transactions);
             self.release(releases);

@@ -44,6 +44,20 @@ fn deletes_work_on_a_full_disk_and_its_owner_is_told() {
 }
 
 #[test]
+fn that_there_is_space_again_is_found_by_looking_alone() {
+    let disk = SimDisk::new();
+    disk.set_capacity(Some(12_000));
+    let mut journal = open(&disk, &small()).expect("opens");
+    let epoch = journal.acquire().expect("acquires");
+    fill(&mut journal, epoch);
+    journal.look_for_room().expect("looks");
+    assert_eq!(journal.room(), Room::ReserveOnly, "nothing has changed");
+    disk.set_capacity(Some(100_000));
+    journal.look_for_room().expect("looks");
+    assert_eq!(journal.room(), Room::Ample);
+}
+
+#[test]
 fn beyond_the_reserve_commits_are_refused_and_nothing_breaks() {
     let disk = SimDisk::new();
     disk.set_capacity(Some(8_000));

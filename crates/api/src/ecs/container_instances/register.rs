@@ -201,6 +201,9 @@ fn renewed(
         incarnation: before.incarnation + 1,
         registrations: Some(registrations).filter(|it| !it.is_empty()),
         forgot_at: Some(now),
+        // Whoever called may be late or a copy: only sessions say whether somebody listens.
+        connected: before.connected,
+        connected_at: before.connected_at,
         ..fresh
     }
 }
@@ -309,7 +312,7 @@ fn may_join(state: &State, cluster: &ClusterName, context: &Context<'_>) -> Resu
     let key = state.access_keys().get(context.caller.access_key.as_ref());
     match key.map(|it| &it.purpose) {
         Some(Purpose::Agent(of)) if of != cluster => Err(denied(context)),
-        Some(Purpose::Task { .. }) => Err(denied(context)),
+        Some(Purpose::Task { .. } | Purpose::Balancer) => Err(denied(context)),
         Some(Purpose::Agent(_) | Purpose::Root) | None => Ok(()),
     }
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use plan::placement::{self, Constraint, Field, Placed, Refusal, Resource, Strategy};
+use plan::placement::{
+    self, Constraint, Explanation, Field, FullZone, Misfit, Refusal, Resource, Strategy,
+};
 use plan::query::Expression;
 use plan::{credentials, tasks as steps};
 use shapes::{ecs as shape, stored};
 use state::{
-    Change, Container, Context, DefinitionStatus, Demand, Desired, Draft, Health, LaunchType,
-    NetworkMode, Purpose, Revision, State, Status, Subnet, Tag, Task, TaskDefinition,
+    Change, Container, Context, DefinitionStatus, Demand, Desired, Draft, Health, Interface,
+    LaunchType, NetworkMode, Purpose, Revision, State, Status, Subnet, Tag, Task, TaskDefinition,
 };
 use types::{ClusterName, ContainerName, Family, Group, InstanceId, TaskId, Zone};
 
@@ -56,6 +58,13 @@ pub(super) struct Launch {
     asked: Asked,
 }
 
+/// Where a task is made.
+struct Place {
+    instance: InstanceId,
+    zone: Zone,
+    interface: Option<Interface>,
+}
+
 impl Launch {
     /// Looks up and checks everything a launch names.
     ///
@@ -101,7 +110,7 @@ impl Launch {
         })
     }
 
-    /// Places one task and makes it.
+    /// Places one task and makes it. Zones whose subnets are full are left out.
     ///
     /// # Errors
     ///
@@ -112,40 +121,66 @@ impl Launch {
         context: &mut Context<'_>,
         audit: u64,
     ) -> Result<TaskId, Refusal> {
-        let placed = placement::place(draft.state(), &self.request, context.dice.bits())?;
-        Ok(self.make(draft, &placed, context, audit))
+        let mut full = Vec::new();
+        let mut narrowed: Option<placement::Request> = None;
+        loop {
+            let request = narrowed.as_ref().unwrap_or(&self.request);
+            let placed = placement::place(draft.state(), request, context.dice.bits());
+            let placed = placed.map_err(|it| it.for_lack_of_addresses(&full))?;
+            match self.interface(draft.state(), &placed.zone, context) {
+                Ok(interface) => {
+                    let place = Place { instance: placed.instance, zone: placed.zone, interface };
+                    return Ok(self.make(draft, place, context, audit));
+                }
+                Err(subnets) => {
+                    let rest = narrowed.get_or_insert_with(|| self.request.clone());
+                    rest.zones.iter_mut().for_each(|it| it.retain(|zone| *zone != placed.zone));
+                    let (zone, instance) = (placed.zone, placed.instance);
+                    full.push(FullZone { zone, subnets, instance });
+                }
+            }
+        }
     }
 
-    /// Checks whether a named instance can take one task.
+    /// Makes one task on a named instance, whatever the strategies.
     ///
     /// # Errors
     ///
-    /// Why it cannot.
-    pub(super) fn check(
+    /// Why the instance cannot take it; nothing has changed then.
+    pub(super) fn start(
         &self,
-        state: &State,
+        draft: &mut Draft<'_>,
         instance: InstanceId,
-    ) -> Result<(), placement::Explanation> {
-        placement::check(state, instance, &self.request)
+        context: &mut Context<'_>,
+        audit: u64,
+    ) -> Result<TaskId, Explanation> {
+        placement::check(draft.state(), instance, &self.request)?;
+        let against = |misfit| Explanation { instance, misfits: vec![misfit] };
+        let row = draft.state().container_instance(instance);
+        let zone = row.map(|it| it.zone.clone()).ok_or_else(|| against(Misfit::Missing))?;
+        let interface = self
+            .interface(draft.state(), &zone, context)
+            .map_err(|subnets| against(Misfit::Address { subnets }))?;
+        Ok(self.make(draft, Place { instance, zone, interface }, context, audit))
     }
 
     /// Makes one task on an instance that can take it.
-    pub(super) fn make(
+    fn make(
         &self,
         draft: &mut Draft<'_>,
-        placed: &Placed,
+        place: Place,
         context: &mut Context<'_>,
         audit: u64,
     ) -> TaskId {
         let id = TaskId::new(context.dice.bits());
         let demand = &self.request.demand;
-        let gpus = placement::gpus_for(draft.state(), placed.instance, demand.gpus);
+        let gpus = placement::gpus_for(draft.state(), place.instance, demand.gpus);
         let row = Task {
             id,
             cluster: self.asked.cluster.clone(),
             revision: self.definition.revision.clone(),
-            instance: placed.instance,
-            zone: placed.zone.clone(),
+            instance: place.instance,
+            zone: place.zone,
             group: self.request.group.clone(),
             started_by: self.asked.started_by.clone(),
             token: self.asked.token.clone(),
@@ -167,7 +202,7 @@ impl Launch {
             stopped_at: None,
             connected_at: None,
             version: 1,
-            interface: self.interface(draft.state(), &placed.zone, context),
+            interface: place.interface,
             released: false,
             exec: self.asked.exec,
             reference: self.asked.reference.clone(),
@@ -179,7 +214,7 @@ impl Launch {
             let key = credentials::temporary(purpose, life, context.now, context.dice);
             draft.change(Change::from(key));
         }
-        steps::raise_assignment(draft, placed.instance);
+        steps::raise_assignment(draft, place.instance);
         id
     }
 
@@ -204,14 +239,26 @@ impl Launch {
             .collect()
     }
 
+    /// The interface of a task in a zone, where its network asks for one.
+    ///
+    /// # Errors
+    ///
+    /// The subnets of the request that lie in the zone, if none has an address left.
     fn interface(
         &self,
         state: &State,
         zone: &Zone,
         context: &mut Context<'_>,
-    ) -> Option<state::Interface> {
-        let subnet = self.subnets.iter().find(|it| it.zone == *zone)?;
-        interface::fresh(state, subnet, &self.security_groups, context.dice)
+    ) -> Result<Option<Interface>, Vec<String>> {
+        if self.definition.network != NetworkMode::Awsvpc {
+            return Ok(None);
+        }
+        let here = || self.subnets.iter().filter(|it| it.zone == *zone);
+        let fresh = |it| interface::fresh(state, it, &self.security_groups, context.dice);
+        match here().find_map(fresh) {
+            Some(interface) => Ok(Some(interface)),
+            None => Err(here().map(|it| it.id.clone()).collect()),
+        }
     }
 }
 

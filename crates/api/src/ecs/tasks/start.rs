@@ -1,9 +1,8 @@
 //! `StartTask`.
 
-use plan::placement::{Placed, Reasons};
 use shapes::ecs as shape;
-use state::{Context, Draft, State};
-use types::{ClusterName, Cpu, InstanceId, MemoryMib};
+use state::{Context, Draft};
+use types::ClusterName;
 
 use super::launch::{self, Asked, Launch};
 use super::view;
@@ -46,11 +45,8 @@ pub(crate) fn start_task(
     for text in named {
         match find::instance_id(draft.state(), &cluster, &text)? {
             None => failures.push(failure(text, "MISSING")),
-            Some(instance) => match launch.check(draft.state(), instance) {
-                Ok(()) => tasks.extend(
-                    on(draft.state(), instance)
-                        .map(|placed| launch.make(draft, &placed, context, audit)),
-                ),
+            Some(instance) => match launch.start(draft, instance, context, audit) {
+                Ok(task) => tasks.push(task),
                 Err(explanation) => failures.extend(
                     explanation.failure().map(|it| launch::failure(draft.state(), &cluster, it)),
                 ),
@@ -63,14 +59,6 @@ pub(crate) fn start_task(
         tasks: Some(rows.map(|it| view::task(state, it, view::Tags::Shown)).collect()),
         failures: Some(failures),
     })
-}
-
-/// The caller has chosen, so nothing spoke for the instance.
-fn on(state: &State, instance: InstanceId) -> Option<Placed> {
-    let row = state.container_instance(instance)?;
-    let reasons =
-        Reasons { in_zone: 0, on_instance: 0, cpu: Cpu::default(), memory: MemoryMib::default() };
-    Some(Placed { instance, zone: row.zone.clone(), reasons })
 }
 
 fn asked(cluster: ClusterName, ask: shape::StartTaskRequest) -> Result<Asked, Error> {

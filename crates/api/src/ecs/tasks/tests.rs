@@ -285,6 +285,76 @@ fn an_awsvpc_task_has_an_address_of_its_own_in_the_zone_it_runs_in() {
 }
 
 #[test]
+fn where_subnets_are_full_tasks_go_elsewhere_and_then_nowhere() {
+    let mut world = world(2);
+    define(&mut world, "net", |it| it.network_mode = Some("awsvpc".into()));
+    // Two subnets of 16 addresses each: four go to the network, the gateway and its kin.
+    let mut region = world.state.region()[&()].as_ref().clone();
+    region.subnets.truncate(2);
+    region.subnets.iter_mut().for_each(|it| it.prefix = 28);
+    let subnets: Vec<String> = region.subnets.iter().map(|it| it.id.clone()).collect();
+    world.state.apply(region.into());
+    let ask = |subnets: &[String]| shape::RunTaskRequest {
+        task_definition: Some("net".into()),
+        network_configuration: Some(shape::NetworkConfiguration {
+            awsvpc_configuration: Some(shape::AwsVpcConfiguration {
+                subnets: Some(subnets.to_vec()),
+                ..Default::default()
+            }),
+        }),
+        overrides: Some(shape::TaskOverride {
+            container_overrides: Some(vec![shape::ContainerOverride {
+                name: Some("app".into()),
+                cpu: Some(1),
+                memory: Some(8),
+                ..Default::default()
+            }]),
+            ..Default::default()
+        }),
+        count: Some(6),
+        ..Default::default()
+    };
+    let mut zones = std::collections::BTreeMap::new();
+    let mut count = |world: &Fixture, answer: &shape::RunTaskResponse| {
+        for arn in arns(answer) {
+            let task = row(world, &arn);
+            assert!(task.interface.is_some());
+            *zones.entry(task.zone.to_string()).or_insert(0) += 1;
+        }
+        zones.clone()
+    };
+    // The first subnet is filled on its own, then tasks may go to both.
+    for _ in 0..2 {
+        let answer = world.write(run_task, ask(&subnets[..1])).expect("answers");
+        count(&world, &answer);
+    }
+    let answer = world.write(run_task, ask(&subnets)).expect("answers");
+    let held = count(&world, &answer);
+    assert_eq!((held["us-east-1a"], held["us-east-1b"]), (11, 6));
+    world.write(run_task, ask(&subnets)).expect("answers");
+    let answer = world.write(run_task, ask(&subnets)).expect("answers");
+    assert_eq!(arns(&answer).len(), 0);
+    let failures = answer.failures.expect("failures");
+    assert_eq!(failures.len(), 2);
+    for it in failures {
+        assert_eq!(it.reason.as_deref(), Some("RESOURCE:ENI"));
+        let detail = it.detail.expect("a detail");
+        let known = subnets.iter().find(|it| detail.ends_with(*it));
+        assert!(known.is_some() && detail.starts_with("needs an address, none is free in "));
+    }
+    let instance = world.state.container_instances().keys().next().expect("an instance");
+    let ask = shape::StartTaskRequest {
+        task_definition: Some("net".into()),
+        container_instances: Some(vec![instance.to_string()]),
+        network_configuration: ask(&subnets).network_configuration,
+        ..Default::default()
+    };
+    let answer = world.write(start_task, ask).expect("answers");
+    assert_eq!(answer.tasks.map(|it| it.len()), Some(0));
+    assert_eq!(answer.failures.expect("failures")[0].reason.as_deref(), Some("RESOURCE:ENI"));
+}
+
+#[test]
 fn stop_task_asks_once_and_is_remembered_as_the_reason() {
     let mut world = world(1);
     let arn = arns(&world.write(run_task, ask()).expect("answers")).remove(0);

@@ -115,10 +115,21 @@ impl Disk for RealDisk {
             .mode(FILE_MODE)
             .open(self.file(LOCK))?;
         match file.try_lock() {
-            Ok(()) => Ok(Box::new(file)),
+            Ok(()) => Ok(Box::new(Lock(file))),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+/// The lock of a folder. A process that is just being started has the file open as well until it
+/// runs its program: closing the file alone would leave the folder locked for so long.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing unlocks too, only later perhaps.
+        drop(self.0.unlock());
     }
 }
 

@@ -136,9 +136,7 @@ impl Log {
         epoch: Epoch,
         batches: &[Batch],
     ) -> Result<Commit, JournalError> {
-        if self.room == Room::ReserveOnly {
-            self.refill_reserve()?;
-        }
+        self.look_for_room()?;
         self.buffer.clear();
         let settled = self.flights.settled();
         let mut end = self.position;
@@ -237,6 +235,14 @@ impl Log {
                 }
             }
             answer => answer.attempt("setting space aside for", &name),
+        }
+    }
+
+    /// Sets the reserve aside again if there is space for it now.
+    pub(super) fn look_for_room(&mut self) -> Result<(), JournalError> {
+        match self.room {
+            Room::ReserveOnly => self.refill_reserve(),
+            Room::Ample => Ok(()),
         }
     }
 

@@ -40,6 +40,16 @@ fn a_machine_that_forgot_its_name_is_the_same_instance_without_its_tasks() {
 }
 
 #[test]
+fn a_registration_anew_leaves_the_standing_session_of_the_instance_connected() {
+    let (mut world, known) = at_work();
+    register(&mut world, life(2)).expect("registers");
+    assert!(world.state.container_instance(known).expect("a row").connected);
+    world.step(|draft, context| plan::instances::disconnect(draft, known, context.now));
+    register(&mut world, life(3)).expect("registers");
+    assert!(!world.state.container_instance(known).expect("a row").connected);
+}
+
+#[test]
 fn a_late_copy_of_any_registration_ends_nothing_and_gets_the_instance() {
     let (mut world, known) = at_work();
     let before = world.state.clone();
