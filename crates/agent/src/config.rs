@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use types::{Cpu, MemoryMib, Port};
@@ -33,6 +33,8 @@ pub struct Config {
     pub network: network::Setup,
     /// The address at which the machine reaches host ports of the instance.
     pub address: Option<Ipv4Addr>,
+    /// The region's name server; without one tasks ask those of the machine.
+    pub dns: Option<IpAddr>,
     /// Attributes beside those that the agent finds itself.
     pub attributes: BTreeMap<String, String>,
     /// What the instance says it is.

@@ -143,7 +143,7 @@ fn told(
         pid: sharing(spec.pid_mode),
         ipc: sharing(spec.ipc_mode),
         hosts_file: Some(etc::hosts(machine, spec, container, &names)),
-        resolv_file: Some(etc::resolv(spec, docker)),
+        resolv_file: Some(etc::resolv(machine, spec, docker)),
         hostname_file: names.hostname.map(|it| format!("{it}\n")),
         limits: limits(container),
         log: sink(machine, spec, container)?,

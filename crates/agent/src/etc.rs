@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use plan::agent::spec::{ContainerSpec, NetworkMode};
 use plan::agent::{Docker, TaskSpec};
@@ -57,9 +57,9 @@ pub(crate) fn hosts(
     text
 }
 
-/// `/etc/resolv.conf`: what the task definition says, else the instance's own, without name servers
-/// that only the machine itself reaches.
-pub(crate) fn resolv(spec: &TaskSpec, docker: &Docker) -> String {
+/// `/etc/resolv.conf`: what the task definition says, else the region's name server, else those of the
+/// instance without such that only the machine itself reaches.
+pub(crate) fn resolv(machine: &Machine, spec: &TaskSpec, docker: &Docker) -> String {
     let interface = spec.interfaces.first();
     let given = |own: &[String], of_interface: Option<&Vec<String>>| {
         if own.is_empty() { of_interface.cloned().unwrap_or_default() } else { own.to_vec() }
@@ -67,6 +67,7 @@ pub(crate) fn resolv(spec: &TaskSpec, docker: &Docker) -> String {
     let mut servers = given(&docker.dns, interface.map(|it| &it.name_servers));
     let mut search = given(&docker.dns_search, interface.map(|it| &it.search_domains));
     let mut options = docker.dns_options.clone();
+    let of_region = name_server(machine, spec);
     let machine = fs::read_to_string("/run/systemd/resolve/resolv.conf")
         .or_else(|_| fs::read_to_string("/etc/resolv.conf"))
         .unwrap_or_default();
@@ -78,7 +79,10 @@ pub(crate) fn resolv(spec: &TaskSpec, docker: &Docker) -> String {
         let reachable = |it: &String| {
             spec.network_mode == NetworkMode::Host || !(it.starts_with("127.") || it == "::1")
         };
-        servers = of_machine("nameserver ").into_iter().filter(reachable).collect();
+        servers = match of_region {
+            Some(address) => vec![address.to_string()],
+            None => of_machine("nameserver ").into_iter().filter(reachable).collect(),
+        };
         if search.is_empty() {
             search = of_machine("search ");
         }
@@ -96,4 +100,12 @@ pub(crate) fn resolv(spec: &TaskSpec, docker: &Docker) -> String {
         }
     }
     text
+}
+
+/// The region's name server, for whom it is meant: a task that shares the network of a whole machine
+/// asks whom the machine asks.
+fn name_server(machine: &Machine, spec: &TaskSpec) -> Option<IpAddr> {
+    let shared = spec.network_mode == NetworkMode::Host;
+    let is_machine = matches!(machine.config.network.place, network::Place::Machine { .. });
+    machine.config.dns.filter(|_| !(shared && is_machine))
 }

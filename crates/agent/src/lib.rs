@@ -35,4 +35,4 @@ pub use config::{Admission, Config, Identity, Keys, PullBehavior, Resources, Tim
 pub use desk::Ended;
 pub use error::AgentError;
 pub use run::run;
-pub use stop::{Places, stop_everything};
+pub use stop::{Places, end_agents, stop_everything};

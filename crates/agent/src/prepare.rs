@@ -8,7 +8,7 @@ use std::sync::Arc;
 use network::{Attached, Connection, Host, HostPorts, Id, PortSpan};
 use plan::agent::spec::{NetworkMode, VolumeSource};
 use plan::agent::{Binding, Failure, FailureClass, NetworkFacts, TaskArn, TaskSpec};
-use shim::{Client, CpuQuota, Limits};
+use shim::{Client, CpuQuota, Limits, RecoverError};
 
 use crate::api::chain;
 use crate::machine::{Machine, blocking, task_folder};
@@ -61,9 +61,12 @@ async fn spawn(machine: &Arc<Machine>, spec: &TaskSpec) -> Result<(), Failure> {
     };
     let (program, folder) = (machine.config.program.clone(), machine.shim_folder(&spec.arn));
     let spawned = blocking(move || {
-        // A shim that died here while it was being started may have left its folder.
-        if folder.exists() {
-            drop(shim::recover(&folder).and_then(shim::Recovery::finish));
+        // What an agent that died here was starting either came to life, or has left its folder.
+        if folder.exists()
+            && let Err(RecoverError::Alive(_)) =
+                shim::recover(&folder).and_then(shim::Recovery::finish)
+        {
+            return Ok(());
         }
         Client::spawn(&program, &folder, &task).map(drop)
     });

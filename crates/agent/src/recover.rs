@@ -3,26 +3,44 @@
 use std::fs;
 
 use plan::agent::{Core, Exit, Found, FoundContainer, FoundState, Input};
-use shim::{ContainerState, Outcome};
+use shim::{ContainerState, Outcome, RecoverError};
 use types::{ContainerName, Timestamp};
 
 use crate::clock;
 use crate::machine::blocking;
 use crate::worker::{Worker, ended, running};
 
+/// How often a shim that lives and does not answer is tried again.
+const LOOKS: u32 = 3;
+
 /// Looks what is there of the task and tells the core.
 pub(crate) async fn task(worker: &mut Worker) {
-    let containers = match worker.connect().await {
-        Ok(line) => {
-            let all = line.status.containers.iter();
-            all.filter_map(|it| living(worker, it)).collect()
-        }
-        Err(_) => dead(worker).await,
-    };
+    let containers = look(worker).await;
     ship(worker).await;
     let found = Found { network: None, containers };
     let task = worker.task.clone();
     worker.machine.inbox.tell(Input::Recovered { task, found }).await;
+}
+
+async fn look(worker: &mut Worker) -> Vec<FoundContainer> {
+    for _ in 0..LOOKS {
+        if let Ok(line) = worker.connect().await {
+            let all = line.status.containers.iter();
+            return all.filter_map(|it| living(worker, it)).collect();
+        }
+        match dead(worker).await {
+            Ok(containers) => return containers,
+            // The agent before this one was starting it; it has come to life.
+            Err(RecoverError::Alive(_)) => {}
+            Err(error) => {
+                let error = crate::api::chain(&error);
+                tracing::error!(task = %worker.task, error, "what a dead shim left cannot be read");
+                return Vec::new();
+            }
+        }
+    }
+    tracing::error!(task = %worker.task, "the task's shim lives and does not answer");
+    Vec::new()
 }
 
 /// Goes on shipping what the task's containers have written, also of one that has ended.
@@ -56,19 +74,12 @@ fn living(worker: &Worker, it: &shim::ContainerStatus) -> Option<FoundContainer>
 }
 
 /// The containers of a shim that is dead, as far as it wrote down; nothing if it left nothing.
-async fn dead(worker: &Worker) -> Vec<FoundContainer> {
+async fn dead(worker: &Worker) -> Result<Vec<FoundContainer>, RecoverError> {
     let folder = worker.machine.shim_folder(&worker.task);
     if !folder.exists() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let recovery = match blocking(move || shim::recover(&folder)).await {
-        Ok(recovery) => recovery,
-        Err(error) => {
-            let error = crate::api::chain(&error);
-            tracing::error!(task = %worker.task, error, "what a dead shim left cannot be read");
-            return Vec::new();
-        }
-    };
+    let recovery = blocking(move || shim::recover(&folder)).await?;
     let container = |it: &shim::RecoveredContainer| {
         let began = began(worker, &it.name);
         let (run, exit) = match it.outcome {
@@ -83,7 +94,7 @@ async fn dead(worker: &Worker) -> Vec<FoundContainer> {
         let container = ContainerName::parse(&it.name).ok()?;
         Some(FoundContainer { container, run, state: FoundState::Exited(ran, exit) })
     };
-    recovery.recovered.containers.iter().filter_map(container).collect()
+    Ok(recovery.recovered.containers.iter().filter_map(container).collect())
 }
 
 /// When the last run of a container began: the shim notes each start in a file.

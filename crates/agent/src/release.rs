@@ -10,6 +10,7 @@ use crate::api::chain;
 use crate::clock;
 use crate::machine::blocking;
 use crate::prepare::is_attachment_of;
+use crate::stop::stop_task;
 use crate::worker::Worker;
 
 /// Ends the shim with all it holds, then frees network and images. May be asked again.
@@ -31,11 +32,7 @@ pub(crate) async fn task(worker: &mut Worker) -> Result<(), String> {
     worker.finish_logs();
     let (machine, task) = (worker.machine.clone(), worker.task.clone());
     blocking(move || {
-        let folder = machine.shim_folder(&task);
-        if folder.exists() {
-            let cleared = shim::recover(&folder).and_then(shim::Recovery::finish);
-            cleared.map_err(|it| chain(&it))?;
-        }
+        stop_task(&machine.shim_folder(&task)).map_err(|it| chain(&it))?;
         for attached in machine.host.attachments() {
             if is_attachment_of(&attached.id, task.id()) {
                 machine.host.detach(&attached.id).map_err(|it| chain(&it))?;

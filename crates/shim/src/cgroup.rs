@@ -8,6 +8,7 @@ mod counters;
 mod devices;
 mod limits;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -128,6 +129,28 @@ pub fn remove_control_group(path: &str) -> io::Result<()> {
     Group::new(&Hierarchies::detect()?, path)?.remove()
 }
 
+/// Kills everything in a control group and below it, then removes it from all hierarchies.
+///
+/// # Errors
+///
+/// If something survives, or the path is not a plain one.
+pub fn clear_control_group(path: &str) -> io::Result<()> {
+    let group = Group::new(&Hierarchies::detect()?, path)?;
+    group.kill()?;
+    group.remove()
+}
+
+/// Names of the control groups directly inside one, in any hierarchy.
+///
+/// # Errors
+///
+/// If there are no control groups, or the path is not a plain one.
+pub fn control_groups_in(path: &str) -> io::Result<BTreeSet<String>> {
+    let group = Group::new(&Hierarchies::detect()?, path)?;
+    let inside = group.everywhere().into_iter().flat_map(|it| children(&it));
+    Ok(inside.filter_map(|it| Some(it.file_name()?.to_str()?.to_owned())).collect())
+}
+
 /// One control group, in all hierarchies at once.
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
@@ -222,6 +245,14 @@ impl Group {
         }
     }
 
+    /// Takes back [`Self::create_unified`], as far as nobody else uses what it made.
+    pub(crate) fn abandon(&self) {
+        let Some(v2) = &self.hierarchies.v2 else { return };
+        let made = v2.join(&self.path);
+        let _ =
+            made.parent().map(|above| fs::remove_dir(&made).and_then(|()| fs::remove_dir(above)));
+    }
+
     /// Moves the calling process where systemd no longer counts it to the service that started
     /// it: a shim outlives that. Costs nothing where there is no such service.
     pub(crate) fn leave_service(&self) -> io::Result<()> {
@@ -298,13 +329,14 @@ impl Group {
 
     /// Removes the group and those below it. Nothing may run in them any more.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        let mut folders = self.folders();
+        self.everywhere().iter().try_for_each(|it| remove_tree(it))
+    }
+
+    /// Its folders also where we leave it alone, but systemd or a runtime may not.
+    fn everywhere(&self) -> Vec<PathBuf> {
         let others = self.hierarchies.systemd.iter().chain(&self.hierarchies.others);
-        folders.extend(others.map(|it| it.join(&self.path)));
-        for folder in folders {
-            remove_tree(&folder)?;
-        }
-        Ok(())
+        let others = others.map(|it| it.join(&self.path));
+        self.folders().into_iter().chain(others).collect()
     }
 
     fn folders(&self) -> Vec<PathBuf> {

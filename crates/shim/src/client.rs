@@ -16,6 +16,7 @@ use std::time::Duration;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{OpenTreeFlags, open_tree};
 
+use crate::hold::Hold;
 use crate::protocol::{
     Command, Event, FrameError, Message, Refusal, Reply, Request, Status, decode, encode,
 };
@@ -70,13 +71,16 @@ impl Client {
     pub fn spawn(program: &Path, dir: &Path, task: &TaskSpec) -> Result<Self, ClientError> {
         let failed = |error: io::Error| ClientError::NotStarted(error.to_string());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        let hold = Hold::take(dir).map_err(failed)?;
+        let hold = hold.ok_or_else(|| failed(io::Error::other("another shim has the task")))?;
         StateFolder::new(dir).write_task(task).map_err(failed)?;
         let sealed = read_only_program(program).map_err(failed)?;
         let output = std::process::Command::new(magic(sealed.as_fd()))
             .arg0(program)
             .args(["shim".as_ref(), "--dir".as_ref(), dir.as_os_str()])
             .env_clear()
-            .stdin(Stdio::null())
+            // From here to the shim's end somebody has the folder, whoever of us ends.
+            .stdin(hold.hand_on())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .output()

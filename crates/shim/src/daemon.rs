@@ -3,15 +3,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::ExitCode;
 
-use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::WaitOptions;
 
 use crate::cgroup::{Group, Hierarchies};
-use crate::client::socket_path;
+use crate::hold::Hold;
 use crate::server::Shim;
 use crate::spec::TaskSpec;
 use crate::state::StateFolder;
@@ -27,8 +26,8 @@ const OOM_SCORE: &str = "-999";
 pub(crate) const OWN_GROUP: &str = ".shim";
 
 /// Runs a shim for the task whose folder is `dir`: returns once the shim, a process of its own
-/// by then, listens. The task's specification must be in the folder (see
-/// [`Client::spawn`](crate::Client::spawn)).
+/// by then, listens. The task's specification must be in the folder, and the folder itself, locked,
+/// must be standard input (see [`Client::spawn`](crate::Client::spawn)).
 ///
 /// What goes wrong is said on standard error.
 pub fn main(dir: &Path) -> ExitCode {
@@ -47,6 +46,7 @@ fn detach(dir: &Path) -> io::Result<()> {
         return Err(io::Error::other("a shim must be started with one thread"));
     }
     sys::close_from(3, Descriptors::Close)?;
+    let hold = Hold::inherited(dir)?;
     let folder = StateFolder::new(dir);
     let task = folder.task()?;
     let own = Group::new(&Hierarchies::detect()?, &task.cgroup)?.child(OWN_GROUP)?;
@@ -56,16 +56,19 @@ fn detach(dir: &Path) -> io::Result<()> {
     match sys::clone_process(0, inside.as_ref().map(AsFd::as_fd))? {
         Side::Child => {
             drop((ready, inside));
-            run(&folder, task, &own, File::from(tell))
+            run(&folder, hold, task, &own, File::from(tell))
         }
         Side::Parent(_) => {
             drop(tell);
             let mut answer = Vec::new();
             File::from(ready).read_to_end(&mut answer)?;
-            match answer.split_first() {
-                Some((&READY, [])) => Ok(()),
-                _ => Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned())),
+            if answer == [READY] {
+                return Ok(());
             }
+            // A group that somebody is in, if only to end, cannot be removed.
+            let _ = rustix::process::wait(WaitOptions::empty());
+            own.abandon();
+            Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()))
         }
     }
 }
@@ -74,10 +77,9 @@ fn detach(dir: &Path) -> io::Result<()> {
 const READY: u8 = 0;
 
 /// The shim, from its first step to its last.
-fn run(folder: &StateFolder, task: TaskSpec, own: &Group, mut tell: File) -> ! {
-    // The lock lives in here; it must until the end.
-    let (lock, shim) = match prepare(folder, task, own) {
-        Ok(both) => both,
+fn run(folder: &StateFolder, hold: Hold, task: TaskSpec, own: &Group, mut tell: File) -> ! {
+    let shim = match prepare(folder, &hold, task, own) {
+        Ok(shim) => shim,
         Err(error) => {
             let _ = tell.write_all(error.to_string().as_bytes());
             sys::exit_now(1)
@@ -87,18 +89,18 @@ fn run(folder: &StateFolder, task: TaskSpec, own: &Group, mut tell: File) -> ! {
     drop(tell);
     sys::trim_memory();
     let ended = told.and_then(|()| shim.serve());
-    drop(lock);
+    drop(hold);
     if let Err(error) = &ended {
         eprintln!("shim: {error}");
     }
     sys::exit_now(i32::from(ended.is_err()))
 }
 
-fn prepare(folder: &StateFolder, task: TaskSpec, own: &Group) -> io::Result<(File, Shim)> {
+fn prepare(folder: &StateFolder, hold: &Hold, task: TaskSpec, own: &Group) -> io::Result<Shim> {
     rustix::process::setsid()?;
     rustix::process::chdir("/")?;
     rustix::thread::set_name(c"landfall-shim")?;
-    let lock = lock(folder)?;
+    folder.write_process()?;
     let reaper = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(reaper))?;
     IGNORED.into_iter().try_for_each(sys::ignore_signal)?;
@@ -106,29 +108,8 @@ fn prepare(folder: &StateFolder, task: TaskSpec, own: &Group) -> io::Result<(Fil
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     own.leave_service()?;
     let signals = sys::signal_descriptor(&[libc::SIGCHLD])?;
-    let listener = listen(folder)?;
-    Ok((lock, Shim::new(folder.clone(), task, listener, signals)?))
-}
-
-/// Locks the folder for as long as this process lives, and writes its id. Children do not
-/// inherit the lock.
-fn lock(folder: &StateFolder) -> io::Result<File> {
-    let options = OpenOptions::new().create(true).truncate(false).write(true).clone();
-    let mut file = options.open(folder.lock())?;
-    fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| io::Error::other("another shim has the task"))?;
-    file.set_len(0)?;
-    file.write_all(std::process::id().to_string().as_bytes())?;
-    Ok(file)
-}
-
-fn listen(folder: &StateFolder) -> io::Result<UnixListener> {
-    let (_open, path) = socket_path(folder.path())?;
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    UnixListener::bind(path)
+    let listener = hold.listen()?;
+    Shim::new(folder.clone(), task, listener, signals)
 }
 
 /// From here on, what the shim says goes into its log.

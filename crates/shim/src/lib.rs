@@ -14,9 +14,11 @@ mod cgroup;
 mod client;
 mod clock;
 mod daemon;
+mod hold;
 mod init;
 mod log;
 mod process;
+mod processes;
 mod protocol;
 mod recover;
 mod refusal;
@@ -36,9 +38,12 @@ mod terminal;
 mod user;
 mod wait;
 
-pub use cgroup::{Hierarchies, Version, remove_control_group};
+pub use cgroup::{
+    Hierarchies, Version, clear_control_group, control_groups_in, remove_control_group,
+};
 pub use client::{Client, ClientError, socket_path};
 pub use daemon::main;
+pub use processes::{Pid, Process, Signal, find as find_processes, shims_below};
 pub use protocol::{
     BODY_LIMIT, Command, ContainerState, ContainerStatus, Event, ExecOutcome, Exit, FrameError,
     Message, OUTPUT_LIMIT, Refusal, RefusalKind, Reply, Request, Stats, Status, VERSION, decode,

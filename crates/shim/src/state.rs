@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! task.json           the task's specification
-//! shim.pid            the shim's process; locked as long as it lives
+//! shim.pid            the shim's process, for operators
 //! sock                where the shim listens
 //! shim.log            what the shim has to say to operators
 //! run.<container>     which start of the container is under way or done
 //! exit.<container>    how that start ended; durable before anybody is told
 //! ```
+//!
+//! The folder itself is locked by whoever has it; see [`crate::hold`].
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -49,9 +51,9 @@ impl StateFolder {
         &self.0
     }
 
-    /// The file that is locked as long as the shim lives.
-    pub(crate) fn lock(&self) -> PathBuf {
-        self.0.join("shim.pid")
+    /// Notes which process the shim is.
+    pub(crate) fn write_process(&self) -> io::Result<()> {
+        fs::write(self.0.join("shim.pid"), std::process::id().to_string())
     }
 
     /// What the shim has to say to operators.

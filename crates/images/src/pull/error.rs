@@ -8,7 +8,7 @@ use crate::manifest::ManifestError;
 use crate::reference::ReferenceError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
-use crate::unpack::UnpackError;
+use crate::unpack::{Refusal, UnpackError};
 
 /// A pull that failed: of which image, where, and why.
 ///
@@ -90,8 +90,10 @@ impl PullError {
             | Kind::TooLarge { .. }
             | Kind::Store(StoreError::Manifest(_)) => PullCause::Unusable,
             Kind::Store(StoreError::Unpack(it)) => match it {
+                UnpackError::Refused(Refusal::Machine { .. })
+                | UnpackError::Died { .. }
+                | UnpackError::Start { .. } => PullCause::Machine,
                 UnpackError::Refused(_) | UnpackError::WrongContent { .. } => PullCause::Unusable,
-                UnpackError::Died { .. } | UnpackError::Start { .. } => PullCause::Machine,
             },
             Kind::Store(_) | Kind::Ended(_) => PullCause::Machine,
         }

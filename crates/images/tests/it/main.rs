@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test that reaches too far fails")]
 
+mod crash;
 mod fixture;
 mod hostile;
 mod import;
