@@ -41,6 +41,9 @@ pub struct Certificate {
     /// Set by ImportCertificate, RequestCertificate and AddTagsToCertificate.
     #[n(10)]
     pub tags: Vec<Tag>,
+    /// By which a repeated RequestCertificate is known.
+    #[n(11)]
+    pub token: Option<String>,
 }
 
 /// Where a certificate came from.

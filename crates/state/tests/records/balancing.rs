@@ -131,7 +131,7 @@ fn rule() -> Rule {
         ],
         action: Action::Forward {
             groups: vec![WeightedGroup { group: group().arn, weight: 20 }],
-            stickiness: Some(Duration::from_secs(60)),
+            stickiness: Some(Duration::from_mins(1)),
         },
         transforms: vec![
             Transform::Host { regex: "^a".into(), replacement: "b".into() },
@@ -269,11 +269,13 @@ fn certificate() -> Certificate {
         not_after: at(86_400),
         created_at: at(1),
         tags: tags(),
+        token: None,
     }
 }
 
 fn issued() -> Certificate {
-    Certificate { chain: None, origin: Origin::Issued, tags: Vec::new(), ..certificate() }
+    let token = Some("t-1".into());
+    Certificate { chain: None, origin: Origin::Issued, tags: Vec::new(), token, ..certificate() }
 }
 
 fn hosted_zone() -> HostedZone {
