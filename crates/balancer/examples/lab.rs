@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["origin", port, size] => runtime.block_on(origin(port.parse()?, size.parse()?)),
         ["balancer", http, https, certificate, key, rules, targets, origins @ ..] => {
             let mut table = table(origins, targets.parse()?)?;
-            let listeners = &mut table.load_balancers.first_mut().ok_or("no load balancer")?.listeners;
+            let listeners =
+                &mut table.load_balancers.first_mut().ok_or("no load balancer")?.listeners;
             let rules = rules_of(rules.parse()?);
             listeners.push(listener("http", ListenerProtocol::Http, http.parse()?, &rules));
             listeners.push(listener("https", ListenerProtocol::Https, https.parse()?, &rules));
@@ -43,7 +44,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             });
             runtime.block_on(serve(table))
         }
-        _ => Err("lab origin PORT SIZE | lab balancer HTTP HTTPS CERT KEY RULES TARGETS ORIGIN…".into()),
+        _ => {
+            Err("lab origin PORT SIZE | lab balancer HTTP HTTPS CERT KEY RULES TARGETS ORIGIN…"
+                .into())
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use plan::routing::Generation;
 use plan::routing::RoutingTable;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::access_log::{Lines, Sink};
@@ -204,12 +204,15 @@ async fn run(thread: Rc<Thread>, mut orders: mpsc::Receiver<Order>) {
                     let view = View::new(snapshot, &thread);
                     let before = thread.view();
                     thread.set_view(Rc::clone(&view));
-                    doors.settle(&thread, &view, &sockets);
+                    let closed = doors.settle(&thread, &view, &sockets);
+                    drop(sockets);
+                    until_closed(closed).await;
                     close_gone(&before);
+                    drop(before);
                     let _ = done.send(());
                 }
                 Some(Order::Drain(done)) => {
-                    doors.close();
+                    until_closed(doors.close()).await;
                     thread.drain();
                     waiting.push(done);
                 }
@@ -228,6 +231,14 @@ async fn run(thread: Rc<Thread>, mut orders: mpsc::Receiver<Order>) {
                 let _ = done.send(());
             }
         }
+    }
+}
+
+/// Waits until doors that are being closed have given their sockets back.
+async fn until_closed(doors: Vec<JoinHandle<()>>) {
+    for door in doors {
+        // It was told to end: that it has is all there is to know.
+        let _ = door.await;
     }
 }
 

@@ -243,10 +243,10 @@ impl Choice<'_> {
         };
         match (view.group.ready.told.version, over) {
             (Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc), Over::Http1) => false,
-            (Some(ProtocolVersion::Http2), Over::Http2) => true,
             (Some(ProtocolVersion::Grpc), Over::Http2) => head.method.of(buffer) == b"POST",
             (Some(ProtocolVersion::Http1) | None, Over::Http2) => !is_grpc(),
-            (Some(ProtocolVersion::Http1) | None, Over::Http1) => true,
+            (Some(ProtocolVersion::Http2), Over::Http2)
+            | (Some(ProtocolVersion::Http1) | None, Over::Http1) => true,
         }
     }
 

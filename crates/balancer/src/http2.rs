@@ -2,6 +2,7 @@
 
 mod exchange;
 mod fields;
+mod gather;
 mod http1_target;
 mod http2_target;
 pub(crate) mod server;

@@ -36,7 +36,7 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How long a head may take from its first byte to its last, if the idle timeout is not shorter. An
 /// idle timeout alone would be met by one byte now and then.
-pub(crate) const HEAD: Duration = Duration::from_secs(60);
+pub(crate) const HEAD: Duration = Duration::from_mins(1);
 
 /// How long the rest of a request is read and thrown away after it was answered early, so that the
 /// answer is not lost to a reset.
@@ -78,7 +78,7 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const SWEEP: Duration = Duration::from_secs(1);
 
 /// How long a connection to a target is kept while nothing is under way on it.
-pub(crate) const POOL_IDLE: Duration = Duration::from_secs(60);
+pub(crate) const POOL_IDLE: Duration = Duration::from_mins(1);
 
 /// Connections that wait to be taken in, for each socket.
 pub(crate) const BACKLOG: u32 = 4_096;

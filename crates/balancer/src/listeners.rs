@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -48,27 +48,36 @@ impl Door {
 
 /// The doors of one thread, by address.
 #[derive(Default)]
-pub(crate) struct Doors(BTreeMap<SocketAddr, (Rc<Door>, AbortHandle)>);
+pub(crate) struct Doors(BTreeMap<SocketAddr, (Rc<Door>, JoinHandle<()>)>);
 
 /// A listening socket of this thread for each address.
 pub(crate) type Sockets = BTreeMap<SocketAddr, Arc<TcpListener>>;
 
 impl Doors {
-    /// Opens and closes doors as the view has them. Connections that have come in stay.
-    pub(crate) fn settle(&mut self, thread: &Rc<Thread>, view: &Rc<View>, sockets: &Sockets) {
+    /// Opens and closes doors as the view has them. Connections that have come in stay. Answers the
+    /// doors that are being closed: what ends when their sockets are.
+    pub(crate) fn settle(
+        &mut self,
+        thread: &Rc<Thread>,
+        view: &Rc<View>,
+        sockets: &Sockets,
+    ) -> Vec<JoinHandle<()>> {
         let wanted = |address: &SocketAddr| {
             let serving = view.doors.get(address)?;
             serving.entrance.speaks_http().then(|| Rc::clone(serving))
         };
-        self.0.retain(|address, (door, task)| {
-            let serving = wanted(address).filter(|_| sockets.contains_key(address));
+        let mut closed = Vec::new();
+        for (address, (door, task)) in core::mem::take(&mut self.0) {
+            let serving = wanted(&address).filter(|_| sockets.contains_key(&address));
             let stays = serving.is_some();
             door.set(serving);
-            if !stays {
+            if stays {
+                self.0.insert(address, (door, task));
+            } else {
                 task.abort();
+                closed.push(task);
             }
-            stays
-        });
+        }
         for (address, socket) in sockets {
             let Some(serving) = wanted(address) else { continue };
             if self.0.contains_key(address) {
@@ -87,16 +96,16 @@ impl Doors {
                 last: RefCell::new(serving),
             });
             let accepting = accept(Rc::clone(thread), Rc::clone(&door), listener);
-            let task = tokio::task::spawn_local(accepting).abort_handle();
+            let task = tokio::task::spawn_local(accepting);
             self.0.insert(*address, (door, task));
         }
+        closed
     }
 
-    /// Takes nobody in any more.
-    pub(crate) fn close(&mut self) {
-        for (_, task) in core::mem::take(&mut self.0).into_values() {
-            task.abort();
-        }
+    /// Takes nobody in any more. Answers the doors that are being closed.
+    pub(crate) fn close(&mut self) -> Vec<JoinHandle<()>> {
+        let all = core::mem::take(&mut self.0).into_values().map(|it| it.1);
+        all.inspect(JoinHandle::abort).collect()
     }
 }
 

@@ -129,9 +129,8 @@ pub(crate) fn request(
     lines.put(b"Host", &host);
     request_fields(&mut lines, head, buffer, passage)?;
     match head.framing {
-        Framing::Length(_) => {}
         Framing::Chunked => lines.put(b"Transfer-Encoding", b"chunked"),
-        Framing::Empty | Framing::UntilClose => {}
+        Framing::Length(_) | Framing::Empty | Framing::UntilClose => {}
     }
     if let Some(protocol) = head.upgrade {
         lines.put(b"Connection", b"Upgrade");

@@ -17,15 +17,6 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// The connection beneath.
-    pub(crate) fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Plain(it) => it,
-            Self::Server(it) => it.get_ref().0,
-            Self::Client(it) => it.get_ref().0,
-        }
-    }
-
     /// Whether nothing has come and the other end has not closed, as far as is known without asking
     /// the system: for connections on which nothing should come.
     pub(crate) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {

@@ -35,6 +35,7 @@ pub(crate) struct Thread {
     /// What sockets are read into; only ever borrowed within one poll.
     pub(crate) scratch: RefCell<Vec<u8>>,
     view: RefCell<Rc<View>>,
+    #[allow(clippy::vec_box, reason = "they are handed out as boxes, and not moved")]
     works: RefCell<Vec<Box<Work>>>,
     meters: RefCell<HashMap<Subject, Arc<Meter>>>,
     dice: Cell<u64>,

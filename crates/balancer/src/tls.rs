@@ -44,7 +44,7 @@ impl Certificates {
                     read.insert(arn, Arc::new(shown));
                 }
                 Err(error) => {
-                    tracing::error!(certificate = certificate.arn, error, "cannot be shown")
+                    tracing::error!(certificate = certificate.arn, error, "cannot be shown");
                 }
             }
         }

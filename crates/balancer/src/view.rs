@@ -20,7 +20,6 @@ use crate::thread::Thread;
 /// A snapshot as one thread serves it.
 #[derive(Default)]
 pub(crate) struct View {
-    pub(crate) snapshot: Arc<Snapshot>,
     /// In the order of the snapshot's groups.
     pub(crate) groups: Vec<Rc<GroupView>>,
     pub(crate) doors: BTreeMap<SocketAddr, Rc<Serving>>,
@@ -105,7 +104,7 @@ impl View {
         let known =
             |arn: &str| snapshot.compiled.load_balancers.iter().any(|it| it.told.arn == arn);
         thread.forget_meters(|subject| known(&subject.load_balancer));
-        Rc::new(Self { snapshot, groups, doors })
+        Rc::new(Self { groups, doors })
     }
 }
 

@@ -129,10 +129,13 @@ impl Decoder {
                 let digit = char::from(byte).to_digit(16).map_or(0, u64::from);
                 State::Size { value: value << 4 | digit, digits: digits + 1 }
             }
-            (State::Size { digits: 0, .. }, _) => return Err(Malformed),
-            (State::Size { value: size, .. }, b'\r') => State::SizeEnd { size },
+            (State::Size { digits: 0, .. }, _) | (State::Trailer, b'\n' | 0) => {
+                return Err(Malformed);
+            }
+            (State::Size { value: size, .. } | State::Extension { size, .. }, b'\r') => {
+                State::SizeEnd { size }
+            }
             (State::Size { value: size, .. }, b';') => State::Extension { size, len: 0 },
-            (State::Extension { size, .. }, b'\r') => State::SizeEnd { size },
             (State::Extension { size, len }, b' '..=b'~' | b'\t')
                 if len < limits::CHUNK_EXTENSION =>
             {
@@ -143,7 +146,6 @@ impl Decoder {
             (State::DataEnd, b'\r') => State::DataEndFeed,
             (State::DataEndFeed, b'\n') => State::Size { value: 0, digits: 0 },
             (State::Trailer, b'\r') => State::TrailerEnd,
-            (State::Trailer, b'\n' | 0) => return Err(Malformed),
             (State::Trailer, _) => {
                 if self.trailers.len() >= limits::TRAILERS {
                     return Err(Malformed);

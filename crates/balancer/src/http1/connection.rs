@@ -188,7 +188,7 @@ impl Connection {
         if let Some(fault) = fault {
             return self.refuse(fault, record, work, false).await;
         }
-        self.note_odd_names(work, attributes, serving);
+        Self::note_odd_names(work, attributes, serving);
         let trace = self.trace(work, record);
         if attributes.access_logs {
             let head = (&work.head, work.head_bytes.as_slice());
@@ -223,7 +223,7 @@ impl Connection {
         }
     }
 
-    fn note_odd_names(&self, work: &Work, attributes: &BalancerAttributes, serving: &Serving) {
+    fn note_odd_names(work: &Work, attributes: &BalancerAttributes, serving: &Serving) {
         if work.head.fields.iter().any(|it| it.meaning == Name::Odd) {
             let metric = match attributes.drop_invalid_header_fields {
                 true => Metric::DroppedInvalidHeaders,
@@ -426,7 +426,6 @@ impl Connection {
                 End::Closed if was_pooled && is_repeatable(work) && attempts < limits::ATTEMPTS => {
                     // The target had closed the connection before it saw the request.
                     work.up.repeat();
-                    continue;
                 }
                 End::Closed => {
                     carriage.forward.group.meter.add(Metric::TargetConnectionErrors, 1);

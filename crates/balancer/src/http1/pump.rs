@@ -37,6 +37,7 @@ pub(crate) enum Broken {
 
 /// Carries one body, and the head before it.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub(crate) struct Pump {
     decoder: Decoder,
     coding: Coding,

@@ -47,6 +47,7 @@ pub(crate) struct RequestHead {
 
 /// What of the framing has been seen so far.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a thing that was seen or not")]
 struct Seen {
     content_length: Option<u64>,
     chunked: bool,
@@ -215,9 +216,8 @@ impl RequestHead {
         let scheme = [&b"http://"[..], b"https://"]
             .into_iter()
             .find(|it| target.get(..it.len()).is_some_and(|start| start.eq_ignore_ascii_case(it)));
-        if target.first() == Some(&b'/') {
-            self.target = span;
-        } else if target == b"*" && self.method.of(buffer) == b"OPTIONS" {
+        let is_whole_server = target == b"*" && self.method.of(buffer) == b"OPTIONS";
+        if target.first() == Some(&b'/') || is_whole_server {
             self.target = span;
         } else if let Some(scheme) = scheme {
             let start = span.start() + scheme.len();

@@ -106,7 +106,7 @@ pub(super) async fn run(
         let is_first = tried.is_empty();
         let carried = match forward.group.group.ready.told.version {
             Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) => {
-                http2_target::carry(stream, work, record, &carriage, &flight).await
+                Box::pin(http2_target::carry(stream, work, record, &carriage, &flight)).await
             }
             Some(ProtocolVersion::Http1) | None => {
                 http1_target::carry(stream, work, record, &carriage, (&flight, is_first)).await
@@ -146,12 +146,8 @@ fn note(meter: &crate::counters::Meter, error: &ConnectError) -> Fault {
 
 fn finish(stream: &mut ClientStream<'_>, record: &mut Record, end: End) {
     match end {
-        End::Answered => {
-            // What still comes of the request is not wanted.
-            if !stream.body.is_end_stream() {
-                stream.respond.send_reset(h2::Reason::NO_ERROR);
-            }
-        }
+        // What still comes of the request is not wanted: `h2` says so when the stream is dropped.
+        End::Answered => {}
         End::Fault(fault) => stream.refuse(fault, record),
         End::Closed => stream.refuse(Fault::BadGateway, record),
         End::Cut => stream.respond.send_reset(h2::Reason::INTERNAL_ERROR),

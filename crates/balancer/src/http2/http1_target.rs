@@ -32,7 +32,8 @@ pub(super) async fn carry(
     carriage: &Carriage<'_>,
     (flight, may_reuse): (&Flight, bool),
 ) -> Result<End, ConnectError> {
-    let mut head = Vec::with_capacity(work.head_bytes.len() + 256);
+    let mut head = core::mem::take(work.up.head());
+    head.clear();
     let passage = carriage.passage(stream);
     if let Err(fault) = rewrite::request(&mut head, &work.head, &work.head_bytes, &passage) {
         return Ok(End::Fault(fault));
@@ -64,8 +65,10 @@ pub(super) async fn carry(
     let end = poll_fn(|cx| exchange.poll(cx)).await;
     let has_uploaded = exchange.up.state == Sending::Done;
     let is_untouched = exchange.up.is_untouched;
+    let backlog = core::mem::take(&mut exchange.up.backlog);
     let sent = exchange.down.as_ref().map_or(0, |it| it.sent);
     record.sent += sent;
+    *work.up.head() = backlog;
     let is_clean = has_uploaded && work.answer_input.is_empty() && work.answer.keep_alive;
     if end == End::Answered && is_clean && !flight.target.shared.is_gone() {
         flight.target.pool.give(target, Instant::now());

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 use core::future::{Future as _, poll_fn};
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use std::rc::Rc;
 
@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::exchange::{Carriage, End};
 use super::fields::HeaderFields;
+use super::gather::gather;
 use super::server::ClientStream;
 use crate::answer::Fault;
 use crate::connect::{ConnectError, connect};
@@ -39,9 +40,8 @@ pub(super) async fn carry(
         Err(fault) => return Ok(End::Fault(fault)),
     };
     let session = session(stream, carriage, flight).await?;
-    let ready = match timeout(limits::CONNECT, session.ready()).await {
-        Err(_) => return Ok(End::Fault(Fault::GatewayTimeout)),
-        Ok(ready) => ready,
+    let Ok(ready) = timeout(limits::CONNECT, session.ready()).await else {
+        return Ok(End::Fault(Fault::GatewayTimeout));
     };
     let Ok(mut session) = ready else {
         // It has ended since it was used last; the next attempt makes another.
@@ -185,13 +185,19 @@ async fn session(
         .initial_window_size(WINDOW)
         .initial_connection_window_size(4 * WINDOW)
         .enable_push(false);
+    let (io, flusher) = gather(io);
     let shaken = timeout(limits::HANDSHAKE, builder.handshake::<_, Bytes>(io)).await;
     let refused = |error: h2::Error| ConnectError::Refused(std::io::Error::other(error));
-    let (session, connection) = shaken.map_err(|_| ConnectError::Timeout)?.map_err(refused)?;
+    let (session, mut connection) = shaken.map_err(|_| ConnectError::Timeout)?.map_err(refused)?;
     let target = Rc::clone(&flight.target);
     tokio::task::spawn_local(async move {
         // How it ended is seen by its streams.
-        let _ = connection.await;
+        poll_fn(|cx| {
+            let ended = Pin::new(&mut connection).poll(cx).is_ready();
+            let failed = matches!(flusher.poll(cx), Poll::Ready(Err(_)));
+            if ended || failed { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
         target.pool.sessions.clear();
     });
     sessions.put(session.clone());

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::exchange;
 use super::fields::HeaderFields;
+use super::gather::{Flusher, Gather, gather};
 use crate::answer::{Fault, Made, SERVER};
 use crate::choose::{Asked, Fate, Over, choose};
 use crate::http1::desync::{Admission, admission};
@@ -59,12 +60,14 @@ pub(crate) async fn serve(thread: Rc<Thread>, door: Rc<Door>, stream: Stream, ca
         .max_send_buffer_size(SEND_BUFFER)
         .initial_window_size(WINDOW_STREAM)
         .initial_connection_window_size(WINDOW_CONNECTION);
-    let shaken = Box::pin(timeout(limits::HANDSHAKE, builder.handshake::<_, Bytes>(stream))).await;
-    let Ok(Ok(connection)) = shaken else { return };
+    let (stream, flusher) = gather(stream);
+    let shaking = timeout(limits::HANDSHAKE, builder.handshake::<_, Bytes>(stream));
+    let Ok(Ok(connection)) = Box::pin(shaking).await else { return };
     let mut sleeper = Sleeper::new(&thread);
     let session = Rc::new(Session { thread, door, caller, under_way: Cell::new(0) });
     let mut keeper = Keeper {
         session: Rc::clone(&session),
+        flusher,
         began: Instant::now(),
         active: Instant::now(),
         timer: Timer::default(),
@@ -90,6 +93,7 @@ pub(crate) async fn serve(thread: Rc<Thread>, door: Rc<Door>, stream: Stream, ca
 /// Watches over a connection: how long it has been idle, and when it has had enough.
 struct Keeper {
     session: Rc<Session>,
+    flusher: Flusher,
     began: Instant,
     active: Instant,
     timer: Timer,
@@ -103,7 +107,7 @@ impl Keeper {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        connection: &mut Connection<Stream, Bytes>,
+        connection: &mut Connection<Gather, Bytes>,
     ) -> Poll<Taken> {
         let serving = self.session.door.serving();
         let attributes = serving.as_ref().map(|it| &it.entrance.balanced.attributes);
@@ -114,7 +118,11 @@ impl Keeper {
             self.is_closing = true;
             connection.graceful_shutdown();
         }
-        if let Poll::Ready(taken) = connection.poll_accept(cx) {
+        let accepted = connection.poll_accept(cx);
+        if accepted.is_pending() && matches!(self.flusher.poll(cx), Poll::Ready(Err(_))) {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(taken) = accepted {
             self.taken += 1;
             self.active = Instant::now();
             return Poll::Ready(taken);
@@ -240,7 +248,7 @@ async fn carry(
     record.priority = Some(decision.priority.unwrap_or(0));
     match decision.fate {
         Fate::Forward(forward) => {
-            exchange::run(stream, work, record, serving, forward, &trace).await
+            exchange::run(stream, work, record, serving, forward, &trace).await;
         }
         Fate::Redirect(made) => {
             record.done = Done::Redirect(made.location.clone().unwrap_or_default());
@@ -291,9 +299,7 @@ impl ClientStream<'_> {
             // The pages are smaller than any window; a client without one does not want them.
             let _ = body.send_data(Bytes::from(made.body), true);
         }
-        // What still comes of the request is not wanted.
-        if !self.body.is_end_stream() {
-            self.respond.send_reset(Reason::NO_ERROR);
-        }
+        // What still comes of the request is not wanted: `h2` says so when the stream is dropped,
+        // after the answer.
     }
 }

@@ -51,10 +51,16 @@ fn no_framing_hides_a_request_from_us_and_shows_it_to_the_target() {
 #[test]
 fn ambiguous_requests_have_one_meaning_and_their_connections_to_themselves() {
     // With both, the chunks count: nothing is hidden, and nothing comes after it.
-    let both = post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: lab\r\n\r\n");
+    let both = post(
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: lab\r\n\r\n",
+    );
     check("defensive", &both, 200, 1);
     check("strictest", &both, 400, 0);
-    let twice = post("Content-Length: 2\r\nContent-Length: 2\r\n", "okGET /hidden HTTP/1.1\r\nHost: lab\r\n\r\n");
+    let twice = post(
+        "Content-Length: 2\r\nContent-Length: 2\r\n",
+        "okGET /hidden HTTP/1.1\r\nHost: lab\r\n\r\n",
+    );
     check("defensive", &twice, 200, 1);
     check("strictest", &twice, 400, 0);
     let odd = post("Transfer_Encoding: chunked\r\n", "GET /hidden HTTP/1.1\r\nHost: lab\r\n\r\n");
@@ -64,7 +70,13 @@ fn ambiguous_requests_have_one_meaning_and_their_connections_to_themselves() {
 
 #[test]
 fn chunks_that_are_none_end_the_request_and_the_connection() {
-    for chunk in ["+1\r\nx\r\n0\r\n\r\n", "1\nx\n0\n\n", "1 \r\nx\r\n0\r\n\r\n", "0x1\r\nx\r\n0\r\n\r\n", "1\r\nxx\r\n0\r\n\r\n"] {
+    for chunk in [
+        "+1\r\nx\r\n0\r\n\r\n",
+        "1\nx\n0\n\n",
+        "1 \r\nx\r\n0\r\n\r\n",
+        "0x1\r\nx\r\n0\r\n\r\n",
+        "1\r\nxx\r\n0\r\n\r\n",
+    ] {
         let lab = Lab::start();
         let request = post("Transfer-Encoding: chunked\r\n", chunk);
         let answer = lab.talk(format!("{request}GET /hidden HTTP/1.1\r\nHost: lab\r\n\r\n"));

@@ -88,7 +88,8 @@ fn answers_without_a_body_are_known_by_the_request_and_the_status() {
 fn answers_before_the_final_one_are_passed_on() {
     let lab = Lab::start();
     let mut client = lab.client();
-    client.send("POST / HTTP/1.1\r\nHost: lab\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    client
+        .send("POST / HTTP/1.1\r\nHost: lab\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     assert_eq!(client.until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
     client.send("ok");
     assert!(client.answer().ends_with("\r\n\r\nok"));
@@ -111,7 +112,8 @@ fn an_early_answer_comes_while_the_body_is_still_sent() {
 fn an_upgraded_connection_carries_bytes_both_ways() {
     let lab = Lab::start();
     let mut client = lab.client();
-    let request = "GET /upgrade HTTP/1.1\r\nHost: lab\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+    let request =
+        "GET /upgrade HTTP/1.1\r\nHost: lab\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
     client.send(request);
     let head = client.until("\r\n\r\n");
     assert!(head.contains("Upgrade: echo\r\n") && head.contains("Connection: Upgrade"), "{head}");

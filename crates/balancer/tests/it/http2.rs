@@ -1,1 +1,238 @@
 //! HTTP/2 over TLS, to targets of either version.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response};
+use plan::routing::{Certificate, RoutingTable};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use state::{ListenerProtocol, ProtocolVersion};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+
+use super::lab::{Lab, attributes};
+
+/// For `localhost` and `*.lab.test`, until 2126.
+const CERTIFICATE: &str = include_str!("certificate.pem");
+const KEY: &str = include_str!("key.pem");
+
+fn secure(table: &mut RoutingTable) {
+    table.certificates.push(Certificate {
+        arn: "certificate".into(),
+        names: vec!["localhost".into(), "*.lab.test".into()],
+        chain: CERTIFICATE.into(),
+        key: KEY.into(),
+    });
+    let listener = &mut table.load_balancers[0].listeners[0];
+    listener.protocol = ListenerProtocol::Https;
+    listener.port = 443;
+    listener.certificates = vec!["certificate".into()];
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let limited = async { tokio::time::timeout(Duration::from_secs(20), future).await };
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime.expect("a runtime"), limited).expect("ends in time")
+}
+
+async fn shake(address: SocketAddr, protocol: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    let certificate =
+        CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).expect("a certificate");
+    roots.add(certificate).expect("a good one");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let stream = TcpStream::connect(address).await.expect("taken in");
+    let name = ServerName::try_from("one.lab.test").expect("a name");
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("shakes hands")
+}
+
+type Sender = h2::client::SendRequest<Bytes>;
+
+async fn client(address: SocketAddr) -> (Sender, tokio::task::JoinHandle<Result<(), h2::Error>>) {
+    let stream = shake(address, b"h2").await;
+    let (sender, connection) = h2::client::handshake(stream).await.expect("speaks HTTP/2");
+    (sender, tokio::task::spawn_local(connection))
+}
+
+/// Status, body and trailers of the answer to a request with that body.
+async fn ask(
+    sender: &Sender,
+    (method, path): (Method, &str),
+    body: &[&'static str],
+) -> (u16, String, Option<HeaderMap>) {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("https://one.lab.test{path}"))
+        .header("content-type", "application/grpc")
+        .body(())
+        .expect("a request");
+    ask_for(sender, request, body).await
+}
+
+async fn ask_for(
+    sender: &Sender,
+    request: Request<()>,
+    body: &[&'static str],
+) -> (u16, String, Option<HeaderMap>) {
+    let mut sender = sender.clone().ready().await.expect("takes a request");
+    let (answer, mut stream) = sender.send_request(request, body.is_empty()).expect("is sent");
+    for (number, piece) in body.iter().enumerate() {
+        stream.send_data(Bytes::from(*piece), number + 1 == body.len()).expect("is sent");
+    }
+    let (parts, mut body) = answer.await.expect("is answered").into_parts();
+    let mut all = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data.expect("comes whole");
+        body.flow_control().release_capacity(data.len()).expect("was taken");
+        all.extend_from_slice(&data);
+    }
+    let trailers = body.trailers().await.expect("ends well");
+    (parts.status.as_u16(), String::from_utf8_lossy(&all).into_owned(), trailers)
+}
+
+fn plain(path: &str) -> Request<()> {
+    Request::get(format!("https://one.lab.test{path}")).body(()).expect("a request")
+}
+
+#[test]
+fn streams_are_carried_to_targets_that_speak_http1() {
+    let lab = Lab::with(secure);
+    run(async {
+        let (sender, _connection) = client(lab.address).await;
+        let (status, body, _) = ask_for(&sender, plain("/echo?x"), &[]).await;
+        assert_eq!(status, 200);
+        assert!(body.starts_with("GET /echo?x HTTP/1.1\r\nHost: one.lab.test\r\n"), "{body}");
+        assert!(body.contains("X-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n"), "{body}");
+
+        let post = Request::post("https://one.lab.test/echo").body(()).expect("a request");
+        let (_, body, _) = ask_for(&sender, post, &["hel", "lo"]).await;
+        assert!(
+            body.contains("Transfer-Encoding: chunked") && body.ends_with("\r\n\r\nhello"),
+            "{body}"
+        );
+
+        let (_, body, trailers) = ask_for(&sender, plain("/chunked"), &[]).await;
+        assert_eq!(body, "hello world");
+        assert_eq!(trailers.expect("some")["x-sum"], "1");
+
+        let (status, body, _) = ask_for(&sender, plain("/large?300000"), &[]).await;
+        assert_eq!((status, body.len()), (200, 300_000));
+        for (path, expected) in
+            [("/close", 502), ("/bad", 502), ("/status?304", 304), ("/early", 403)]
+        {
+            assert_eq!(ask_for(&sender, plain(path), &[]).await.0, expected, "{path}");
+        }
+    });
+}
+
+#[test]
+fn clients_that_do_not_speak_http2_get_http1() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let lab = Lab::with(|table| {
+        secure(table);
+        table.load_balancers[0].attributes =
+            attributes(&[("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "true")]);
+    });
+    run(async {
+        let mut stream = shake(lab.address, b"http/1.1").await;
+        let request = b"GET /echo HTTP/1.1\r\nHost: one.lab.test\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.expect("is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("ends well");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("X-Amzn-Tls-Version: TLSv1.3\r\n"), "{answer}");
+    });
+}
+
+/// A target that speaks HTTP/2 and answers with what it was sent, and a trailer.
+async fn grpc(listener: TcpListener) {
+    loop {
+        let (stream, _) = listener.accept().await.expect("accepts");
+        tokio::task::spawn_local(async move {
+            let mut connection = h2::server::handshake(stream).await.expect("speaks HTTP/2");
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                tokio::task::spawn_local(async move {
+                    assert_eq!(request.headers()["te"], "trailers");
+                    let mut body = request.into_body();
+                    let mut answer =
+                        respond.send_response(Response::new(()), false).expect("is sent");
+                    while let Some(Ok(data)) = body.data().await {
+                        let _ = body.flow_control().release_capacity(data.len());
+                        answer.send_data(data, false).expect("is sent");
+                    }
+                    let mut trailers = HeaderMap::new();
+                    trailers.insert("grpc-status", "0".parse().expect("a value"));
+                    answer.send_trailers(trailers).expect("is sent");
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn grpc_goes_through_with_its_trailers() {
+    let mut lab = Lab::with(secure);
+    run(async {
+        let listener = TcpListener::bind((lab.address.ip(), 0)).await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        tokio::task::spawn_local(grpc(listener));
+        let mut table = lab.table.clone();
+        table.generation.version += 1;
+        table.groups[0].version = Some(ProtocolVersion::Grpc);
+        table.groups[0].targets[0].port = port;
+        lab.balancer.apply(table.clone()).await;
+        lab.table = table;
+        let (sender, _connection) = client(lab.address).await;
+        for _ in 0..3 {
+            let (status, body, trailers) =
+                ask(&sender, (Method::POST, "/service/call"), &["one", "two"]).await;
+            assert_eq!((status, body.as_str()), (200, "onetwo"));
+            assert_eq!(trailers.expect("some")["grpc-status"], "0");
+        }
+        assert_eq!(ask(&sender, (Method::GET, "/service/call"), &[]).await.0, 464);
+    });
+}
+
+#[test]
+fn grpc_is_no_match_for_targets_that_speak_http1() {
+    let lab = Lab::with(secure);
+    run(async {
+        let (sender, _connection) = client(lab.address).await;
+        assert_eq!(ask(&sender, (Method::POST, "/a/b"), &["x"]).await.0, 464);
+    });
+}
+
+#[test]
+fn a_client_that_resets_what_it_asks_for_is_cut_off() {
+    let lab = Lab::with(secure);
+    run(async {
+        let (sender, connection) = client(lab.address).await;
+        let mut sender = sender;
+        let mut asked = 0;
+        for _ in 0..100_000 {
+            let Ok(ready) = sender.clone().ready().await else { break };
+            sender = ready;
+            let Ok((_, mut stream)) = sender.send_request(plain("/slow"), false) else { break };
+            stream.send_reset(h2::Reason::CANCEL);
+            asked += 1;
+            tokio::task::yield_now().await;
+        }
+        assert!(asked < 100_000, "it goes on");
+        drop(sender);
+        let _ = connection.await;
+        // Others are served as before.
+        let (sender, _connection) = client(lab.address).await;
+        assert_eq!(ask_for(&sender, plain("/echo"), &[]).await.0, 200);
+    });
+}

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use balancer::{Applied, Balancer, Config};
-use plan::routing::{Certificate, Generation, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target};
+use plan::routing::{
+    Certificate, Generation, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target,
+};
 use state::{
     Action, HealthCheck, IpAddressType, ListenerProtocol, LoadBalancerKind, ProtocolVersion,
     TargetProtocol, TargetType, WeightedGroup,
@@ -49,7 +51,11 @@ pub(crate) fn forward(groups: &[(&str, u32)], stickiness: Option<Duration>) -> A
     Action::Forward { groups: groups.iter().map(share).collect(), stickiness }
 }
 
-pub(crate) fn rule(priority: Option<u32>, conditions: Vec<state::Condition>, action: Action) -> PortRule {
+pub(crate) fn rule(
+    priority: Option<u32>,
+    conditions: Vec<state::Condition>,
+    action: Action,
+) -> PortRule {
     let arn = format!("rule/{}", priority.unwrap_or(0));
     PortRule { arn, priority, conditions, action, transforms: Vec::new() }
 }
@@ -133,8 +139,7 @@ impl Lab {
         let balancer = Balancer::start(config).expect("starts");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let port = table.load_balancers[0].listeners[0].port;
-        let mut lab =
-            Self { balancer, origin, address: SocketAddr::new(ip, port), table, runtime };
+        let mut lab = Self { balancer, origin, address: SocketAddr::new(ip, port), table, runtime };
         lab.apply(|_| {});
         lab
     }

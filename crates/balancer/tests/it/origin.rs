@@ -73,7 +73,8 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>) -> Option<()> {
 }
 
 fn upgrade(mut stream: TcpStream, mut reader: BufReader<TcpStream>) -> Option<()> {
-    let head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nhi";
+    let head =
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nhi";
     stream.write_all(head).ok()?;
     let mut bytes = [0; 1024];
     loop {
@@ -122,9 +123,7 @@ fn answer(path: &str, head: &str, body: &[u8], is_head: bool) -> Vec<u8> {
     match path.split('?').next().unwrap_or_default() {
         "/close" => Vec::new(),
         "/bad" => text("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"),
-        "/large-head" => {
-            text(&format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(40_000)))
-        }
+        "/large-head" => text(&format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(40_000))),
         "/chunked" => text(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
              5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nX-Sum: 1\r\n\r\n",
@@ -151,7 +150,8 @@ fn answer(path: &str, head: &str, body: &[u8], is_head: bool) -> Vec<u8> {
         _ => {
             let mut echo = head.as_bytes().to_vec();
             echo.extend_from_slice(body);
-            let mut all = text(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", echo.len()));
+            let mut all =
+                text(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", echo.len()));
             if !is_head {
                 all.extend_from_slice(&echo);
             }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use state::{Action, Condition, Redirect};
 
-use super::lab::{GROUP, Lab, LOAD_BALANCER, attributes, forward, group, rule, status, target};
+use super::lab::{GROUP, LOAD_BALANCER, Lab, attributes, forward, group, rule, status, target};
 use super::origin::Origin;
 
 const OTHER: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/other/01";
@@ -126,8 +126,9 @@ fn a_cookie_keeps_a_client_with_its_target() {
     let before = (lab.origin.seen().len(), second.seen().len());
     for _ in 0..6 {
         let cookie = format!("a=b; AWSALB={}", set[0].1);
-        let request =
-            format!("GET /echo HTTP/1.1\r\nHost: lab\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET /echo HTTP/1.1\r\nHost: lab\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
+        );
         assert_eq!(status(&lab.talk(request)), 200);
     }
     let after = (lab.origin.seen().len(), second.seen().len());

@@ -37,6 +37,7 @@ fn a_target_that_does_not_answer_is_a_gateway_timeout() {
 fn a_tunnel_in_which_nothing_moves_is_ended() {
     let lab = Lab::attributed(QUICK);
     let mut client = lab.client();
-    client.send("GET /upgrade HTTP/1.1\r\nHost: lab\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+    client
+        .send("GET /upgrade HTTP/1.1\r\nHost: lab\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
     assert!(client.rest().ends_with("\r\n\r\nhi"));
 }
