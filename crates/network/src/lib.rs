@@ -17,6 +17,7 @@ mod doctor;
 mod element;
 mod error;
 mod flow;
+mod handover;
 mod host;
 mod link;
 mod namespace;
@@ -36,6 +37,7 @@ pub use attachment::{
 };
 pub use doctor::{Check, Finding, Verdict, doctor};
 pub use error::Error;
+pub use handover::Handover;
 pub use host::{Host, Place, Setup, VpcBridge};
 pub use namespace::Namespace;
 pub use region::{Region, Tag, Uplink};

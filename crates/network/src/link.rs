@@ -19,6 +19,7 @@ const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
@@ -275,6 +276,26 @@ impl Links {
             .put(IFA_LOCAL, &address.octets())
             .put(IFA_ADDRESS, &address.octets());
         present(self.0.request(message))
+    }
+
+    /// Takes an address from a link. Fine if it does not have it.
+    pub(crate) fn remove_address(
+        &mut self,
+        index: u32,
+        address: Ipv4Addr,
+        prefix: u8,
+    ) -> io::Result<()> {
+        let mut head = vec![AF_INET, prefix, 0, SCOPE_GLOBAL];
+        head.extend_from_slice(&index.to_ne_bytes());
+        let message = Message::new(RTM_DELADDR, ACK, &head)
+            .put(IFA_LOCAL, &address.octets())
+            .put(IFA_ADDRESS, &address.octets());
+        match self.0.request(message) {
+            Err(error) if error.raw_os_error() == Some(Errno::ADDRNOTAVAIL.raw_os_error()) => {
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Every IPv4 address of every link.

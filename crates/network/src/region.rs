@@ -3,12 +3,13 @@
 //! Everything about it can be read back from the kernel, so it has no files: the bridge's name is
 //! made of the region's tag, its address tells the VPC.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::Ipv4Addr;
 
 use crate::address::{Ipv4Range, Mac, Vpc, first_free};
 use crate::error::{Doing, Error};
-use crate::link::{Link, Links, Route, exists};
+use crate::link::{Assigned, Link, Links, Route, exists};
 use crate::ruleset;
 use crate::{nft, sysctl};
 
@@ -29,6 +30,9 @@ const VPC_CANDIDATES: [Ipv4Range; 8] = [
 const MTU_MIN: u32 = 1_280;
 /// Ethernet's, where the machine has no way out to take over from.
 pub(crate) const MTU_DEFAULT: u32 = 1_500;
+
+/// Length of the prefix of an address that stands alone.
+const ALONE: u8 = 32;
 
 /// Tells regions on one machine apart: 1 to 7 lower-case letters and digits, so that it fits into
 /// the names of links.
@@ -122,6 +126,34 @@ impl Region {
         self.vpc
     }
 
+    /// Gives the machine these addresses of the VPC, beside the gateway's, and takes back every
+    /// other one that it was given so. What is there already stays untouched.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if an address is not one for hosts in the VPC.
+    pub fn settle_addresses(&self, wanted: &BTreeSet<Ipv4Addr>) -> Result<(), Error> {
+        for address in wanted {
+            self.uplink(*address)?;
+        }
+        let bridge = self.tag.bridge();
+        let settle = || -> io::Result<()> {
+            let mut links = Links::open()?;
+            let index = links.index(&bridge)?;
+            let own = links.addresses()?.into_iter().filter(|it| it.index == index);
+            let standing: BTreeSet<Ipv4Addr> =
+                own.filter(|it| it.prefix == ALONE).map(|it| it.address).collect();
+            for address in wanted.difference(&standing) {
+                links.add_address(index, *address, ALONE)?;
+            }
+            for address in standing.difference(wanted) {
+                links.remove_address(index, *address, ALONE)?;
+            }
+            Ok(())
+        };
+        settle().doing(|| format!("set the addresses of load balancers on {bridge}"))
+    }
+
     /// How an instance of this address hangs on the region.
     ///
     /// # Errors
@@ -151,7 +183,9 @@ fn choose(links: &mut Links, bridge: &str, wish: Option<Vpc>) -> Result<Vpc, Err
     };
     let (own, addresses, routes) = facts(links).doing(|| "read the routes".into())?;
 
-    let present = addresses.iter().find(|it| Some(it.index) == own);
+    // Addresses of load balancers stand alone; the VPC is that of the gateway's.
+    let is_own = |it: &&Assigned| Some(it.index) == own && it.prefix < ALONE;
+    let present = addresses.iter().find(is_own);
     let present = present.and_then(|it| Vpc::new(Ipv4Range::around(it.address, it.prefix)));
     match (present, wish) {
         (Some(present), Some(wish)) if present != wish => {

@@ -22,7 +22,7 @@ pub use pattern::{Case, Pattern};
 pub use table::{
     Certificate, Generation, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target,
 };
-pub use told::{listeners_start, parts, rules_start, told};
+pub use told::{listeners_start, parts, rules_start, seal, told};
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -4,6 +4,7 @@
 //! proposes nothing. So a restart, a missed event and an ordinary day are one path.
 
 mod deleted_definitions;
+mod draining_targets;
 mod forgotten_tasks;
 mod gone_clusters;
 mod gone_instances;

@@ -6,6 +6,7 @@ use state::{Change, Context, Draft, Revision, State};
 use types::{ClusterName, InstanceId, Timestamp};
 
 use crate::deleted_definitions::DeletedDefinitions;
+use crate::draining_targets::DrainingTargets;
 use crate::forgotten_tasks::ForgottenTasks;
 use crate::gone_clusters::GoneClusters;
 use crate::gone_instances::GoneInstances;
@@ -89,6 +90,7 @@ impl Default for Policy {
 pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
     let mut all: Vec<Box<dyn Reconciler>> = vec![
         Box::new(DeletedDefinitions),
+        Box::new(DrainingTargets),
         Box::new(ForgottenTasks),
         Box::new(GoneClusters),
         Box::new(GoneInstances { kept: policy.stopped_kept }),

@@ -3,6 +3,7 @@
 mod clusters;
 mod credentials;
 mod definitions;
+mod draining;
 mod fixture;
 mod instances;
 mod past;

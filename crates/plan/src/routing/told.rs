@@ -4,7 +4,8 @@ use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use state::{Action, State, Table};
+use sha2::{Digest as _, Sha256};
+use state::{Action, Purpose, State, Table};
 
 use super::Generation;
 use super::table::{Certificate, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target};
@@ -21,6 +22,16 @@ pub fn told(state: &State, generation: Generation, seal: Vec<u8>) -> RoutingTabl
     let certificates =
         shown.into_iter().filter_map(|it| state.certificates().get(it)).map(certificate).collect();
     RoutingTable { generation, load_balancers, groups, certificates, seal }
+}
+
+/// The key by which a region's balancers seal cookies: made of the secret of the first key that
+/// balancers were given, so that it is as durable. Empty if there is no such key.
+pub fn seal(state: &State) -> Vec<u8> {
+    let keys = state.access_keys().values().filter(|it| it.purpose == Purpose::Balancer);
+    let Some(first) = keys.min_by_key(|it| (it.created_at, it.id.clone())) else {
+        return Vec::new();
+    };
+    Sha256::digest(format!("landfall cookies {}", first.secret)).to_vec()
 }
 
 /// Records whose ARN begins so, in order. ARNs of parts continue those of what they are parts of.
