@@ -1,8 +1,8 @@
 //! A balancer, or an origin for it, to be measured from outside: `xbin/bench-balancer`.
 //!
 //! `lab origin PORT SIZE` answers every request with so many bytes. `lab balancer HTTP HTTPS CERT KEY
-//! RULES TARGETS ORIGIN…` serves the origins' ports on two ports, with so many rules and targets that
-//! no request falls under.
+//! RULES TARGETS ORIGIN…` serves the origins' ports on two ports, with so many rules that no
+//! request falls under and so many targets that are not healthy.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -63,8 +63,8 @@ async fn serve(table: RoutingTable) -> Result<(), Box<dyn Error>> {
         other => return Err(format!("{other:?}").into()),
     }
     for group in &balancer.snapshot().groups {
-        for number in (0..).take(group.targets.len()) {
-            group.set_health(number, true);
+        for (number, target) in (0..).zip(&group.targets) {
+            group.set_health(number, target.key.id.starts_with("origin"));
         }
     }
     core::future::pending().await
