@@ -18,10 +18,11 @@ use crate::files;
 const VERBS: [&str; 4] = [".write::<op::", ".read::<op::", ".report::<op::", ".call::<op::"];
 
 /// Where the tables are looked up: file of the registry, its model.
-const REGISTRIES: [(&str, &str); 5] = [
+const REGISTRIES: [(&str, &str); 6] = [
     ("api/src/ecs.rs", "ecs"),
     ("api/src/ec2.rs", "ec2"),
     ("gateway/src/logs.rs", "logs"),
+    ("gateway/src/metrics.rs", "cloudwatch"),
     ("api/src/sts.rs", "sts"),
     ("api/src/landfall.rs", "landfall"),
 ];

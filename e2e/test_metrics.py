@@ -1,0 +1,172 @@
+"""CloudWatch metrics: put, listed and asked for, over every protocol of the model."""
+
+import datetime
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from region import Region
+from until import until
+
+HOUR = datetime.timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def cloudwatch(region):
+    return region.client("cloudwatch")
+
+
+def now():
+    """The beginning of this minute."""
+    return datetime.datetime.now(datetime.timezone.utc).replace(second=0, microsecond=0)
+
+
+def pair(name, value):
+    return {"Name": name, "Value": value}
+
+
+def statistics(client, namespace, metric, dimensions=(), period=60, **more):
+    return client.get_metric_statistics(
+        Namespace=namespace, MetricName=metric, Dimensions=list(dimensions), Period=period,
+        StartTime=now() - HOUR, EndTime=now() + HOUR,
+        Statistics=["Sum", "SampleCount", "Average", "Minimum", "Maximum"], **more)["Datapoints"]
+
+
+def refused(call, **ask):
+    with pytest.raises(ClientError) as error:
+        call(**ask)
+    return error.value.response["Error"]["Code"], error.value.response["Error"]["Message"]
+
+
+def test_what_was_put_is_told(cloudwatch, name):
+    at = now() - datetime.timedelta(minutes=3)
+    cloudwatch.put_metric_data(Namespace=name, MetricData=[
+        {"MetricName": "orders", "Value": 3, "Unit": "Count", "Timestamp": at},
+        {"MetricName": "orders", "Values": [1, 5], "Counts": [2, 1], "Unit": "Count", "Timestamp": at},
+        {"MetricName": "orders", "Unit": "Count", "Timestamp": at + datetime.timedelta(minutes=1),
+         "StatisticValues": {"SampleCount": 4, "Sum": 10, "Minimum": 0.5, "Maximum": 6}},
+    ])
+    found = sorted(statistics(cloudwatch, name, "orders"), key=lambda it: it["Timestamp"])
+    values = [(it["Timestamp"], it["SampleCount"], it["Sum"], it["Minimum"], it["Maximum"],
+               it["Average"], it["Unit"]) for it in found]
+    assert values == [
+        (at, 4, 10, 1, 5, 2.5, "Count"),
+        (at + datetime.timedelta(minutes=1), 4, 10, 0.5, 6, 2.5, "Count"),
+    ]
+    assert statistics(cloudwatch, name, "returns") == []
+    assert statistics(cloudwatch, name, "orders", Unit="Bytes") == []
+
+
+def test_metrics_are_listed_by_their_dimensions_in_pages(cloudwatch, name):
+    cloudwatch.put_metric_data(Namespace=name, MetricData=[
+        {"MetricName": "m", "Value": 1, "Dimensions": [pair("n", f"{it:03}"), pair("x", str(it % 2))]}
+        for it in range(600)])
+    pages = cloudwatch.get_paginator("list_metrics").paginate(Namespace=name)
+    found = [it for page in pages for it in page["Metrics"]]
+    assert [it["Dimensions"][0]["Value"] for it in found] == [f"{it:03}" for it in range(600)]
+    odd = cloudwatch.get_paginator("list_metrics").paginate(
+        Namespace=name, MetricName="m", Dimensions=[pair("x", "1")], RecentlyActive="PT3H")
+    assert sum(len(page["Metrics"]) for page in odd) == 300
+    assert cloudwatch.list_metrics(Namespace=name, Dimensions=[{"Name": "y"}])["Metrics"] == []
+
+
+def test_many_metrics_come_in_one_answer(cloudwatch, name):
+    for number in range(3):
+        cloudwatch.put_metric_data(Namespace=name, MetricData=[
+            {"MetricName": "m", "Value": number, "StorageResolution": 1,
+             "Timestamp": now() - datetime.timedelta(minutes=number)}])
+
+    def query(id, stat, **more):
+        return {"Id": id, "MetricStat": {
+            "Metric": {"Namespace": name, "MetricName": "m"}, "Period": 60, "Stat": stat}, **more}
+
+    ask = {"StartTime": now() - HOUR, "EndTime": now() + HOUR}
+    answer = cloudwatch.get_metric_data(
+        MetricDataQueries=[query("a", "Sum"), query("b", "SampleCount", Label="how many")], **ask)
+    first, second = answer["MetricDataResults"]
+    assert (first["Values"], first["StatusCode"], first["Label"]) == ([0, 1, 2], "Complete", "m")
+    assert (second["Values"], second["Label"]) == ([1, 1, 1], "how many")
+    pages = cloudwatch.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=[query("a", "Sum")], ScanBy="TimestampAscending",
+        PaginationConfig={"PageSize": 2}, **ask)
+    assert [it for page in pages for it in page["MetricDataResults"][0]["Values"]] == [2, 1, 0]
+    code, message = refused(cloudwatch.get_metric_data, MetricDataQueries=[
+        query("a", "Sum"), {"Id": "e", "Expression": "a * 2"}], **ask)
+    assert code == "ValidationError" and "Expression" in message, message
+
+
+def test_mistakes_are_refused_with_awss_codes(cloudwatch, name):
+    put = cloudwatch.put_metric_data
+    assert refused(put, Namespace="AWS/ECS", MetricData=[{"MetricName": "m", "Value": 1}]) == (
+        "InvalidParameterValue", "The value AWS/ECS for parameter Namespace is invalid.")
+    assert refused(put, Namespace=name, MetricData=[{"MetricName": "m"}])[0] == (
+        "InvalidParameterCombination")
+    assert refused(put, Namespace=name, MetricData=[{"MetricName": "m", "Value": float("nan")}])[0] == (
+        "InvalidParameterValue")
+    assert refused(put, Namespace=name, MetricData=[
+        {"MetricName": "m", "Value": 1, "Timestamp": now() - 24 * 15 * HOUR}])[0] == (
+        "InvalidParameterValue")
+    ask = {"Namespace": name, "MetricName": "m", "Period": 1, "Statistics": ["Sum"],
+           "StartTime": now() - HOUR, "EndTime": now()}
+    assert refused(cloudwatch.get_metric_statistics, **ask) == (
+        "InvalidParameterCombination",
+        "You have requested up to 3,600 datapoints, which exceeds the limit of 1,440. You may "
+        "reduce the datapoints requested by increasing Period, or decreasing the time range.")
+    assert refused(cloudwatch.describe_alarms)[0] == "UnsupportedOperationException"
+
+
+def test_every_protocol_of_the_model_says_the_same(region, cloudwatch, name):
+    cloudwatch.put_metric_data(Namespace=name, MetricData=[{"MetricName": "m", "Value": 7}])
+    status, _, body = region.request(
+        "GraniteServiceVersion20100801.ListMetrics", json.dumps({"Namespace": name}), "monitoring",
+        headers=[("Content-Type", "application/x-amz-json-1.0")])
+    assert status == 200 and json.loads(body)["Metrics"][0]["MetricName"] == "m", body
+    form = f"Action=ListMetrics&Version=2010-08-01&Namespace={name}"
+    status, _, body = region.request(
+        "", form, "monitoring", headers=[("Content-Type", "application/x-www-form-urlencoded")])
+    assert status == 200 and b"<MetricName>m</MetricName>" in body, body
+    form = "Action=PutMetricData&Version=2010-08-01"
+    status, _, body = region.request(
+        "", form, "monitoring", headers=[("Content-Type", "application/x-www-form-urlencoded")])
+    assert status == 400 and b"<Code>MissingParameter</Code>" in body, body
+
+
+def test_the_command_line_puts_and_reads(region, name):
+    region.aws(f"aws cloudwatch put-metric-data --namespace {name} --metric-name m --value 4 --unit Count")
+    found = region.aws(
+        f"aws cloudwatch get-metric-statistics --namespace {name} --metric-name m --period 60 "
+        f"--start-time {(now() - HOUR).isoformat()} --end-time {(now() + HOUR).isoformat()} "
+        "--statistics Sum")
+    assert [it["Sum"] for it in json.loads(found.stdout)["Datapoints"]] == [4.0]
+
+
+def test_metrics_survive_a_kill(name):
+    it = Region().start()
+    try:
+        it.client("cloudwatch").put_metric_data(
+            Namespace=name, MetricData=[{"MetricName": "m", "Value": 9}])
+        it.kill()
+        it.start()
+        found = statistics(it.client("cloudwatch"), name, "m")
+        assert [point["Sum"] for point in found] == [9]
+    finally:
+        it.down()
+
+
+def test_what_tasks_use_is_told_by_cluster(whole):
+    ecs, cloudwatch = whole.client(), whole.client("cloudwatch")
+    ecs.register_task_definition(family="metrics", containerDefinitions=[
+        {"name": "main", "image": "landfall/demo", "cpu": 64, "memory": 32}])
+    task = ecs.run_task(taskDefinition="metrics")["tasks"][0]["taskArn"]
+    try:
+        dimensions = [pair("ClusterName", "default")]
+
+        def told():
+            return [it["Maximum"] for metric in ["CPUUtilization", "MemoryUtilization"]
+                    for it in statistics(cloudwatch, "AWS/ECS", metric, dimensions)]
+
+        until(lambda: len(told()) >= 2, 60, what="metrics of the cluster")
+        assert all(0 <= it <= 400 for it in told()), told()
+    finally:
+        ecs.stop_task(task=task)
