@@ -6,7 +6,9 @@
 mod error;
 mod filter;
 mod groups;
+mod interfaces;
 mod regions;
+mod routes;
 mod subnets;
 mod vpcs;
 
@@ -21,7 +23,9 @@ pub fn registry() -> Registry {
     Registry::default()
         .read::<op::DescribeAccountAttributes, Error>(vpcs::describe_account_attributes)
         .read::<op::DescribeAvailabilityZones, Error>(regions::describe_availability_zones)
+        .read::<op::DescribeNetworkInterfaces, Error>(interfaces::describe_network_interfaces)
         .read::<op::DescribeRegions, Error>(regions::describe_regions)
+        .read::<op::DescribeRouteTables, Error>(routes::describe_route_tables)
         .read::<op::DescribeSecurityGroups, Error>(groups::describe_security_groups)
         .read::<op::DescribeSubnets, Error>(subnets::describe_subnets)
         .read::<op::DescribeVpcAttribute, Error>(vpcs::describe_vpc_attribute)

@@ -62,7 +62,8 @@ impl Fault {
         let code = match service.name {
             "ecs" | "landfall" | "logs" => "InvalidParameterException",
             "ec2" => "InvalidParameterValue",
-            "sts" => "ValidationError",
+            "sts" | "elbv2" => "ValidationError",
+            "route53" => "InvalidInput",
             _ => "ValidationException",
         };
         Self::new(code, message)

@@ -13,11 +13,13 @@ mod registry;
 mod reports;
 mod token;
 
+pub mod acm;
 pub mod ec2;
 pub mod ecs;
 pub mod elbv2;
 pub mod landfall;
 pub mod region;
+pub mod route53;
 pub mod sts;
 
 pub use audit::next_audit;
@@ -30,9 +32,11 @@ pub use reports::{Checked, health as report_health};
 /// Every operation that this region answers.
 pub fn registry() -> Registry {
     Registry::default()
+        .and(acm::registry())
         .and(ec2::registry())
         .and(ecs::registry())
         .and(elbv2::registry())
         .and(landfall::registry())
+        .and(route53::registry())
         .and(sts::registry())
 }

@@ -1,10 +1,11 @@
-//! What a region is from its first start: its network, its first cluster, its first key.
+//! What a region is from its first start: its network, its first cluster, its first key, its
+//! certificate authority.
 
 use plan::credentials;
 use state::{Change, Context, Draft, Purpose, RegionRow, Subnet};
 use types::{ClusterName, Zone};
 
-use crate::ecs;
+use crate::{acm, ecs};
 
 /// How many bits of the VPC's addresses number its subnets: sixteen of them, as in AWS's default
 /// VPC.
@@ -83,6 +84,10 @@ pub fn first_start(
         let key = credentials::long_lived(Purpose::Root, context.now, context.dice);
         draft.change(Change::from(key));
     }
+    if draft.state().authority().is_empty() {
+        let authority = acm::found(draft.state(), context);
+        draft.change(Change::from(authority));
+    }
     Ok(())
 }
 
@@ -153,6 +158,7 @@ mod tests {
         let key = first.access_keys().values().next().expect("the root key");
         assert_eq!((key.id.len(), key.secret.len()), (20, 40));
         assert_eq!(key.created_at, Timestamp(fixture::NOON));
+        assert!(first.authority().contains_key(&()));
 
         start(&mut region, &plan(&["us-east-1a", "us-east-1b"])).expect("starts again");
         assert_eq!(region.state, first);

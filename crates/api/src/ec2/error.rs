@@ -23,6 +23,12 @@ pub enum Error {
     /// `InvalidParameterValue`.
     #[error("{0}")]
     InvalidParameterValue(String),
+    /// `InvalidNetworkInterfaceID.NotFound`.
+    #[error("The networkInterface ID '{0}' does not exist")]
+    InterfaceNotFound(String),
+    /// `InvalidRouteTableID.NotFound`.
+    #[error("The routeTable ID '{0}' does not exist")]
+    RouteTableNotFound(String),
     /// `InvalidNextToken`.
     #[error("The pagination token is not valid.")]
     InvalidNextToken,
@@ -38,6 +44,8 @@ impl Error {
     fn code(&self) -> &'static str {
         match self {
             Self::DryRun => "DryRunOperation",
+            Self::InterfaceNotFound(_) => "InvalidNetworkInterfaceID.NotFound",
+            Self::RouteTableNotFound(_) => "InvalidRouteTableID.NotFound",
             Self::GroupNotFound(_) => "InvalidGroup.NotFound",
             Self::InvalidParameterValue(_) => "InvalidParameterValue",
             Self::InvalidNextToken => "InvalidNextToken",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use plan::names;
 use shapes::elbv2 as shape;
 use shapes::{Timestamp, stored};
 use state::{
@@ -10,9 +11,6 @@ use state::{
 };
 
 use super::{Error, actions, find};
-
-/// The zone of Route 53 that names of load balancers are in, in us-east-1.
-const CANONICAL_ZONE: &str = "Z35SXDOTRQ7X7K";
 
 /// Target groups of one load balancer. Source: handbook 7.1.
 const GROUPS_OF_LOAD_BALANCER_MAX: usize = 100;
@@ -71,7 +69,9 @@ pub(super) fn load_balancer(state: &State, it: &LoadBalancer) -> shape::LoadBala
         load_balancer_arn: Some(it.arn.clone()),
         load_balancer_name: Some(it.name.clone()),
         dns_name: Some(it.dns_name.clone()),
-        canonical_hosted_zone_id: Some(CANONICAL_ZONE.to_owned()),
+        canonical_hosted_zone_id: Some(
+            names::zone_of_load_balancers(state.home().region.as_str(), it.kind).to_owned(),
+        ),
         created_time: Some(Timestamp(it.created_at.0)),
         scheme: Some(scheme(it.scheme).into()),
         vpc_id: state.region().get(&()).map(|it| it.vpc.clone()),
