@@ -97,7 +97,7 @@ def test_start_task_starts_on_the_instance_it_names(aws, family, instances):
     assert run["tasks"][0]["containerInstanceArn"] == two.arn
 
 
-def test_a_placement_strategy_in_shorthand_spreads(aws, family, instances):
+def test_a_placement_strategy_in_shorthand_spreads(aws, region, family, instances):
     instances("abc")
     run = answer(aws(
         "aws ecs run-task --cluster $CLUSTER --task-definition $FAMILY --count 9 "
@@ -109,6 +109,9 @@ def test_a_placement_strategy_in_shorthand_spreads(aws, family, instances):
         "aws ecs run-task --cluster $CLUSTER --task-definition $FAMILY "
         "--placement-constraints type=memberOf,expression='attribute:ecs.availability-zone == us-east-1b'"))
     assert run["tasks"][0]["availabilityZone"] == "us-east-1b"
+    story = region.landfall("why", run["tasks"][0]["taskArn"]).stdout
+    assert "Chosen among the 1 of 3 container instances that could take it" in story
+    assert story.count("is not a member of `attribute:ecs.availability-zone == us-east-1b`") == 2
 
 
 def test_instances_attributes_and_queries(aws, instances):

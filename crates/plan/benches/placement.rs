@@ -114,6 +114,7 @@ fn task(id: u128, on: InstanceId, zone: &Zone, request: &Request) -> Task {
         released: false,
         exec: false,
         reference: None,
+        placing: None,
     }
 }
 

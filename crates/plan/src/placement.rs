@@ -8,6 +8,7 @@ mod candidates;
 mod explain;
 mod filter;
 mod misfit;
+mod placing;
 mod request;
 mod search;
 mod standing;
@@ -18,6 +19,7 @@ use types::{Cpu, InstanceId, MemoryMib, Zone};
 
 pub use explain::{Explanation, Failure, FullZone, Refusal, check, explain};
 pub use misfit::Misfit;
+pub use placing::placing;
 pub use request::{Constraint, Field, Request, Resource, Strategy};
 pub use standing::gpus_for;
 pub use verify::{doubled, verify};

@@ -9,7 +9,6 @@ use types::{ClusterName, Group, TaskId};
 
 use crate::holdings::check_told_holdings;
 use crate::plant::Plant;
-use crate::region::policy;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
@@ -34,6 +33,7 @@ impl World {
     /// What costs as much as there is.
     pub(crate) fn check_all(&mut self) -> Checked {
         self.check_addresses()?;
+        self.check_history()?;
         let still = self.region.is_still();
         let Some(process) = &self.region.process else { return Ok(()) };
         let state = process.core.state();
@@ -96,13 +96,14 @@ impl World {
 
     /// Where no review is due soon, none would change anything now.
     fn check_quiet(&mut self) -> Checked {
+        let policy = self.policy();
         let Some(process) = &mut self.region.process else { return Ok(()) };
         if process.queue.due() <= process.core.now().after(SOON) {
             return Ok(());
         }
         let found = process.core.write(Caller::region(), 0, |draft, context| {
             let mut found = None;
-            for reconciler in reconcilers::registry(&policy()) {
+            for reconciler in reconcilers::registry(&policy) {
                 for subject in reconciler.subjects(draft.state()) {
                     reconciler.review(draft, &subject, context);
                     if let Some(change) = draft.changes().first() {

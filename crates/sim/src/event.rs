@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use plan::agent::{Closed, Exit, Happened, ServerMessage, SubmissionId};
 use plan::session::FromAgent;
+use reconcilers::Due;
 use state::Health;
 use types::{ContainerName, InstanceId, TaskId};
 
@@ -45,6 +46,10 @@ pub(crate) enum RegionEvent {
     Wake { life: u64 },
     /// Silence is looked for.
     Watch { life: u64 },
+    /// The archivist looks what is due.
+    LookBack { life: u64 },
+    /// What was due is durable in the history.
+    Kept { life: u64, due: Box<Due> },
     /// A conversation has something to say by itself.
     Converse { life: u64, wire: WireId },
     /// An agent opens a websocket.

@@ -6,6 +6,7 @@
 //! one command replays any run. See `docs/decisions/0009-simulator.md`.
 
 mod agenda;
+mod archivist;
 mod checks;
 mod client;
 mod event;

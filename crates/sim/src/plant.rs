@@ -35,6 +35,8 @@ pub enum Plant {
     WakesNobody,
     /// Stopped tasks are forgotten at once.
     ReapsEarly,
+    /// What is over leaves the state before it is durable in the history.
+    ForgetsUnkept,
     /// A payload counts as acknowledged once it is sent.
     NeverRepeats,
     /// The agent acknowledges stops and does nothing about them.
@@ -65,7 +67,7 @@ pub enum Plant {
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::AnswersEarly,
         Self::FreesEarly,
         Self::FreesLost,
@@ -82,6 +84,7 @@ impl Plant {
         Self::StaleIndex,
         Self::WakesNobody,
         Self::ReapsEarly,
+        Self::ForgetsUnkept,
         Self::NeverRepeats,
         Self::IgnoresStop,
         Self::LosesRows,

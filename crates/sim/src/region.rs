@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use plan::assignments::Assignments;
 use plan::session::FromAgent;
-use reconcilers::{Policy, Queue};
+use reconcilers::{Due, Queue};
 use state::{Caller, InstanceStatus, RegionRow, State};
 use std::sync::Arc;
 use store::journal::{Commit, Room};
@@ -85,6 +85,8 @@ pub(crate) enum Cause {
     Review,
     /// A health report.
     Health,
+    /// What is over leaves the state.
+    Archivist,
 }
 
 /// What happens with an answer once it may be seen.
@@ -102,6 +104,10 @@ pub(crate) enum Release {
     Lost { instance: InstanceId },
     /// An instance that was marked as lost and has called meanwhile is marked as back.
     Back,
+    /// What may leave the state.
+    Due(Due),
+    /// It has left; more will be due then.
+    Forgotten { again_at: Option<Timestamp> },
     /// Nobody waits.
     Nothing,
 }
@@ -143,11 +149,6 @@ pub(crate) fn home() -> Home {
         region: RegionName::parse("us-east-1").expect("a valid name"),
         account: AccountId::parse("123456789012").expect("twelve digits"),
     }
-}
-
-/// Reconcilers as production has them by default.
-pub(crate) fn policy() -> Policy {
-    Policy::default()
 }
 
 impl Region {
@@ -337,6 +338,7 @@ impl World {
 
     /// Takes one transaction into what is known to be durable.
     pub(crate) fn make_durable(&mut self, it: &Decided) -> Checked {
+        self.check_kept(&it.transaction.changes)?;
         self.ledger.check(&self.region.shadow, &self.machines, it)?;
         for change in &it.transaction.changes {
             self.region.shadow.apply(change.clone());
@@ -373,6 +375,11 @@ impl World {
             Release::Told { wire, heard, told } => self.turn(wire, heard, told),
             Release::Lost { instance } => self.is_lost(instance),
             Release::Back => self.lose_next(),
+            Release::Due(due) => self.keep(due),
+            Release::Forgotten { again_at } => {
+                self.forgotten(again_at);
+                Ok(())
+            }
             Release::Nothing => Ok(()),
         }
     }
@@ -393,9 +400,13 @@ impl World {
             }
             RegionEvent::Watch { life } if mine(life) => self.watch(),
             RegionEvent::Converse { life, wire } if mine(life) => self.converse(wire),
+            RegionEvent::LookBack { life } if mine(life) => self.look_back(),
+            RegionEvent::Kept { life, due } if mine(life) => self.kept(*due),
             RegionEvent::Committed { .. }
             | RegionEvent::Wake { .. }
             | RegionEvent::Watch { .. }
+            | RegionEvent::LookBack { .. }
+            | RegionEvent::Kept { .. }
             | RegionEvent::Converse { .. } => Ok(()),
             RegionEvent::Dialled { wire } => self.dialled(wire),
             RegionEvent::Heard { wire, message } => self.region_heard(wire, message),

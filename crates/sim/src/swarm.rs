@@ -58,6 +58,8 @@ pub(crate) struct Swarm {
     pub(crate) faults: Vec<Fault>,
     /// Whether the journal is files on a simulated disk.
     pub(crate) files: bool,
+    /// Whether a history is kept of what is over.
+    pub(crate) archives: bool,
     /// Whether some agents are of an older protocol revision.
     pub(crate) skew: bool,
     /// Part of the messages that go through their bytes.
@@ -112,6 +114,7 @@ impl Swarm {
             fault_every: 0,
             faults: Vec::new(),
             files: false,
+            archives: false,
             skew: false,
             bytes: 500,
             delay: 0,
@@ -140,6 +143,7 @@ impl Swarm {
         drawn.skew = lot.below(4) == 0;
         drawn.delay = lot.between(2, 300);
         drawn.sync = lot.between(1, 60);
+        drawn.archives = lot.below(2) == 0;
         if lot.below(8) == 0 {
             // A disk at its end and websockets that hardly stand: what waits for what shows here.
             drawn.stall = 3_000;
@@ -153,6 +157,7 @@ impl Swarm {
         let mut calm = Self { machines, clients: 1, ..Self::draw(0) };
         calm.heal();
         (calm.bytes, calm.files, calm.skew, calm.stubborn) = (0, false, false, 0);
+        calm.archives = false;
         (calm.delay, calm.sync, calm.think) = (5, 5, 1_000);
         calm
     }

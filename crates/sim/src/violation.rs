@@ -19,6 +19,7 @@
 //! | what is replayed is what was in memory at each durable point; older rows and releases too | `Replay` |
 //! | each mutation has one audit row and each row one mutation | `Audited` |
 //! | quiet reconcilers have nothing to do; indexes equal the tables | `Quiet`, `Indexes` |
+//! | what is over is in the state or in the history, in which it stands once | `Retention` |
 //! | transactions are bounded; stopped tasks, tokens and instances go when their time has come | `Bounded`, `Retention` |
 //!
 //! Watched elsewhere: order of `dependsOn` and stop signals (`plan::agent`'s tests), GPUs and spread

@@ -6,6 +6,7 @@ use store::journal::Room;
 use types::{InstanceId, Timestamp};
 
 use crate::agenda::Agenda;
+use crate::archivist::Archive;
 use crate::client::Clients;
 use crate::event::{Call, CallId, Event, MachineEvent, MachineId, Party, Reply, Wire, WireId};
 use crate::event::{ClientEvent, RegionEvent};
@@ -37,6 +38,8 @@ pub(crate) struct World {
     pub(crate) machines: BTreeMap<MachineId, Machine>,
     pub(crate) clients: Clients,
     pub(crate) ledger: Ledger,
+    /// The history of what is over.
+    pub(crate) archive: Archive,
     pub(crate) healing: bool,
     /// Faults at exact points, in stories.
     pub(crate) orders: Orders,
@@ -58,6 +61,8 @@ impl World {
     pub(crate) fn of(swarm: Swarm, seed: u64, plant: Option<Plant>, trace: Trace) -> Self {
         let of_disks = [Some(Plant::IgnoresFailedSync), Some(Plant::SkipsMigration)];
         let files = swarm.files || of_disks.contains(&plant);
+        let archives = swarm.archives || plant == Some(Plant::ForgetsUnkept);
+        let swarm = Swarm { archives, ..swarm };
         let mut lots = Lots::new(seed);
         let mut machines: BTreeMap<_, _> =
             (0..swarm.machines).map(|id| (id, Machine::new(id, &mut lots))).collect();
@@ -75,6 +80,7 @@ impl World {
             wires: BTreeMap::new(),
             machines,
             ledger: Ledger::default(),
+            archive: Archive::default(),
             healing: false,
             orders: Orders::default(),
             copied: false,
@@ -82,6 +88,7 @@ impl World {
             calls: 0,
             next_wire: 0,
         };
+        world.ledger.keep_for(world.policy().stopped_kept);
         world.plan_the_beginning();
         world
     }

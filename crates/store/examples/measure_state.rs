@@ -215,6 +215,7 @@ impl Words {
             released: false,
             exec: false,
             reference: None,
+            placing: None,
         }
     }
 

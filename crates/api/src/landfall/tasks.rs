@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use shapes::landfall as shape;
 use state::{
-    Audit, Container, Context, Desired, Health, InstanceStatus, State, Status, Stop, StopCode, Task,
+    Audit, Container, Context, Desired, Health, InstanceStatus, Placing, State, Status, Stop,
+    StopCode, Task,
 };
 use types::{ClusterName, TaskId, Timestamp, short_name};
 
@@ -140,6 +141,7 @@ fn story(state: &State, task: &Task, asked: Option<&Audit>, now: Timestamp) -> V
     let mut lines = vec![standing(task)];
     lines.push(origin(task, asked));
     lines.push(place(state, task));
+    lines.extend(task.placing.iter().flat_map(|it| chosen(it)));
     lines.extend(waiting(state, task));
     lines.extend(task.stop.as_ref().map(|it| stop(task, it)));
     lines.extend(task.containers.iter().map(container));
@@ -206,6 +208,25 @@ fn place(state: &State, task: &Task) -> String {
         }
     }
     text + "."
+}
+
+/// Why it was that instance: what spoke for it, then what spoke against others.
+fn chosen(it: &Placing) -> Vec<String> {
+    let Placing { strategies, instances, candidates, in_zone, on_instance, cpu, memory, refused } =
+        it;
+    let by = match strategies.as_slice() {
+        [] => "spread over zones, then over instances".to_owned(),
+        all => all.join(", then "),
+    };
+    let mut lines = vec![format!(
+        "Chosen among the {candidates} of {instances} container instances that could take it, by \
+         {by}: its zone held {in_zone} of the group and the instance {on_instance}; {} CPU units \
+         and {} MiB were free.",
+        cpu.0, memory.0
+    )];
+    let passed = refused.iter();
+    lines.extend(passed.map(|it| format!("Not on {}: {}.", it.instance, it.detail)));
+    lines
 }
 
 /// What a task that is on its way waits for.

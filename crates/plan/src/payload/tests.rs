@@ -69,6 +69,7 @@ pub(crate) fn assigned(
         released: false,
         exec: false,
         reference: None,
+        placing: None,
     };
     let definition = TaskDefinition {
         revision: revision(),

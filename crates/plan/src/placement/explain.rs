@@ -11,7 +11,7 @@ use super::filter::Filter;
 use super::{Misfit, NAMED, Request, standing};
 
 /// How many instances a refusal looks at; a cluster of no more is looked at whole.
-const LOOKED_AT: usize = 32;
+pub(super) const LOOKED_AT: usize = 32;
 
 /// How many a refusal takes from each end of the index.
 const DRAWN: usize = 4;

@@ -102,6 +102,7 @@ pub(crate) fn task(id: u128, on: &ContainerInstance, request: &Request) -> Task 
         released: false,
         exec: false,
         reference: None,
+        placing: None,
     }
 }
 

@@ -95,6 +95,19 @@ impl Resource {
     }
 }
 
+impl core::fmt::Display for Strategy {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Spread(Field::Zone) => f.write_str("spread(attribute:ecs.availability-zone)"),
+            Self::Spread(Field::Instance) => f.write_str("spread(instanceId)"),
+            Self::Spread(Field::Attribute(name)) => write!(f, "spread(attribute:{name})"),
+            Self::Binpack(Resource::Cpu) => f.write_str("binpack(cpu)"),
+            Self::Binpack(Resource::Memory) => f.write_str("binpack(memory)"),
+            Self::Random => f.write_str("random"),
+        }
+    }
+}
+
 impl Strategy {
     /// What applies where nothing is asked for: spread over zones, then over instances.
     ///

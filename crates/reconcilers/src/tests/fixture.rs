@@ -226,6 +226,7 @@ pub(super) fn task(bits: u128, on: u128) -> Task {
         released: false,
         exec: false,
         reference: None,
+        placing: None,
     }
 }
 

@@ -12,9 +12,6 @@ use crate::machine::Machine;
 use crate::region::{Cause, Decided};
 use crate::violation::{Checked, Invariant, broken};
 
-/// How long stopped tasks are kept, in milliseconds.
-const KEPT: i64 = 3_600_000;
-
 impl Ledger {
     pub(super) fn check_task(
         &mut self,
@@ -40,8 +37,8 @@ impl Ledger {
                 Ok(())
             }
             (Some(before), None) => {
-                let due = before.stopped_at.map(|at| at.0 + KEPT);
-                if !before.is_over() || !before.released || due.is_none_or(|due| due > it.at.0) {
+                let due = before.stopped_at.map(|at| at.after(self.kept));
+                if !before.is_over() || !before.released || due.is_none_or(|due| due > it.at) {
                     let detail = format!("task {id} is forgotten as {:?}", before.last);
                     return broken(Invariant::Retention, detail);
                 }

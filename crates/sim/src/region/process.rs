@@ -7,7 +7,7 @@ use state::{Caller, State};
 use store::{Pipeline, SYNCS_AT_ONCE, Transaction};
 use types::{InstanceId, Zone};
 
-use super::{Cause, Decided, Process, ZONES, policy};
+use super::{Cause, Decided, Process, ZONES};
 use crate::event::{Event, RegionEvent};
 use crate::hub::Hub;
 use crate::violation::{Checked, Invariant, broken};
@@ -63,7 +63,7 @@ impl World {
             .map(|it| it.id)
             .collect();
         self.say(format_args!("region: starts, {} rows of tasks", core.state().tasks().len()));
-        let queue = Queue::new(reconcilers::registry(&policy()), core.state(), now);
+        let queue = Queue::new(reconcilers::registry(&self.policy()), core.state(), now);
         let beside = self.lots.region.below(SYNCS_AT_ONCE as u64);
         let syncs_at_once = 1 + usize::try_from(beside).unwrap_or_default();
         self.region.process = Some(Process {
@@ -81,6 +81,9 @@ impl World {
         });
         let life = self.region.life;
         self.agenda.after(1_000, Event::Region(RegionEvent::Watch { life }));
+        if self.swarm.archives {
+            self.agenda.after(1, Event::Region(RegionEvent::LookBack { life }));
+        }
         self.review();
         self.commit()
     }
@@ -111,6 +114,7 @@ impl World {
         self.end_syncs(core::mem::take(&mut process.syncs).into_values().collect());
         self.region.uncertain = process.pipeline.abandon();
         self.region.storage.crash(&mut self.lots.region);
+        self.archive.crash(&mut self.lots.region);
         self.say(format_args!("region: ends"));
         self.cut_all_wires();
         if let Some(wait) = self.down_time() {

@@ -43,6 +43,7 @@ fn planted_bugs_are_found() {
         (Plant::StaleIndex, &[Indexes]),
         (Plant::WakesNobody, &[Quiet, Convergence]),
         (Plant::ReapsEarly, &[Retention]),
+        (Plant::ForgetsUnkept, &[Retention]),
         (Plant::NeverRepeats, &[Convergence]),
         (Plant::IgnoresStop, &[Convergence]),
         (Plant::LosesRows, &[Physical, Convergence, NoRevival, Released]),

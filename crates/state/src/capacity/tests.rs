@@ -117,6 +117,7 @@ fn task(id: TaskId, instance: InstanceId, dice: &mut Dice) -> Task {
         released: dice.below(4) == 0,
         exec: false,
         reference: None,
+        placing: None,
     }
 }
 

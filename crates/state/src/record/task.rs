@@ -5,7 +5,7 @@ use types::{
     ClusterName, ContainerName, Cpu, Group, InstanceId, MemoryMib, Port, TaskId, Timestamp, Zone,
 };
 
-use super::{Revision, Tag};
+use super::{Placing, Revision, Tag};
 
 /// What a task takes from its instance, for as long as it holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
@@ -333,6 +333,9 @@ pub struct Task {
     /// Reference of the caller, echoed.
     #[n(29)]
     pub reference: Option<String>,
+    /// Why it was placed where it is; none where the caller has chosen. Written once.
+    #[n(30)]
+    pub placing: Option<Box<Placing>>,
 }
 
 impl Task {

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use state::{
     AccessKey, Assignment, Audit, Binding, Cluster, ClusterStatus, Container, ContainerInstance,
     DefinitionStatus, Demand, Desired, FamilyRow, Health, InstanceStatus, Interface, JoinToken,
-    LaunchType, NetworkMode, Outcome, Purpose, RegionRow, Resources, Revision, Setting, SettingKey,
-    Status, Stop, StopCode, Subnet, Tag, Task, TaskDefinition, Token, TokenKey,
+    LaunchType, NetworkMode, Outcome, Passed, Placing, Purpose, RegionRow, Resources, Revision,
+    Setting, SettingKey, Status, Stop, StopCode, Subnet, Tag, Task, TaskDefinition, Token,
+    TokenKey,
 };
 use types::{
     AccountId, ClusterName, ContainerName, Cpu, Family, Group, Home, InstanceId, MemoryMib, Port,
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Named> {
         ("05-container-instance-least", least_instance().into()),
         ("06-task", task().into()),
         ("06-task-least", least_task().into()),
+        ("06-task-placed", placed_task().into()),
         ("07-token", token().into()),
         ("08-setting", setting().into()),
         ("09-access-key-root", key("AKIAROOT", Purpose::Root).into()),
@@ -264,6 +266,23 @@ fn task() -> Task {
     }
 }
 
+/// One that says why it was placed where it is.
+fn placed_task() -> Task {
+    let passed =
+        Passed { instance: InstanceId::new(7), detail: "its agent is not connected".into() };
+    let placing = Placing {
+        strategies: vec!["spread(instanceId)".into()],
+        instances: 3,
+        candidates: 2,
+        in_zone: 1,
+        on_instance: 1,
+        cpu: Cpu(1024),
+        memory: MemoryMib(2048),
+        refused: vec![passed],
+    };
+    Task { placing: Some(Box::new(placing)), ..least_task() }
+}
+
 fn least_task() -> Task {
     Task {
         id: TaskId::new(TASK),
@@ -296,6 +315,7 @@ fn least_task() -> Task {
         released: false,
         exec: false,
         reference: None,
+        placing: None,
     }
 }
 

@@ -10,7 +10,8 @@ use plan::{credentials, tasks as steps};
 use shapes::{ecs as shape, stored};
 use state::{
     Change, Container, Context, DefinitionStatus, Demand, Desired, Draft, Health, Interface,
-    LaunchType, NetworkMode, Purpose, Revision, State, Status, Subnet, Tag, Task, TaskDefinition,
+    LaunchType, NetworkMode, Placing, Purpose, Revision, State, Status, Subnet, Tag, Task,
+    TaskDefinition,
 };
 use types::{ClusterName, ContainerName, Family, Group, InstanceId, TaskId, Zone};
 
@@ -63,6 +64,7 @@ struct Place {
     instance: InstanceId,
     zone: Zone,
     interface: Option<Interface>,
+    placing: Option<Box<Placing>>,
 }
 
 impl Launch {
@@ -129,7 +131,13 @@ impl Launch {
             let placed = placed.map_err(|it| it.for_lack_of_addresses(&full))?;
             match self.interface(draft.state(), &placed.zone, context) {
                 Ok(interface) => {
-                    let place = Place { instance: placed.instance, zone: placed.zone, interface };
+                    let placing = placement::placing(draft.state(), &self.request, &placed);
+                    let place = Place {
+                        instance: placed.instance,
+                        zone: placed.zone,
+                        interface,
+                        placing: Some(Box::new(placing)),
+                    };
                     return Ok(self.make(draft, place, context, audit));
                 }
                 Err(subnets) => {
@@ -161,7 +169,8 @@ impl Launch {
         let interface = self
             .interface(draft.state(), &zone, context)
             .map_err(|subnets| against(Misfit::Address { subnets }))?;
-        Ok(self.make(draft, Place { instance, zone, interface }, context, audit))
+        let place = Place { instance, zone, interface, placing: None };
+        Ok(self.make(draft, place, context, audit))
     }
 
     /// Makes one task on an instance that can take it.
@@ -206,6 +215,7 @@ impl Launch {
             released: false,
             exec: self.asked.exec,
             reference: self.asked.reference.clone(),
+            placing: place.placing,
         };
         draft.change(Change::from(row));
         if let Some(role) = &self.role {

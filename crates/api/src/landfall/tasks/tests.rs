@@ -67,11 +67,38 @@ fn a_pending_task_says_what_it_waits_for() {
         "of web:1 in cluster default is PENDING; it should be RUNNING.",
         "client token monday.",
         "in us-east-1a, whose agent is connected.",
+        "Chosen among the 1 of 1 container instances that could take it, by spread over zones, \
+         then over instances: its zone held 0 of the group and the instance 0; 1024 CPU units and \
+         2048 MiB were free.",
         "Its agent has not taken it over yet.",
         "Container app is PENDING.",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+}
+
+#[test]
+fn a_task_says_who_else_was_considered_and_what_spoke_against_them() {
+    let (mut region, _) = started();
+    let away = region.instance(2);
+    let mut row = region.state.container_instance(away).expect("there").as_ref().clone();
+    row.connected = false;
+    region.state.apply(row.into());
+    let ask = ecs::RunTaskRequest {
+        task_definition: Some("web".into()),
+        placement_strategy: Some(vec![ecs::PlacementStrategy {
+            r#type: Some(ecs::PlacementStrategyType::Binpack),
+            field: Some("memory".into()),
+        }]),
+        ..Default::default()
+    };
+    let answer = region.write(run_task, ask).expect("runs");
+    let arn = answer.tasks.expect("tasks").remove(0).task_arn.expect("an ARN");
+    let text = explain(&region, &arn).expect("explains");
+    let chosen = "Chosen among the 1 of 2 container instances that could take it, by \
+                  binpack(memory): its zone held 1 of the group and the instance 1;";
+    assert!(text.contains(chosen), "{text}");
+    assert!(text.contains(&format!("Not on {away}: its agent is not connected")), "{text}");
 }
 
 #[test]
