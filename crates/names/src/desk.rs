@@ -179,3 +179,47 @@ fn question(name: &str, kind: Rtype) -> Option<Vec<u8>> {
     page.opt(size).ok()?;
     Some(page.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::tests::record as entry;
+
+    struct Nobody;
+
+    impl Names for Nobody {
+        fn resolve(&self, name: &str, kind: &str) -> Answers {
+            let records = vec![entry(name, kind, "172.31.0.9")];
+            Answers { outcome: Outcome::Found, records, authority: None }
+        }
+    }
+
+    #[test]
+    fn strangers_are_refused_in_fewer_bytes_than_they_ask_with() {
+        let range = "172.31.0.0/16".parse().expect("a range");
+        let desk = Desk {
+            names: Arc::new(Nobody),
+            clients: Clients::new(vec![range]),
+            resolvers: Resolvers::These(Vec::new()),
+        };
+        let asked = question("www.example.com.", Rtype::A).expect("a question");
+        for (from, code) in [
+            ("127.0.0.1", Rcode::NOERROR),
+            ("172.31.0.1", Rcode::NOERROR),
+            ("8.8.8.8", Rcode::REFUSED),
+            ("192.168.1.1", Rcode::REFUSED),
+        ] {
+            for way in [Way::Udp, Way::Tcp] {
+                let Next::Say(answer) = desk.look(from.parse().expect("it is"), &asked, way) else {
+                    panic!("{from} gets no answer");
+                };
+                let refused = code == Rcode::REFUSED;
+                assert_eq!(answer.len() < asked.len(), refused, "{from}");
+                let answer = Message::from_octets(answer).expect("a message");
+                assert_eq!(answer.header().rcode(), code, "{from}");
+            }
+        }
+        // What is no question is not answered at all, or in as few bytes.
+        assert!(matches!(desk.look(IpAddr::from([8, 8, 8, 8]), b"x", Way::Udp), Next::Silence));
+    }
+}

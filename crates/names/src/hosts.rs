@@ -113,21 +113,19 @@ impl HostsFile {
 /// The bytes without the lines from the one mark to the other. A block without an end loses its mark
 /// only: what follows may be somebody else's.
 fn without(bytes: &[u8], begin: &str, end: &str) -> Vec<u8> {
+    let is_begin = |it: &[u8]| it.starts_with(begin.as_bytes());
+    let is_end = |it: &[u8]| it.trim_ascii_end() == end.as_bytes();
     let lines: Vec<&[u8]> = bytes.split_inclusive(|it| *it == b'\n').collect();
     let mut kept = Vec::with_capacity(bytes.len());
     let mut rest = lines.as_slice();
     while let Some((line, after)) = rest.split_first() {
         rest = after;
-        if !line.starts_with(begin.as_bytes()) {
+        if !is_begin(line) {
             kept.extend_from_slice(line);
             continue;
         }
-        let is_end = |it: &&[u8]| it.trim_ascii_end() == end.as_bytes();
-        let is_begin = |it: &&[u8]| it.starts_with(begin.as_bytes());
-        if let Some(last) =
-            after.iter().position(|it| is_end(&it.as_ref()) || is_begin(&it.as_ref()))
-            && after.get(last).is_some_and(|it| is_end(&it.as_ref()))
-        {
+        let next_mark = after.iter().position(|it| is_begin(it) || is_end(it));
+        if let Some(last) = next_mark.filter(|at| after.get(*at).is_some_and(|it| is_end(it))) {
             rest = after.get(last + 1..).unwrap_or_default();
         }
     }

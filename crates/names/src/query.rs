@@ -135,7 +135,7 @@ mod tests {
 
     fn with(flags: u16, counts: [u16; 4], rest: &[&[u8]]) -> Vec<u8> {
         let mut bytes = header(flags, counts);
-        rest.iter().for_each(|it| bytes.extend_from_slice(it));
+        bytes.extend(rest.concat());
         bytes
     }
 

@@ -1,5 +1,7 @@
 //! Values of records, from the form of a zone file to what goes on the wire.
 
+use core::fmt::Write as _;
+
 use domain::base::iana::Class;
 use domain::base::{Name, NameBuilder, Record, Ttl};
 use domain::zonefile::inplace::{Entry, ScannedRecordData, Zonefile};
@@ -62,7 +64,8 @@ fn decimal(value: &str) -> String {
         text.push_str(before);
         let digits = after.get(..3).and_then(|it| u8::from_str_radix(it, 8).ok());
         if let Some(byte) = digits {
-            text.push_str(&format!("\\{byte:03}"));
+            // Writing to a text does not fail.
+            let _ = write!(text, "\\{byte:03}");
             rest = after.get(3..).unwrap_or_default();
         } else {
             // The escaped character goes with its backslash: it may be one itself.
@@ -78,8 +81,14 @@ fn decimal(value: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A record of a zone.
+    pub(crate) fn record(name: &str, kind: &str, value: &str) -> plan::names::Record {
+        let (name, kind, value) = (name.to_owned(), kind.to_owned(), value.to_owned());
+        plan::names::Record { name, kind, ttl: 60, value }
+    }
 
     fn shown(kind: &str, value: &str) -> Option<String> {
         data(kind, value).map(|it| it.to_string())

@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use state::{Answer, Change, HostedZone, RecordSet, RecordSetKey};
+use types::{AccountId, Home, Region, Timestamp};
+
 use super::*;
 
 const OWN: &str = "127.0.0.1\tlocalhost\n# a comment\n10.0.0.1 other\n";
@@ -150,4 +153,54 @@ fn a_missing_file_is_an_error_and_is_not_made() {
     let file = HostsFile::new(folder.path().join("hosts"), "abc");
     file.keep(&[entry("a.example.com", "172.31.0.9")]).expect_err("is not there");
     assert!(!file.path().exists());
+}
+
+fn region(sets: &[(&str, &str, &[&str])]) -> State {
+    let region = Region::parse("us-east-1").expect("a region");
+    let account = AccountId::parse("123456789012").expect("an account");
+    let mut state = State::new(Home { region, account });
+    state.apply(Change::from(HostedZone {
+        id: "Z1".into(),
+        name: "example.com.".into(),
+        caller_reference: "once".into(),
+        comment: None,
+        vpcs: Vec::new(),
+        tags: Vec::new(),
+        created_at: Timestamp(0),
+    }));
+    for (name, kind, values) in sets {
+        let key = RecordSetKey {
+            zone: "Z1".into(),
+            reversed: plan::names::reversed(name),
+            kind: (*kind).to_owned(),
+            identifier: String::new(),
+        };
+        let values = values.iter().map(|it| (*it).to_owned()).collect();
+        let answer = Answer::Values { ttl: 60, values };
+        state.apply(Change::from(RecordSet { key, name: (*name).to_owned(), answer }));
+    }
+    state
+}
+
+#[test]
+fn names_that_lead_to_addresses_are_told_and_nothing_else() {
+    let state = region(&[
+        ("b.example.com.", "A", &["10.0.0.2", "10.0.0.3"]),
+        ("a.example.com.", "CNAME", &["b.example.com"]),
+        ("six.example.com.", "AAAA", &["fd00::1"]),
+        ("*.example.com.", "A", &["10.0.0.9"]),
+        ("text.example.com.", "TXT", &["\"10.0.0.4\""]),
+        ("out.example.com.", "CNAME", &["elsewhere.example.net"]),
+        ("odd#name.example.com.", "A", &["10.0.0.5"]),
+    ]);
+    assert_eq!(
+        entries(&state),
+        [
+            entry("a.example.com", "10.0.0.2"),
+            entry("a.example.com", "10.0.0.3"),
+            entry("b.example.com", "10.0.0.2"),
+            entry("b.example.com", "10.0.0.3"),
+            entry("six.example.com", "fd00::1"),
+        ]
+    );
 }
