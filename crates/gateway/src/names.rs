@@ -1,0 +1,134 @@
+//! The region's names, as far as they are durable, for whoever answers questions about them.
+
+use std::sync::{PoisonError, RwLock};
+
+use names::Names;
+use names::hosts::{self, Entry};
+use plan::names::{Answers, resolve};
+use state::{Change, State};
+use tokio::sync::watch;
+
+/// The durable part of the state that names are made of. Questions do not wait for the writer, and
+/// hear nothing that a power cut could take back.
+pub struct RegionNames {
+    known: RwLock<State>,
+    turn: watch::Sender<u64>,
+}
+
+impl RegionNames {
+    /// The names of a state that is all durable.
+    pub fn of(state: &State) -> Self {
+        let mut known = State::new(state.home().clone());
+        for change in state.rows().filter(is_about_names) {
+            known.apply(change);
+        }
+        Self { known: RwLock::new(known), turn: watch::Sender::new(0) }
+    }
+
+    /// Takes in durable changes.
+    pub fn hear(&self, changes: &[Change]) {
+        let mut relevant = changes.iter().filter(|it| is_about_names(it)).peekable();
+        if relevant.peek().is_none() {
+            return;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        for change in relevant {
+            known.apply(change.clone());
+        }
+        drop(known);
+        self.turn.send_modify(|it| *it += 1);
+    }
+
+    /// What the machine's hosts file can tell of them. O(names).
+    pub fn entries(&self) -> Vec<Entry> {
+        hosts::entries(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes whenever names may have changed.
+    pub fn turns(&self) -> watch::Receiver<u64> {
+        self.turn.subscribe()
+    }
+}
+
+impl Names for RegionNames {
+    fn resolve(&self, name: &str, kind: &str) -> Answers {
+        resolve(&self.known.read().unwrap_or_else(PoisonError::into_inner), name, kind)
+    }
+}
+
+fn is_about_names(change: &Change) -> bool {
+    matches!(change, Change::LoadBalancer(..) | Change::HostedZone(..) | Change::RecordSet(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::names::Outcome;
+    use state::{IpAddressType, LoadBalancer, LoadBalancerKind, Node, Scheme};
+    use types::{AccountId, Home, Region, Timestamp, Zone};
+
+    use super::*;
+
+    const NAME: &str = "Web-1.us-east-1.elb.amazonaws.com";
+
+    fn load_balancer(address: &str) -> LoadBalancer {
+        LoadBalancer {
+            arn: "arn:web".into(),
+            name: "web".into(),
+            kind: LoadBalancerKind::Application,
+            scheme: Scheme::Internal,
+            dns_name: NAME.into(),
+            nodes: vec![Node {
+                zone: Zone::parse("us-east-1a").expect("a zone"),
+                subnet: "subnet-1".into(),
+                address: address.parse().expect("an address"),
+            }],
+            security_groups: Vec::new(),
+            ip_address_type: IpAddressType::Ipv4,
+            attributes: std::collections::BTreeMap::new(),
+            tags: Vec::new(),
+            created_at: Timestamp(0),
+        }
+    }
+
+    fn empty() -> State {
+        State::new(Home {
+            region: Region::parse("us-east-1").expect("a region"),
+            account: AccountId::parse("123456789012").expect("an account"),
+        })
+    }
+
+    fn values(names: &RegionNames) -> Vec<String> {
+        let answers = names.resolve(NAME, "A");
+        answers.records.into_iter().map(|it| it.value).collect()
+    }
+
+    #[test]
+    fn names_come_change_and_go_with_their_load_balancers() {
+        let mut state = empty();
+        state.apply(Change::from(load_balancer("172.31.15.1")));
+        let names = RegionNames::of(&state);
+        let turns = names.turns();
+        assert_eq!(values(&names), ["172.31.15.1"]);
+
+        names.hear(&[Change::from(load_balancer("172.31.15.2"))]);
+        assert!(turns.has_changed().expect("still there"));
+        assert_eq!(values(&names), ["172.31.15.2"]);
+        let entry = (NAME.to_lowercase(), "172.31.15.2".parse().expect("an address"));
+        assert_eq!(names.entries(), [entry]);
+
+        names.hear(&[Change::LoadBalancer("arn:web".into(), None)]);
+        assert_eq!(
+            names.resolve(NAME, "A").outcome,
+            Outcome::Elsewhere(format!("{}.", NAME.to_lowercase()))
+        );
+        assert_eq!(names.entries(), []);
+    }
+
+    #[test]
+    fn what_is_not_about_names_wakes_nobody() {
+        let names = RegionNames::of(&empty());
+        let turns = names.turns();
+        names.hear(&[Change::Audit(1, None)]);
+        assert!(!turns.has_changed().expect("still there"));
+    }
+}
