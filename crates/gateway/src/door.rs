@@ -23,7 +23,7 @@ use crate::answer::{self, SharedDoor};
 use crate::history::History;
 use crate::keys::{Keys, Trust};
 use crate::region::Clock;
-use crate::{ready, socket};
+use crate::{authority, ready, socket};
 
 /// The largest request body, in bytes. A task definition has at most 64 KiB, a batch of log events
 /// 1 MiB.
@@ -133,6 +133,9 @@ async fn told(close: &mut watch::Receiver<bool>) {
 async fn handle(door: &SharedDoor, request: Request<Body>, peer: &str) -> Response<Full<Bytes>> {
     if request.method() == Method::GET && request.uri().path() == ready::PATH {
         return ready::answer(door).map(full);
+    }
+    if request.method() == Method::GET && request.uri().path() == authority::PATH {
+        return authority::answer(door).await.map(full);
     }
     if let Some(conversation) = socket::asked_for(&request) {
         return socket::open(door, request, conversation, peer).await.map(full);

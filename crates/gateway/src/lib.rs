@@ -4,6 +4,7 @@
 //! it before the writer, and sends the answer once it is durable.
 
 mod answer;
+mod authority;
 mod desk;
 mod door;
 mod history;
