@@ -99,7 +99,7 @@ fn main() -> ExitCode {
 
 /// Plays stories; of a single one every line is told.
 fn play(name: &str) -> ExitCode {
-    let mut chosen: Vec<_> = Story::ALL.iter().copied().collect();
+    let mut chosen: Vec<_> = Story::ALL.to_vec();
     chosen.retain(|it| name == ALL || it.name == name);
     if let Ok(text) = std::fs::read_to_string(name) {
         // A story that is being written; it lives as long as the process.

@@ -128,7 +128,9 @@ impl World {
                 core.write(Caller::region(), 0, |draft, _| {
                     // Machines here publish of their own tasks only.
                     let by = draft.state().task(task).map(|it| it.instance);
-                    by.into_iter().for_each(|by| api::report_health(draft, by, task, &checked));
+                    if let Some(by) = by {
+                        api::report_health(draft, by, task, &checked);
+                    }
                 });
                 Release::Nothing
             })?;

@@ -107,13 +107,13 @@ impl Stage {
                 let step = i64::try_from(milliseconds(time)?).unwrap_or(0);
                 self.world.region.offset += step;
             }
-            [verb, machine, rest @ ..] => return self.to_machine(verb, machine, rest),
+            [verb, machine, rest @ ..] => return self.machine_deed(verb, machine, rest),
             _ => return Ok(false),
         }
         Ok(true)
     }
 
-    fn to_machine(&mut self, verb: &str, word: &str, rest: &[&str]) -> Result<bool, String> {
+    fn machine_deed(&mut self, verb: &str, word: &str, rest: &[&str]) -> Result<bool, String> {
         if !["end", "start", "reboot", "wipe", "copy", "freeze", "cut"].contains(&verb) {
             return Ok(false);
         }
