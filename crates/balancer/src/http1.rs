@@ -2,6 +2,7 @@
 
 pub(crate) mod answer_head;
 pub(crate) mod body;
+mod carry;
 pub(crate) mod connection;
 pub(crate) mod desync;
 pub(crate) mod exchange;

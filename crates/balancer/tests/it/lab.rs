@@ -190,7 +190,7 @@ impl Client {
     /// All that comes until the connection is closed.
     pub(crate) fn rest(&mut self) -> String {
         let mut all = Vec::new();
-        let mut bytes = [0; 65_536];
+        let mut bytes = vec![0; 65_536];
         loop {
             match self.0.read(&mut bytes) {
                 Ok(0) => break,

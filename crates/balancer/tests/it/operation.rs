@@ -37,7 +37,9 @@ fn a_table_changes_under_load_without_a_failed_request() {
                 attributes.insert("slow_start.duration_seconds".into(), (30 + number).to_string());
             });
         }
-        clients.into_iter().for_each(|it| it.join().expect("no request failed"));
+        for client in clients {
+            client.join().expect("no request failed");
+        }
     });
     let in_flight = lab.balancer.snapshot().groups[0].targets[0].in_flight();
     assert_eq!(in_flight, 0);

@@ -156,7 +156,7 @@ fn weighted_groups_share_and_a_cookie_keeps_a_client_with_its_group() {
     lab.apply(|table| {
         table.groups.push(group(OTHER, vec![target(other.address)]));
         table.groups.sort_by(|a, b| a.arn.cmp(&b.arn));
-        let action = forward(&[(GROUP, 0), (OTHER, 1)], Some(Duration::from_secs(60)));
+        let action = forward(&[(GROUP, 0), (OTHER, 1)], Some(Duration::from_mins(1)));
         table.load_balancers[0].listeners[0].rules = vec![rule(None, Vec::new(), action)];
     });
     let first = lab.get("/echo");
@@ -164,7 +164,7 @@ fn weighted_groups_share_and_a_cookie_keeps_a_client_with_its_group() {
     let set = cookies(&first);
     assert_eq!(set[0].0, "AWSALBTG");
     lab.apply(|table| {
-        let action = forward(&[(GROUP, 1), (OTHER, 0)], Some(Duration::from_secs(60)));
+        let action = forward(&[(GROUP, 1), (OTHER, 0)], Some(Duration::from_mins(1)));
         table.load_balancers[0].listeners[0].rules = vec![rule(None, Vec::new(), action)];
     });
     let kept = format!(
