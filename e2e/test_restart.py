@@ -1,12 +1,16 @@
 """The control plane ends, by Ctrl-C or by a kill at any moment: what it has answered is still so."""
 
+import re
+import signal
+import subprocess
 import threading
 import uuid
+from pathlib import Path
 
 import pytest
 
 from instance import Instance
-from region import Region
+from region import BINARY, Region
 from until import until
 
 QUICKLY = {"Delay": 1, "MaxAttempts": 30}
@@ -65,6 +69,21 @@ def test_ctrl_c_ends_with_status_zero_also_while_agents_are_connected(own):
     one = Instance(own, "default")
     assert own.stop(within=15) == 0
     one.hang_up()
+
+
+def test_ctrl_c_before_the_region_serves_ends_with_status_zero(own):
+    own.stop()
+    own.process = subprocess.Popen(
+        [BINARY, "server", "--data", own.data, "--listen", f"127.0.0.1:{own.port}"],
+        stdin=subprocess.DEVNULL, stdout=own.log, stderr=own.log,
+    )
+    status = Path(f"/proc/{own.process.pid}/status")
+    caught = re.compile(r"^SigCgt:\t([0-9a-f]+)$", re.M)
+    bit = 1 << (signal.SIGINT - 1)
+    # The earliest moment at which it can be in good order: it listens for the signal.
+    while not int(caught.search(status.read_text()).group(1), 16) & bit:
+        assert own.process.poll() is None
+    assert own.stop() == 0
 
 
 def test_the_data_folder_serves_one_control_plane_at_a_time(own):

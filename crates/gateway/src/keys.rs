@@ -60,6 +60,7 @@ pub(crate) fn principal(home: &Home, key: Option<&AccessKey>) -> String {
     match key.map(|it| &it.purpose) {
         None | Some(Purpose::Root) => home.iam("root"),
         Some(Purpose::Agent(cluster)) => home.iam(&format!("role/landfall-agent/{cluster}")),
+        Some(Purpose::Balancer) => home.iam("role/landfall-balancer"),
         Some(Purpose::Task { task, role }) => assumed(home, *task, role),
     }
 }

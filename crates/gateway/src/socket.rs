@@ -136,7 +136,7 @@ async fn admitted(
     }
     let key = access_key.and_then(|it| door.keys.get(&it));
     match key.map(|it| (it.purpose.clone(), it.id.clone())) {
-        Some((Purpose::Task { .. }, _)) => Err(denied()),
+        Some((Purpose::Task { .. } | Purpose::Balancer, _)) => Err(denied()),
         Some((Purpose::Agent(_), id)) if id != instance.owner => Err(denied()),
         _ => Ok(id),
     }

@@ -54,7 +54,7 @@ struct Endpoint {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     /// The region understood and said no.
-    #[error("{} refused: {} ({}){}", .operation, .fault.message, .fault.code, advice(&.fault.code))]
+    #[error("{} refused: {} ({}){}", .operation, .fault.message, .fault.code, advice(.fault))]
     Refused {
         /// What was asked.
         operation: &'static str,
@@ -115,8 +115,13 @@ impl CallError {
 }
 
 /// What to do about refusals that newcomers meet.
-fn advice(code: &str) -> &'static str {
-    match code {
+fn advice(fault: &Fault) -> &'static str {
+    let clock = ["Signature expired", "Signature not yet current"];
+    if clock.iter().any(|it| fault.message.starts_with(it)) {
+        return ": the clocks of this machine and of the region's differ by more than five minutes; \
+                compare `date -u` on both";
+    }
+    match fault.code.as_str() {
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
@@ -354,6 +359,14 @@ mod tests {
         let place = Place { data: Some(folder.path().to_owned()) };
         Client::found(&|name| set.get(name).map(|it| (*it).to_owned()), &place)
             .map_err(|it| format!("{it:#}"))
+    }
+
+    #[test]
+    fn refusals_of_signatures_name_the_clock_or_the_key() {
+        let fault = |message: &str| Fault::new("InvalidSignatureException", message);
+        let late = fault("Signature expired: 20260101T000000Z is now earlier than …");
+        assert!(advice(&late).contains("clocks") && !advice(&late).contains("key"));
+        assert!(advice(&fault("The signature does not match.")).contains("access key"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use store::{Core, SYNCS_AT_ONCE, Surroundings, Threads, Transaction, Writer};
 use telemetry::history::Retention;
 use telemetry::logs::LogStore;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use types::{AccountId, ClusterName, Home, Region, Timestamp, Zone};
 
@@ -37,9 +38,10 @@ const DEFAULT_CLUSTER: &str = "default";
 pub(crate) fn run(flags: &ServerFlags) -> anyhow::Result<()> {
     let runtime = runtime()?;
     runtime.block_on(async {
+        let told = Told::listen()?;
         let server = Server::start(flags, &Extra::default()).await?;
         eprintln!("landfall: the region serves at {}", server.endpoint);
-        until_told().await;
+        told.wait().await;
         server.stop().await;
         Ok(())
     })
@@ -53,13 +55,29 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the threads that carry requests")
 }
 
-/// Ends when the user presses Ctrl-C or a service manager asks for it.
-pub(crate) async fn until_told() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
+/// Hears when the user presses Ctrl-C or a service manager asks for an end: from when it is made,
+/// so that an early one is an end in good order too.
+pub(crate) struct Told {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Told {
+    /// Listens from now on. Within a runtime only.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            interrupted: listen(SignalKind::interrupt())?,
+            terminated: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// Ends once this process was told to, perhaps before the call.
+    pub(crate) async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
     }
 }
 

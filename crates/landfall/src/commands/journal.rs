@@ -102,7 +102,7 @@ fn check(disk: &RealDisk) -> anyhow::Result<()> {
     if !faults.is_empty() {
         bail!(
             "{} of {} files are damaged: keep a copy of the folder before anything else, and see \
-             docs/guides/operating.md",
+             docs/runbook/journal-damaged.md",
             faults.len(),
             report.files.len()
         );
