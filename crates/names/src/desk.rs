@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::base::iana::{Rcode, Rtype};
 use domain::base::message_builder::PushError;
-use domain::base::{Message, MessageBuilder};
+use domain::base::{Message, MessageBuilder, ToName as _};
 use domain::rdata::AllRecordData;
 use plan::names::{Answers, Outcome, canonical};
 
@@ -72,9 +72,9 @@ impl Desk {
 }
 
 fn answered(query: Query, answers: Answers) -> Next {
-    let read: Result<Vec<Wire>, _> = answers.records.iter().map(value::record).collect();
-    let mut records = match read {
-        Ok(records) => records,
+    let read: Result<Vec<_>, _> = answers.records.iter().map(value::record).collect();
+    let mut records: Vec<Wire> = match read {
+        Ok(records) => records.into_iter().map(|it| as_asked(&query, it)).collect(),
         Err(error) => {
             tracing::warn!(%error, "a record of a hosted zone is not in order");
             return Next::Say(answer::failure(&query));
@@ -100,6 +100,18 @@ fn elsewhere(query: Query, known: Vec<Wire>, target: Option<String>) -> Next {
         return Next::Ask(Errand { query, known, target });
     }
     Next::Say(query::refusal(query.message.as_slice(), Rcode::REFUSED))
+}
+
+/// A record of the very name that was asked for has it in the same case, as clients expect that
+/// choose the case by chance, to be harder to deceive.
+fn as_asked(query: &Query, record: Wire) -> Wire {
+    match query.message.sole_question() {
+        Ok(it) if it.qname() == record.owner() => {
+            let (class, ttl) = (record.class(), record.ttl());
+            Wire::new(it.qname().to_vec(), class, ttl, record.into_data())
+        }
+        _ => record,
+    }
 }
 
 /// Clients take the first address: each is first in turn, so that all get their share.

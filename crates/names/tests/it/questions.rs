@@ -21,8 +21,8 @@ async fn names_of_ours_are_answered_by_both_ways_whatever_their_case() {
         assert_eq!(header.id(), 7);
         let (code, records) = shown(&answer);
         assert_eq!(code, Rcode::NOERROR);
-        assert_eq!(records.len(), 1);
-        assert!(records.iter().all(|it| it.ends_with(" 60 A 172.31.0.9")), "{records:?}");
+        let owner = NAME.to_uppercase();
+        assert_eq!(records, [format!("{} 60 A 172.31.0.9", owner.trim_end_matches('.'))]);
         // The question comes back as it was asked: some clients compare it byte by byte.
         let back = answer.sole_question().expect("one");
         assert_eq!(format!("{}.", back.qname()), NAME.to_uppercase());
