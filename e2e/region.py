@@ -97,14 +97,46 @@ class Region:
                 self.stop()
             except subprocess.TimeoutExpired:
                 self.kill()
-        if self.command == "up":
-            subprocess.run(
-                [BINARY, "down", "--data", self.data], stdout=self.log, stderr=self.log, timeout=120
-            )
-        self.log.close()
-        if self.own:
-            shutil.rmtree(self.data, ignore_errors=True)
-            os.unlink(self.log.name)
+        try:
+            if self.command == "up":
+                down = self.landfall("down", check=False, timeout=300)
+                said = down.stdout + down.stderr
+                assert down.returncode == 0, f"`landfall down` ends with {down.returncode}: {said}"
+                left = self.left()
+                assert not left, f"`landfall down` says {said!r} and leaves {left}"
+        finally:
+            self.log.close()
+            if self.own:
+                shutil.rmtree(self.data, ignore_errors=True)
+                os.unlink(self.log.name)
+
+    def tag(self):
+        """The name that everything of this region has on the machine: FNV-1a of its folder."""
+        hashed = 0x811C9DC5
+        for byte in os.path.abspath(self.data).encode():
+            hashed = (hashed ^ byte) * 0x01000193 % (1 << 32)
+        return f"{hashed:08x}"[:7]
+
+    def left(self):
+        """What of the region is on the machine, under whatever name it can be found."""
+        run, found = f"/run/landfall/{self.tag()}", set()
+        if os.path.exists(run):
+            found.add(run)
+        for root in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]:
+            if (group := root / "landfall" / self.tag()).exists():
+                found.add(str(group))
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit():
+                try:
+                    line = (process / "cmdline").read_bytes().decode(errors="replace")
+                except OSError:
+                    continue
+                if run in line or (f"\0agent\0" in line and self.data in line):
+                    found.add(f"process {process.name}: {line}")
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        found |= {it for it in mounts if run in it or self.data in it}
+        links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True).stdout
+        return found | {it for it in links.splitlines() if self.tag() in it}
 
     def tail(self):
         self.log.flush()

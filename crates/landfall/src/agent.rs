@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use types::{Cpu, MemoryMib, Port};
 
 use crate::args::AgentFlags;
-use crate::server::Told;
+use crate::server::until_told;
 use crate::share::Share;
 
 /// Ports of an instance that no task gets (handbook 6.1): ssh, Docker's API, the agent's own.
@@ -29,14 +29,13 @@ pub(crate) fn run(flags: &AgentFlags) -> anyhow::Result<()> {
         .build()
         .context("cannot start the thread that carries the agent")?;
     let ended = runtime.block_on(async {
-        let asked = Told::listen()?;
         let config = config(flags)?;
         let (tell, told) = tokio::sync::watch::channel(false);
         let agent = agent::run(config, told);
         tokio::pin!(agent);
         tokio::select! {
             ended = &mut agent => anyhow::Ok(ended?),
-            () = until_told_or_alone(asked, flags.tied) => {
+            () = until_told_or_alone(flags.tied) => {
                 tell.send_replace(true);
                 Ok(agent.await?)
             }
@@ -55,7 +54,7 @@ pub(crate) fn run(flags: &AgentFlags) -> anyhow::Result<()> {
 }
 
 /// Ends when the user or a service manager asks for it; if tied, also when standard input ends.
-async fn until_told_or_alone(asked: Told, tied: bool) {
+async fn until_told_or_alone(tied: bool) {
     let alone = async {
         let mut input = tokio::io::stdin();
         let mut byte = [0; 1];
@@ -65,7 +64,7 @@ async fn until_told_or_alone(asked: Told, tied: bool) {
         }
     };
     tokio::select! {
-        () = asked.wait() => {}
+        () = until_told() => {}
         () = alone => {}
     }
 }
@@ -82,6 +81,7 @@ fn config(flags: &AgentFlags) -> anyhow::Result<Config> {
         program: std::env::current_exe().context("cannot find this program")?,
         network: network(flags)?,
         address: flags.address,
+        dns: None,
         attributes: attributes(&flags.attributes)?,
         identity: Identity { instance_id: flags.instance_id.clone(), zone },
         resources: resources(flags)?,

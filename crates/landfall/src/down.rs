@@ -4,15 +4,15 @@ use core::time::Duration;
 
 use anyhow::{Context as _, bail};
 use network::Region;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use shapes::ecs as op;
+use shim::Signal;
 use tokio::time::{Instant, sleep};
 
 use crate::args::Place;
 use crate::client::Client;
 use crate::home::Folder;
 use crate::server;
-use crate::up::{Runtime, say};
+use crate::up::{Runs, Runtime, say};
 
 /// What stands as the reason of the tasks that are stopped.
 const REASON: &str = "The region was taken down";
@@ -40,14 +40,16 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
             }
             end_process(&runtime).await
         })?,
-        Err(error) if runtime.is_empty() => {
+        Err(error) if runtime.is_empty() && matches!(runtime.process(), Runs::Nobody) => {
             runtime.clear()?;
             return Err(error);
         }
         Err(_) => server::runtime()?.block_on(end_process(&runtime))?,
     }
-    runtime.clear()?;
-    Region::destroy(&runtime.tag).context("cannot remove the region's network")?;
+    // The network goes also if an instance is stubborn: what is left then is less.
+    let cleared = runtime.clear();
+    let network = Region::destroy(&runtime.tag).context("cannot remove the region's network");
+    cleared.and(network)?;
     say("the region is down; what it knows is kept for the next `landfall up`");
     Ok(())
 }
@@ -110,49 +112,27 @@ async fn all_stopped(client: &Client, tasks: &[(String, String)]) -> anyhow::Res
 
 /// Asks the process that runs the region to end, and waits for it.
 async fn end_process(runtime: &Runtime) -> anyhow::Result<()> {
-    let Some(process) = runtime.process() else { return Ok(()) };
-    say("stopping the region");
-    end(process, Signal::TERM);
     let deadline = Instant::now() + END_WITHIN;
-    while runs(process) {
+    let mut asked = false;
+    loop {
+        match runtime.process() {
+            Runs::Nobody => return Ok(()),
+            Runs::Process(process) if !asked => {
+                say("stopping the region");
+                process.signal(Signal::TERM);
+                asked = true;
+            }
+            Runs::Process(_) | Runs::Starting => {}
+        }
         if Instant::now() > deadline {
-            bail!("process {} does not end", process.as_raw_nonzero());
+            bail!(
+                "the process that runs the region was asked to end {} seconds ago and still runs \
+                 (its number is in {}): see its last words where it was started; `kill -9` loses \
+                 nothing that was answered, then run `landfall down` again",
+                END_WITHIN.as_secs(),
+                runtime.path.display()
+            );
         }
         sleep(LOOK_EVERY).await;
-    }
-    Ok(())
-}
-
-/// Whether a process has not ended. One that its parent has not asked about yet has.
-fn runs(process: Pid) -> bool {
-    let stat = format!("/proc/{}/stat", process.as_raw_nonzero());
-    // The name before the state is the program's own choice, and may hold anything.
-    let state = |it: String| Some(it.rsplit_once(") ")?.1.starts_with(['Z', 'X']));
-    let over = std::fs::read_to_string(stat).ok().and_then(state);
-    test_kill_process(process).is_ok() && over != Some(true)
-}
-
-fn end(process: Pid, signal: Signal) {
-    // It may have ended already; then there is nobody to ask.
-    let _ = kill_process(process, signal);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_that_nobody_has_asked_about_has_ended_all_the_same() {
-        let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("starts");
-        let process = Pid::from_child(&child);
-        assert!(runs(process));
-        child.kill().expect("is there");
-        // Until it is waited for it is a zombie; getting there takes the kernel a moment.
-        while runs(process) {
-            std::thread::yield_now();
-        }
-        assert!(test_kill_process(process).is_ok(), "a signal still finds it");
-        child.wait().expect("ends");
-        assert!(!runs(process));
     }
 }

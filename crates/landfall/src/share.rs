@@ -13,7 +13,6 @@ const RESERVE_PART: u32 = 16;
 const RESERVE_MIN: MemoryMib = MemoryMib(256);
 /// An instance with less could run next to nothing.
 const MEMORY_MIN: MemoryMib = MemoryMib(64);
-const CPU_MIN: Cpu = Cpu(32);
 
 /// CPU and memory, of a machine or of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,17 +38,17 @@ impl Share {
         Ok(Self { cpu: Cpu(processors.saturating_mul(UNITS_OF_PROCESSOR)), memory })
     }
 
-    /// One of `instances` equal parts: all together never have more than the machine, less a
-    /// reserve of memory for everything that is no task. CPU needs none: it is shared by weight.
+    /// What each of so many instances has. Memory is divided, less a reserve for everything that is
+    /// no task: two cannot use the same. CPU is not: each has all of it, and what several want at
+    /// once is shared by weight.
     ///
     /// # Errors
     ///
-    /// If so many instances would have next to nothing each; what is asked for is not doubted.
+    /// If so many instances would have next to no memory; what is asked for is not doubted.
     pub(crate) fn part(self, instances: u32, asked: Asked) -> anyhow::Result<Self> {
-        let count = instances.max(1);
         let reserve = MemoryMib((self.memory.0 / RESERVE_PART).max(RESERVE_MIN.0));
-        let memory = asked.memory.unwrap_or(self.memory.0.saturating_sub(reserve.0) / count);
-        let cpu = asked.cpu.unwrap_or(self.cpu.0 / count);
+        let part = self.memory.0.saturating_sub(reserve.0) / instances.max(1);
+        let memory = asked.memory.unwrap_or(part);
         if asked.memory.is_none() && memory < MEMORY_MIN.0 {
             bail!(
                 "--instances {instances}: {} MiB, less {} for the system, are {memory} for each: \
@@ -58,14 +57,7 @@ impl Share {
                 reserve.0
             );
         }
-        if asked.cpu.is_none() && cpu < CPU_MIN.0 {
-            bail!(
-                "--instances {instances}: {} CPU units are {cpu} for each: run fewer, or say more \
-                 with --instance-cpu",
-                self.cpu.0
-            );
-        }
-        Ok(Self { cpu: Cpu(cpu), memory: MemoryMib(memory) })
+        Ok(Self { cpu: asked.cpu.map_or(self.cpu, Cpu), memory: MemoryMib(memory) })
     }
 }
 
@@ -82,33 +74,38 @@ mod tests {
     const MACHINE: Share = Share { cpu: Cpu(8192), memory: MemoryMib(32_768) };
 
     #[test]
-    fn instances_together_never_have_more_than_the_machine_less_its_reserve() {
+    fn instances_together_never_have_more_memory_than_the_machine_less_its_reserve() {
         for count in 1..=200 {
             let part = MACHINE.part(count, Asked::default()).expect("a share");
-            assert!(part.cpu.0 * count <= 8192, "{count}");
             assert!(part.memory.0 * count <= 32_768 - 2048, "{count}");
         }
         let three = MACHINE.part(3, Asked::default()).expect("a share");
-        assert_eq!(three, Share { cpu: Cpu(2730), memory: MemoryMib(10_240) });
+        assert_eq!(three, Share { cpu: Cpu(8192), memory: MemoryMib(10_240) });
+    }
+
+    #[test]
+    fn a_task_of_one_processor_fits_an_instance_of_three_on_two_processors() {
+        let small = Share { cpu: Cpu(2048), memory: MemoryMib(4096) };
+        assert!(small.part(3, Asked::default()).expect("a share").cpu >= Cpu(1024));
     }
 
     #[test]
     fn small_machines_keep_a_quarter_gibibyte_for_the_system() {
         let small = Share { cpu: Cpu(1024), memory: MemoryMib(1024) };
         let part = small.part(3, Asked::default()).expect("a share");
-        assert_eq!(part, Share { cpu: Cpu(341), memory: MemoryMib(256) });
+        assert_eq!(part, Share { cpu: Cpu(1024), memory: MemoryMib(256) });
     }
 
     #[test]
     fn what_is_asked_for_is_not_doubted_and_next_to_nothing_is_refused() {
-        let asked = Asked { cpu: Some(20_000), memory: Some(100_000) };
-        let part = MACHINE.part(3, asked).expect("a share");
-        assert_eq!(part, Share { cpu: Cpu(20_000), memory: MemoryMib(100_000) });
+        for asked in [(20_000, 100_000), (100, 1)] {
+            let (cpu, memory) = asked;
+            let part = MACHINE.part(3, Asked { cpu: Some(cpu), memory: Some(memory) });
+            let expected = Share { cpu: Cpu(cpu), memory: MemoryMib(memory) };
+            assert_eq!(part.expect("a share"), expected);
+        }
         let refused = MACHINE.part(10_000, Asked::default()).expect_err("too many").to_string();
         assert!(refused.contains("--instance-memory"), "{refused}");
-        let asked = Asked { cpu: None, memory: Some(64) };
-        let refused = MACHINE.part(10_000, asked).expect_err("too many").to_string();
-        assert!(refused.contains("--instance-cpu"), "{refused}");
     }
 
     #[test]

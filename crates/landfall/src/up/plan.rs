@@ -1,14 +1,18 @@
 //! Which instances a region on one machine has, and where everything of them lies.
 
-use std::fs;
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Instant;
 
 use agent::Places;
 use anyhow::{Context as _, bail};
 use network::{Tag, Vpc};
-
-use rustix::process::Pid;
+use shim::{Pid, Process};
 
 use crate::args::UpFlags;
 use crate::home::Folder;
@@ -19,6 +23,9 @@ use crate::share::{Asked, Share};
 const FIRST_ADDRESS: u32 = 10;
 /// Name of the file that holds the region's process id.
 const PROCESS: &str = "up.pid";
+/// How long somebody who only looks whether the region runs may keep it from starting.
+const LOOK_WITHIN: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Instances of one zone; tasks have the addresses above.
 const INSTANCES_MAX: u32 = 200;
 
@@ -38,28 +45,73 @@ impl Runtime {
         Ok(Self { tag, path })
     }
 
-    /// Notes which process runs the region.
-    pub(crate) fn note_process(&self) -> anyhow::Result<()> {
+    /// Takes the region for this process, until the answer is dropped or the process ends in
+    /// whatever way: the kernel lets the lock go.
+    ///
+    /// # Errors
+    ///
+    /// If another process runs the region.
+    pub(crate) fn take(&self) -> anyhow::Result<File> {
         let path = self.path.join(PROCESS);
-        fs::write(&path, std::process::id().to_string())
-            .with_context(|| format!("cannot write {}", path.display()))
+        let wrong = || format!("cannot write {}", path.display());
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).read(true).write(true).open(&path);
+        let mut file = file.with_context(wrong)?;
+        let deadline = Instant::now() + LOOK_WITHIN;
+        while let Err(error) = file.try_lock() {
+            match error {
+                TryLockError::Error(error) => return Err(error).with_context(wrong),
+                // Somebody may just be looking whether the region runs.
+                TryLockError::WouldBlock if Instant::now() < deadline => sleep(LOOK_EVERY),
+                TryLockError::WouldBlock => bail!(
+                    "the region in this folder runs already{}",
+                    number(&path).map_or(String::new(), |it| format!(" (process {it})"))
+                ),
+            }
+        }
+        file.set_len(0).with_context(wrong)?;
+        write!(file, "{}", std::process::id()).with_context(wrong)?;
+        Ok(file)
     }
 
-    /// The process that runs the region, if it lives.
-    pub(crate) fn process(&self) -> Option<Pid> {
-        let text = fs::read_to_string(self.path.join(PROCESS)).ok()?;
-        let process = Pid::from_raw(text.trim().parse().ok()?)?;
-        let arguments = format!("/proc/{}/cmdline", process.as_raw_nonzero());
-        // Its number may belong to somebody else by now.
-        let ours = fs::read(arguments).ok()?.windows(8).any(|it| it == b"landfall");
-        ours.then_some(process)
+    /// The process that runs the region, if one does.
+    pub(crate) fn process(&self) -> Runs {
+        let path = self.path.join(PROCESS);
+        let held = || {
+            let file = File::open(&path).ok()?;
+            matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then_some(())
+        };
+        if held().is_none() {
+            return Runs::Nobody;
+        }
+        let process = number(&path).and_then(Pid::from_raw).and_then(Process::open);
+        // Opened while the lock was held, and held still: the number cannot be another's.
+        match (process, held()) {
+            (_, None) => Runs::Nobody,
+            (Some(process), Some(())) => Runs::Process(process),
+            (None, Some(())) => Runs::Starting,
+        }
     }
 
     /// The names of the instances that have left something here.
-    fn instances(&self) -> Vec<String> {
+    fn instances(&self) -> BTreeSet<String> {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
         let folders = entries.filter(|it| it.path().is_dir());
-        folders.map(|it| it.file_name().to_string_lossy().into_owned()).collect()
+        let mut names: BTreeSet<String> =
+            folders.map(|it| it.file_name().to_string_lossy().into_owned()).collect();
+        names.extend(shim::control_groups_in(&self.groups()).unwrap_or_default());
+        for (dir, _) in shim::shims_below(&self.path) {
+            let below = dir.strip_prefix(&self.path).ok();
+            let name = below.and_then(|it| it.iter().next());
+            names.extend(name.map(|it| it.to_string_lossy().into_owned()));
+        }
+        names
+    }
+
+    /// The control group above those of all instances.
+    fn groups(&self) -> String {
+        let tag = self.path.file_name().unwrap_or_default().to_string_lossy();
+        format!("landfall/{tag}")
     }
 
     /// Whether anything of the region is left on the machine.
@@ -67,15 +119,23 @@ impl Runtime {
         self.instances().is_empty()
     }
 
-    /// Takes away everything that the instances have left, running containers too.
+    /// Takes away everything that the instances have left, running containers too. Agents that a
+    /// killed `up` has left end first.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that could not be taken away, after all others were tried.
     pub(crate) fn clear(&self) -> anyhow::Result<()> {
-        let tag = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let mut result = agent::end_agents(&self.path).context("an agent of the region runs");
         for name in self.instances() {
             let run = self.path.join(&name);
-            let cgroup = format!("landfall/{tag}/{name}");
-            agent::stop_everything(&Places { network: run.join("net"), run, cgroup })
-                .with_context(|| format!("cannot take away what instance {name} has left"))?;
+            let cgroup = format!("{}/{name}", self.groups());
+            let places = Places { network: run.join("net"), run, cgroup };
+            let stopped = agent::stop_everything(&places)
+                .with_context(|| format!("cannot take away what instance {name} has left"));
+            result = result.and(stopped);
         }
+        result?;
         match fs::remove_dir_all(&self.path) {
             // `up` and `down` both tidy when they end together.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -85,6 +145,22 @@ impl Runtime {
         drop(fs::remove_dir("/run/landfall"));
         Ok(())
     }
+}
+
+/// Whether a region runs.
+#[derive(Debug)]
+pub(crate) enum Runs {
+    /// It does not.
+    Nobody,
+    /// In this process.
+    Process(Process),
+    /// In one that has not said yet which it is.
+    Starting,
+}
+
+/// The number of a process in a file.
+fn number(path: &Path) -> Option<i32> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// A short name for the region in that folder, the same every time.
@@ -139,7 +215,8 @@ pub(crate) fn instances(
     Ok(all)
 }
 
-/// What each instance has: an equal part of the machine, or what the flags say.
+/// What each instance has: an equal part of the machine's memory and all of its CPU, or what the
+/// flags say.
 pub(crate) fn share(flags: &UpFlags) -> anyhow::Result<Share> {
     let asked = Asked { cpu: flags.instance_cpu, memory: flags.instance_memory };
     Share::of_machine()?.part(flags.instances, asked)
@@ -179,5 +256,52 @@ impl Given<'_> {
         .chain(runtime)
         .flat_map(|(flag, value)| [flag.to_owned(), value])
         .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime(folder: &tempfile::TempDir) -> Runtime {
+        Runtime { tag: Tag::parse("abc1234").expect("a tag"), path: folder.path().to_owned() }
+    }
+
+    #[test]
+    fn a_region_runs_as_long_as_its_process_whatever_that_is_called() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let runtime = runtime(&folder);
+        assert!(matches!(runtime.process(), Runs::Nobody));
+        let held = runtime.take().expect("nobody has it");
+        assert!(matches!(runtime.process(), Runs::Process(_)), "this process, named as it is");
+        let refused = runtime.take().expect_err("taken").to_string();
+        assert!(refused.ends_with(&format!("(process {})", std::process::id())), "{refused}");
+        drop(held);
+        assert!(matches!(runtime.process(), Runs::Nobody));
+        runtime.take().expect("free again");
+    }
+
+    #[test]
+    fn the_number_of_a_process_that_has_ended_means_nobody() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // A living process with `landfall` among its words, which does not run the region.
+        let mut other = std::process::Command::new("sleep");
+        let mut other = std::os::unix::process::CommandExt::arg0(&mut other, "landfall")
+            .arg("1000")
+            .spawn()
+            .expect("starts");
+        fs::write(folder.path().join(PROCESS), other.id().to_string()).expect("writes");
+        let found = runtime(&folder).process();
+        other.kill().expect("is there");
+        other.wait().expect("ends");
+        assert!(matches!(found, Runs::Nobody), "{found:?}");
+    }
+
+    #[test]
+    fn a_region_that_has_not_said_its_number_yet_is_no_region_that_has_ended() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = File::create(folder.path().join(PROCESS)).expect("makes");
+        file.lock().expect("nobody has it");
+        assert!(matches!(runtime(&folder).process(), Runs::Starting));
     }
 }
