@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use types::{Cpu, MemoryMib, Port};
 
 use crate::args::AgentFlags;
-use crate::server::until_told;
+use crate::server::Told;
 use crate::share::Share;
 
 /// Ports of an instance that no task gets (handbook 6.1): ssh, Docker's API, the agent's own.
@@ -29,13 +29,14 @@ pub(crate) fn run(flags: &AgentFlags) -> anyhow::Result<()> {
         .build()
         .context("cannot start the thread that carries the agent")?;
     let ended = runtime.block_on(async {
+        let asked = Told::listen()?;
         let config = config(flags)?;
         let (tell, told) = tokio::sync::watch::channel(false);
         let agent = agent::run(config, told);
         tokio::pin!(agent);
         tokio::select! {
             ended = &mut agent => anyhow::Ok(ended?),
-            () = until_told_or_alone(flags.tied) => {
+            () = until_told_or_alone(asked, flags.tied) => {
                 tell.send_replace(true);
                 Ok(agent.await?)
             }
@@ -54,7 +55,7 @@ pub(crate) fn run(flags: &AgentFlags) -> anyhow::Result<()> {
 }
 
 /// Ends when the user or a service manager asks for it; if tied, also when standard input ends.
-async fn until_told_or_alone(tied: bool) {
+async fn until_told_or_alone(asked: Told, tied: bool) {
     let alone = async {
         let mut input = tokio::io::stdin();
         let mut byte = [0; 1];
@@ -64,7 +65,7 @@ async fn until_told_or_alone(tied: bool) {
         }
     };
     tokio::select! {
-        () = until_told() => {}
+        () = asked.wait() => {}
         () = alone => {}
     }
 }

@@ -36,8 +36,17 @@ pub(crate) enum Command {
     /// Run a container instance: it joins a cluster of a region and runs tasks.
     Agent(AgentFlags),
     /// Stop every task and leave nothing of the region running or mounted.
+    #[command(after_help = "\
+Examples:
+  landfall down                       the usual region; what it knows is kept
+  landfall down --data /srv/landfall  a region with a folder of its own")]
     Down(Place),
     /// Print the exports that point AWS tools at the region: eval "$(landfall env)".
+    #[command(after_help = "\
+Examples:
+  eval \"$(landfall env)\"                       for this shell
+  eval \"$(landfall env --data /srv/landfall)\"  of a region with a folder of its own
+  aws ecs list-clusters                         what AWS tools then reach")]
     Env(Place),
     Run(RunFlags),
     Ps(PsFlags),
@@ -59,6 +68,14 @@ pub(crate) struct Place {
 }
 
 #[derive(Debug, Clone, Flags)]
+#[command(after_help = "\
+Examples:
+  landfall server                         for this machine alone, at 127.0.0.1:4566
+  landfall server --listen 10.0.0.1:4566  for agents and tools on other machines
+  landfall server --history 30            forgets what is over after 30 days
+
+Ctrl-C ends it in good order; containers run on. Machines join with `landfall token create` and
+`landfall agent`.")]
 pub(crate) struct ServerFlags {
     #[command(flatten)]
     pub(crate) place: Place,
@@ -137,6 +154,14 @@ pub(crate) enum Auth {
 /// What an agent needs to know; `up` fills it in for the instances that it runs. Credentials come
 /// in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or are exchanged for `--token`.
 #[derive(Debug, Clone, Flags)]
+#[command(after_help = "\
+Examples:
+  landfall agent --endpoint http://10.0.0.1:4566 --token TOKEN       joins, once
+  landfall agent --endpoint http://10.0.0.1:4566                     comes back as who it was
+  landfall agent --endpoint http://10.0.0.1:4566 --attribute disk=ssd --memory 4096
+
+TOKEN is what `landfall token create` prints in the region. Ctrl-C ends the agent; containers of
+running tasks go on.")]
 pub(crate) struct AgentFlags {
     /// Cluster to join.
     #[arg(long, default_value = "default")]
@@ -198,6 +223,13 @@ pub(crate) struct AgentFlags {
 }
 
 #[derive(Debug, Clone, Flags)]
+#[command(after_help = "\
+Examples:
+  landfall up                                     a region with three container instances
+  landfall up --instances 1 --instance-memory 512 a small one
+  landfall up --data /tmp/try --listen 127.0.0.1:4600   a second one beside the first
+
+Ctrl-C stops it and containers of running tasks go on; `landfall down` stops them too.")]
 pub(crate) struct UpFlags {
     #[command(flatten)]
     pub(crate) server: ServerFlags,

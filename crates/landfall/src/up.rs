@@ -11,7 +11,7 @@ use network::{Ipv4Range, Region, Vpc};
 
 use crate::args::UpFlags;
 use crate::home::{Folder, Note};
-use crate::server::{self, Extra, Server};
+use crate::server::{self, Extra, Server, Told};
 
 pub(crate) use plan::{Runs, Runtime};
 
@@ -29,12 +29,14 @@ pub(crate) fn run(flags: &UpFlags) -> anyhow::Result<()> {
     let folder = Folder::of(&flags.server.place)?;
     folder.make()?;
     let runtime = Runtime::of(&folder)?;
+    let threads = server::runtime()?;
+    let told = threads.block_on(async { Told::listen() })?;
     // Until the end: by this `landfall down` knows that the region runs, and in which process.
     let _taken = runtime.take()?;
     say("preparing the region's network");
     let region = Region::ensure(&runtime.tag, known_vpc(&folder)?)
         .context("cannot make the region's network: `landfall doctor` tells what is missing")?;
-    server::runtime()?.block_on(serve(flags, &folder, &runtime, &region))
+    threads.block_on(serve(flags, &folder, &runtime, &region, told))
 }
 
 async fn serve(
@@ -42,16 +44,22 @@ async fn serve(
     folder: &Folder,
     runtime: &Runtime,
     region: &Region,
+    told: Told,
 ) -> anyhow::Result<()> {
     let extra = Extra { gateway: Some(region.vpc().gateway()), vpc: Some(region.vpc().range()) };
     let server = Server::start(&flags.server, &extra).await?;
     let instances = plan::instances(flags, folder, runtime, region.vpc(), &server)?;
     say(&format!("starting {} container instances", instances.len()));
     let fleet = Fleet::start(instances, &server.agent_key)?;
-    server.wait_for_instances(flags.instances).await;
-    welcome(&server.endpoint, flags);
-
-    server::until_told().await;
+    let serve = async {
+        server.wait_for_instances(flags.instances).await;
+        welcome(&server.endpoint, flags);
+        core::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = told.wait() => {}
+        () = serve => {}
+    }
     say("stopping; containers of running tasks go on");
     let busy = server.holds_tasks().await;
     fleet.stop().await;
