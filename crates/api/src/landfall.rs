@@ -3,6 +3,7 @@
 //!
 //! They stand under a target prefix of their own, so that no AWS answer means anything new.
 
+mod balancers;
 mod error;
 mod join_tokens;
 mod past;
@@ -26,6 +27,7 @@ pub fn registry() -> Registry {
     Registry::default()
         .write::<op::CreateJoinToken, Error>(join_tokens::create_join_token)
         .write::<op::RedeemJoinToken, Error>(join_tokens::redeem_join_token)
+        .read::<op::ListBalancers, Error>(balancers::list_balancers)
         .read::<op::ExplainPlacement, Error>(placement::explain_placement)
         .call::<op::ExplainTask>()
         .call::<op::ListAudit>()

@@ -27,7 +27,9 @@ pub use fault::Fault;
 pub use registry::{
     Answer, Entry, Fill, Invalid, Read, ReadEntry, ReadFn, Registry, Write, WriteEntry, WriteFn,
 };
-pub use reports::{Checked, health as report_health};
+pub use reports::{
+    Checked, Rest, balancer_called, balancer_gone, health as report_health, report_balancer,
+};
 
 /// Every operation that this region answers.
 pub fn registry() -> Registry {

@@ -1,9 +1,13 @@
 //! What agents saw: every report is a write like any other, and moves things forward only.
 
+mod balancer;
 mod endpoint;
 mod health;
 mod task;
 
+pub use balancer::{
+    Rest, called as balancer_called, gone as balancer_gone, report as report_balancer,
+};
 pub use health::{Checked, health};
 
 pub(crate) use endpoint::discover_poll_endpoint;

@@ -406,8 +406,21 @@ fn taken_addresses(state: &State) -> BTreeSet<IpAddr> {
 /// The first free address of those at the end of a subnet that are for load balancers. The last
 /// one of all is the broadcast address.
 fn free_address(subnet: &Subnet, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+    let first = first_of_load_balancers(subnet)?;
+    (first..last_of(subnet)?)
+        .map(|it| IpAddr::V4(Ipv4Addr::from_bits(it)))
+        .find(|it| !taken.contains(it))
+}
+
+/// The first of the addresses of a subnet that are for load balancers.
+pub(crate) fn first_of_load_balancers(subnet: &Subnet) -> Option<u32> {
+    let last = last_of(subnet)?;
+    let size = last.checked_sub(subnet.base)?.checked_add(1)?;
+    last.checked_sub(ADDRESSES.min(size / 2))
+}
+
+/// The broadcast address of a subnet.
+fn last_of(subnet: &Subnet) -> Option<u32> {
     let size = 1_u32.checked_shl(32_u32.checked_sub(u32::from(subnet.prefix))?)?;
-    let last = subnet.base.checked_add(size.checked_sub(1)?)?;
-    let first = last.checked_sub(ADDRESSES.min(size / 2))?;
-    (first..last).map(|it| IpAddr::V4(Ipv4Addr::from_bits(it))).find(|it| !taken.contains(it))
+    subnet.base.checked_add(size.checked_sub(1)?)
 }

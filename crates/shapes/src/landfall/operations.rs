@@ -11,6 +11,7 @@ pub static OPERATIONS: &[&OperationSchema] = &[
     &EXPLAIN_PLACEMENT,
     &EXPLAIN_TASK,
     &LIST_AUDIT,
+    &LIST_BALANCERS,
     &LIST_TASK_HISTORY,
     &REDEEM_JOIN_TOKEN,
 ];
@@ -95,6 +96,22 @@ impl crate::Operation for ListAudit {
     const SCHEMA: &'static OperationSchema = &LIST_AUDIT;
     type Input = super::ListAuditRequest;
     type Output = super::ListAuditResponse;
+}
+
+pub static LIST_BALANCERS: OperationSchema = OperationSchema::new("ListBalancers", "POST", "/")
+    .input(&super::schemas::LIST_BALANCERS_REQUEST)
+    .output(&super::schemas::LIST_BALANCERS_RESPONSE)
+    .compiled::<ListBalancers>(&[&super::schemas::ACCESS_DENIED_EXCEPTION]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListBalancers;
+
+impl crate::Operation for ListBalancers {
+    const NAME: &'static str = "ListBalancers";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_BALANCERS;
+    type Input = super::ListBalancersRequest;
+    type Output = super::ListBalancersResponse;
 }
 
 pub static LIST_TASK_HISTORY: OperationSchema =

@@ -37,6 +37,23 @@ pub static AUDIT_EVENT: Schema = Schema::structure(
 pub static AUDIT_EVENT_LIST: Schema =
     Schema::new("AuditEventList", Kind::List(&Member::new("member", &AUDIT_EVENT)));
 
+pub static BALANCER: Schema = Schema::structure(
+    "Balancer",
+    &[
+        Member::new("addresses", &STRING_LIST),
+        Member::new("connected", &BOOLEAN),
+        Member::new("connectedAt", &TIMESTAMP),
+        Member::new("createdAt", &TIMESTAMP),
+        Member::new("healthyTargets", &INTEGER),
+        Member::new("name", &STRING),
+        Member::new("refusedListeners", &REFUSED_LISTENER_LIST),
+        Member::new("targets", &INTEGER),
+    ],
+);
+
+pub static BALANCER_LIST: Schema =
+    Schema::new("BalancerList", Kind::List(&Member::new("member", &BALANCER)));
+
 pub static BOOLEAN: Schema = Schema::new("Boolean", Kind::Boolean);
 
 pub static CLUSTER_NOT_FOUND_EXCEPTION: Schema = Schema::error(
@@ -93,6 +110,8 @@ pub static EXPLAIN_TASK_RESPONSE: Schema = Schema::structure(
     &[Member::new("lines", &STRING_LIST), Member::new("taskArn", &STRING)],
 );
 
+pub static INTEGER: Schema = Schema::new("Integer", Kind::Integer);
+
 pub static INVALID_PARAMETER_EXCEPTION: Schema = Schema::error(
     "InvalidParameterException",
     "InvalidParameterException",
@@ -134,6 +153,11 @@ pub static LIST_AUDIT_RESPONSE: Schema = Schema::structure(
     "ListAuditResponse",
     &[Member::new("events", &AUDIT_EVENT_LIST), Member::new("nextToken", &STRING)],
 );
+
+pub static LIST_BALANCERS_REQUEST: Schema = Schema::structure("ListBalancersRequest", &[]);
+
+pub static LIST_BALANCERS_RESPONSE: Schema =
+    Schema::structure("ListBalancersResponse", &[Member::new("balancers", &BALANCER_LIST)]);
 
 pub static LIST_TASK_HISTORY_REQUEST: Schema = Schema::structure(
     "ListTaskHistoryRequest",
@@ -186,6 +210,14 @@ pub static REDEEM_JOIN_TOKEN_RESPONSE: Schema = Schema::structure(
         Member::new("secretAccessKey", &SECRET),
     ],
 );
+
+pub static REFUSED_LISTENER: Schema = Schema::structure(
+    "RefusedListener",
+    &[Member::new("listenerArn", &STRING), Member::new("reason", &STRING)],
+);
+
+pub static REFUSED_LISTENER_LIST: Schema =
+    Schema::new("RefusedListenerList", Kind::List(&Member::new("member", &REFUSED_LISTENER)));
 
 pub static SECRET: Schema = Schema::new("Secret", Kind::String).sensitive();
 

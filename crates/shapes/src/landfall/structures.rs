@@ -98,6 +98,52 @@ impl Shape for AuditEvent {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct Balancer {
+    pub addresses: Option<Vec<String>>,
+    pub connected: Option<bool>,
+    pub connected_at: Option<crate::Timestamp>,
+    pub created_at: Option<crate::Timestamp>,
+    pub healthy_targets: Option<i32>,
+    pub name: Option<String>,
+    pub refused_listeners: Option<Vec<RefusedListener>>,
+    pub targets: Option<i32>,
+}
+
+impl Shape for Balancer {
+    fn schema(&self) -> &'static Schema {
+        &schemas::BALANCER
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.addresses),
+            1 => given(&self.connected),
+            2 => given(&self.connected_at),
+            3 => given(&self.created_at),
+            4 => given(&self.healthy_targets),
+            5 => given(&self.name),
+            6 => given(&self.refused_listeners),
+            7 => given(&self.targets),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.addresses, decoder),
+            1 => take(&mut self.connected, decoder),
+            2 => take(&mut self.connected_at, decoder),
+            3 => take(&mut self.created_at, decoder),
+            4 => take(&mut self.healthy_targets, decoder),
+            5 => take(&mut self.name, decoder),
+            6 => take(&mut self.refused_listeners, decoder),
+            7 => take(&mut self.targets, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClusterNotFoundException {
     pub message: Option<String>,
 }
@@ -474,6 +520,52 @@ impl Shape for ListAuditResponse {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct ListBalancersRequest {}
+
+impl Shape for ListBalancersRequest {
+    fn schema(&self) -> &'static Schema {
+        &schemas::LIST_BALANCERS_REQUEST
+    }
+
+    fn member(&self, _index: usize) -> Option<&dyn Value> {
+        None
+    }
+
+    fn read_member(
+        &mut self,
+        _index: usize,
+        _decoder: &mut dyn Decoder,
+    ) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ListBalancersResponse {
+    pub balancers: Option<Vec<Balancer>>,
+}
+
+impl Shape for ListBalancersResponse {
+    fn schema(&self) -> &'static Schema {
+        &schemas::LIST_BALANCERS_RESPONSE
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.balancers),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.balancers, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListTaskHistoryRequest {
     pub cluster: Option<String>,
     pub family: Option<String>,
@@ -638,6 +730,34 @@ impl Shape for RedeemJoinTokenResponse {
             2 => take(&mut self.cluster, decoder),
             3 => take(&mut self.region, decoder),
             4 => take(&mut self.secret_access_key, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RefusedListener {
+    pub listener_arn: Option<String>,
+    pub reason: Option<String>,
+}
+
+impl Shape for RefusedListener {
+    fn schema(&self) -> &'static Schema {
+        &schemas::REFUSED_LISTENER
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.listener_arn),
+            1 => given(&self.reason),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.listener_arn, decoder),
+            1 => take(&mut self.reason, decoder),
             _ => Ok(()),
         }
     }

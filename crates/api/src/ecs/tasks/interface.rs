@@ -2,6 +2,8 @@
 
 use state::{Dice, Interface, State, Subnet};
 
+use crate::elbv2::first_of_load_balancers;
+
 /// The first addresses of a subnet are for the gateway and the instances.
 pub(crate) const INSTANCE_ADDRESSES: u32 = 1024;
 
@@ -17,7 +19,8 @@ pub(super) fn fresh(
 ) -> Option<Interface> {
     let size = 1_u32.checked_shl(32 - u32::from(subnet.prefix))?;
     let first = subnet.base + INSTANCE_ADDRESSES.min(size / 4).max(4);
-    let last = subnet.base + size - 2;
+    // Those at the end are for load balancers.
+    let last = first_of_load_balancers(subnet)?.checked_sub(1)?;
     let span = u64::from(last.checked_sub(first)? + 1);
     let start = first + u32::try_from(dice.below(span)).unwrap_or(0);
     let address = gap(state, start, last).or_else(|| gap(state, first, start))?;
@@ -45,4 +48,32 @@ fn gap(state: &State, first: u32, last: u32) -> Option<u32> {
         free += 1;
     }
     (free <= last).then_some(free)
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{AccountId, Home, Region, Zone};
+
+    use super::*;
+
+    #[test]
+    fn tasks_never_get_an_address_of_load_balancers() {
+        let home = Home {
+            region: Region::parse("us-east-1").expect("valid"),
+            account: AccountId::parse("123456789012").expect("valid"),
+        };
+        let state = State::new(home);
+        let zone = Zone::parse("us-east-1a").expect("valid");
+        for prefix in [20, 24, 26] {
+            let subnet = Subnet { id: "s".into(), zone: zone.clone(), base: 0xac1f_1000, prefix };
+            let end = subnet.base + (1 << (32 - prefix)) - 1;
+            let first = first_of_load_balancers(&subnet).expect("has some");
+            assert!(prefix != 20 || end - first == 256);
+            let mut dice = Dice::of(7);
+            for _ in 0..2_000 {
+                let given = fresh(&state, &subnet, &[], &mut dice).expect("free").address;
+                assert!((subnet.base + 4..first).contains(&given), "{given:x} of {first:x}");
+            }
+        }
+    }
 }
