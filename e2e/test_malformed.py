@@ -143,7 +143,7 @@ def send(region, prefix, operation, body):
     return answer.status, answer.headers, answer.read()
 
 
-@pytest.mark.parametrize("service", ["ecs", "logs", "landfall"])
+@pytest.mark.parametrize("service", ["acm", "ecs", "logs", "landfall"])
 def test_what_breaks_the_model_is_refused_and_changes_nothing(world, service):
     dice, described = random.Random(SEED), model(service)
     for operation in sorted(described.operation_names):
@@ -152,7 +152,7 @@ def test_what_breaks_the_model_is_refused_and_changes_nothing(world, service):
             continue
         known = {it.name for it in described.operation_model(operation).error_shapes} | {
             "SerializationException", "UnsupportedFeatureException", "UnsupportedOperationException",
-            "InvalidParameterException", "ClusterNotFoundException"}
+            "InvalidParameterException", "ClusterNotFoundException", "ValidationException"}
         before, accepted = rows(world), False
         for body, always in requests(shape, dice):
             status, headers, said = send(world, described.metadata["targetPrefix"], operation, body)

@@ -216,7 +216,9 @@ fn parse(
         return Err(Error::invalid("A protocol must be specified"));
     };
     let protocol = target_protocol(protocol)?;
-    let version = version(protocol, ask.protocol_version.as_deref())?;
+    // Terraform sends an empty one where none is set.
+    let asked = ask.protocol_version.as_deref().filter(|it| !it.is_empty());
+    let version = version(protocol, asked)?;
     let Some(port) = ask.port.and_then(|it| u16::try_from(it).ok()) else {
         return Err(Error::invalid("A port must be specified"));
     };

@@ -30,6 +30,8 @@ fn group(region: &mut Fixture, name: &str) -> String {
         port: Some(80),
         vpc_id: vpc,
         target_type: Some("ip".into()),
+        // As Terraform writes that it wants none.
+        protocol_version: Some(String::new()),
         ..Default::default()
     };
     let answer = region.write(target_groups::create_target_group, ask).expect("made");
