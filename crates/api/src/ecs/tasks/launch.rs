@@ -1,11 +1,10 @@
 //! What RunTask and StartTask have in common: reading a launch, and making its tasks.
 
+mod wishes;
+
 use std::sync::Arc;
 
-use plan::placement::{
-    self, Constraint, Explanation, Field, FullZone, Misfit, Refusal, Resource, Strategy,
-};
-use plan::query::Expression;
+use plan::placement::{self, Explanation, FullZone, Misfit, Refusal};
 use plan::{credentials, tasks as steps};
 use shapes::{ecs as shape, stored};
 use state::{
@@ -15,15 +14,13 @@ use state::{
 };
 use types::{ClusterName, ContainerName, Family, Group, InstanceId, TaskId, Zone};
 
+use self::wishes::{constraints, strategies};
 use super::interface;
 use crate::ecs::{Error, find, tags, task_definitions, view};
 
 /// Longest `group` that may be asked for. Source: ECS API Reference, `RunTask`.
 const GROUP_MAX: usize = 255;
 /// Source: as above.
-const STRATEGIES_MAX: usize = 5;
-/// Those of the task definition included. Source: as above.
-const CONSTRAINTS_MAX: usize = 10;
 /// Overrides in total, in bytes of their stored form. Source: as above (8,192 characters).
 const OVERRIDES_MAX: usize = 8192;
 
@@ -426,73 +423,6 @@ fn group(asked: Option<&str>, family: &Family) -> Result<Group, Error> {
     let usual = format!("family:{family}");
     let text = asked.filter(|it| !it.is_empty()).unwrap_or(&usual);
     Group::parse(text).map_err(|_| Error::invalid("Invalid group."))
-}
-
-fn constraints(
-    definition: &TaskDefinition,
-    asked: &[shape::PlacementConstraint],
-) -> Result<Vec<Constraint>, Error> {
-    if definition.member_of.len() + asked.len() > CONSTRAINTS_MAX {
-        return Err(Error::invalid(format!(
-            "At most {CONSTRAINTS_MAX} placement constraints are allowed, those of the task \
-             definition included."
-        )));
-    }
-    let own = definition.member_of.iter().map(|it| member_of(it));
-    own.chain(asked.iter().map(constraint)).collect()
-}
-
-fn constraint(it: &shape::PlacementConstraint) -> Result<Constraint, Error> {
-    let expression = it.expression.as_deref().filter(|it| !it.is_empty());
-    match (&it.r#type, expression) {
-        (Some(shape::PlacementConstraintType::DistinctInstance), None) => {
-            Ok(Constraint::DistinctInstance)
-        }
-        (Some(shape::PlacementConstraintType::DistinctInstance), Some(_)) => Err(Error::invalid(
-            "An expression must not be given for placement constraint type distinctInstance.",
-        )),
-        (Some(shape::PlacementConstraintType::MemberOf), Some(text)) => member_of(text),
-        (Some(shape::PlacementConstraintType::MemberOf), None) => Err(Error::invalid(
-            "An expression must be given for placement constraint type memberOf.",
-        )),
-        (other, _) => Err(Error::invalid(format!(
-            "Invalid placement constraint type: '{}'.",
-            other.as_ref().map_or("", |it| it.as_str())
-        ))),
-    }
-}
-
-fn member_of(text: &str) -> Result<Constraint, Error> {
-    Expression::parse(text)
-        .map(Constraint::MemberOf)
-        .map_err(|error| Error::invalid(format!("Invalid placement constraint: {error}")))
-}
-
-fn strategies(asked: &[shape::PlacementStrategy]) -> Result<Vec<Strategy>, Error> {
-    if asked.len() > STRATEGIES_MAX {
-        return Err(Error::invalid(format!(
-            "At most {STRATEGIES_MAX} placement strategies are allowed."
-        )));
-    }
-    asked.iter().map(strategy).collect()
-}
-
-fn strategy(it: &shape::PlacementStrategy) -> Result<Strategy, Error> {
-    let field = it.field.as_deref().unwrap_or_default();
-    let wrong = || Error::invalid(format!("Invalid field for placement strategy: '{field}'."));
-    match &it.r#type {
-        Some(shape::PlacementStrategyType::Random) => Ok(Strategy::Random),
-        Some(shape::PlacementStrategyType::Spread) => {
-            Field::parse(field).map(Strategy::Spread).ok_or_else(wrong)
-        }
-        Some(shape::PlacementStrategyType::Binpack) => {
-            Resource::parse(field).map(Strategy::Binpack).ok_or_else(wrong)
-        }
-        other => Err(Error::invalid(format!(
-            "Invalid placement strategy type: '{}'.",
-            other.as_ref().map_or("", |it| it.as_str())
-        ))),
-    }
 }
 
 /// ARN of the role the task acts in; a short name is one of this account.
