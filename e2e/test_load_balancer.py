@@ -39,14 +39,15 @@ def balanced():
 class Web:
     """A load balancer, a target group and web servers behind it."""
 
-    def __init__(self, region, name, count=2, **group):
+    def __init__(self, region, name, count=2, kind="application", **group):
         self.region, self.name = region, name
         self.elbv2, self.ecs = region.client("elbv2"), region.client()
         subnets = region.client("ec2").describe_subnets()["Subnets"]
         vpc = subnets[0]["VpcId"]
         before = self.addresses_of_machine()
         made = self.elbv2.create_load_balancer(
-            Name=name, Subnets=[it["SubnetId"] for it in subnets])["LoadBalancers"][0]
+            Name=name, Type=kind,
+            Subnets=[it["SubnetId"] for it in subnets])["LoadBalancers"][0]
         self.arn = made["LoadBalancerArn"]
         self.nodes = until(lambda: len(fresh := self.addresses_of_machine() - before) == 3 and fresh,
                            10, what="its three addresses are on the machine")
@@ -75,9 +76,9 @@ class Web:
     def forward(self):
         return [{"Type": "forward", "TargetGroupArn": self.group}]
 
-    def listen(self, port=80, actions=None):
+    def listen(self, port=80, actions=None, protocol="HTTP"):
         self.listener = self.elbv2.create_listener(
-            LoadBalancerArn=self.arn, Protocol="HTTP", Port=port,
+            LoadBalancerArn=self.arn, Protocol=protocol, Port=port,
             DefaultActions=actions or self.forward())["Listeners"][0]["ListenerArn"]
         return self
 
@@ -119,6 +120,12 @@ class Web:
             return answer.status, answer.read()
         finally:
             connection.close()
+
+    def serves(self, port=80):
+        try:
+            return self.get(port, timeout=2)[0] == 200
+        except OSError:
+            return False
 
     def end(self):
         self.elbv2.delete_load_balancer(LoadBalancerArn=self.arn)
@@ -259,13 +266,7 @@ def test_a_killed_balancer_is_started_again_and_serves_what_it_has_kept(balanced
         os.kill(it, signal.SIGKILL)
     until(lambda: balancers(balanced) - before, 10, what="a new balancer")
 
-    def serves():
-        try:
-            return web.get(timeout=2)[0] == 200
-        except OSError:
-            return False
-
-    until(serves, 10, what="it serves")
+    until(web.serves, 10, what="it serves")
     web.wait_healthy()
 
 
@@ -299,4 +300,17 @@ def test_a_port_in_use_is_an_error_of_the_request(balanced, web):
         assert error["Code"] == "InvalidConfigurationRequest"
         assert str(port) in error["Message"] and "in use" in error["Message"]
     assert len(web.elbv2.describe_listeners(LoadBalancerArn=web.arn)["Listeners"]) == 1
-    until(lambda: web.listen(port) and web.get(port)[0] == 200, 5, what="it serves once it is free")
+    web.listen(port)
+    until(lambda: web.serves(port), 5, what="it serves once it is free")
+
+
+def test_bytes_go_through_a_network_load_balancer(balanced, request):
+    web = Web(balanced, f"n{os.getpid()}", kind="network", Protocol="TCP")
+    try:
+        web.listen(protocol="TCP").register().wait_healthy()
+        assert {web.get()[0] for _ in range(20)} == {200}
+        web.deregister(web.addresses[0])
+        until(lambda: web.addresses[0] not in web.health(), 5, what="the idle target is gone")
+        assert {web.get()[0] for _ in range(10)} == {200}
+    finally:
+        web.end()

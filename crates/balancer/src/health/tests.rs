@@ -49,8 +49,9 @@ async fn server(answer: &'static [u8]) -> (SocketAddr, oneshot::Receiver<String>
 async fn ask_once(address: SocketAddr, protocol: TargetProtocol) -> Result<Check, String> {
     let connector = Connector::new();
     let version = Some(ProtocolVersion::Http1);
-    let asked = probe::ask(address, version, &settings(protocol), &connector);
-    asked.await.map_err(|it| it.to_string())
+    let settings = settings(protocol);
+    let asked = probe::ask(address, version, &settings, &connector).await;
+    asked.map_err(|it| it.to_string())
 }
 
 #[tokio::test]
