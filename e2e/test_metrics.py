@@ -1,12 +1,19 @@
 """CloudWatch metrics: put, listed and asked for, over every protocol of the model."""
 
 import datetime
+import gzip
 import json
+import urllib.request
+from pathlib import Path
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from region import Region
+from conftest import runs_containers
+from region import Region, free_port
 from until import until
 
 HOUR = datetime.timedelta(hours=1)
@@ -116,19 +123,26 @@ def test_mistakes_are_refused_with_awss_codes(cloudwatch, name):
     assert refused(cloudwatch.describe_alarms)[0] == "UnsupportedOperationException"
 
 
+def query(region, form):
+    """One request of the Query protocol; status and body of the answer."""
+    request = AWSRequest("POST", f"{region.endpoint}/", data=form.encode(), headers={
+        "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"})
+    key = Credentials(region.environment["AWS_ACCESS_KEY_ID"],
+                      region.environment["AWS_SECRET_ACCESS_KEY"])
+    SigV4Auth(key, "monitoring", "us-east-1").add_auth(request)
+    status, _, body = region.send(dict(request.headers), form.encode())
+    return status, body
+
+
 def test_every_protocol_of_the_model_says_the_same(region, cloudwatch, name):
     cloudwatch.put_metric_data(Namespace=name, MetricData=[{"MetricName": "m", "Value": 7}])
     status, _, body = region.request(
         "GraniteServiceVersion20100801.ListMetrics", json.dumps({"Namespace": name}), "monitoring",
         headers=[("Content-Type", "application/x-amz-json-1.0")])
     assert status == 200 and json.loads(body)["Metrics"][0]["MetricName"] == "m", body
-    form = f"Action=ListMetrics&Version=2010-08-01&Namespace={name}"
-    status, _, body = region.request(
-        "", form, "monitoring", headers=[("Content-Type", "application/x-www-form-urlencoded")])
+    status, body = query(region, f"Action=ListMetrics&Version=2010-08-01&Namespace={name}")
     assert status == 200 and b"<MetricName>m</MetricName>" in body, body
-    form = "Action=PutMetricData&Version=2010-08-01"
-    status, _, body = region.request(
-        "", form, "monitoring", headers=[("Content-Type", "application/x-www-form-urlencoded")])
+    status, body = query(region, "Action=PutMetricData&Version=2010-08-01")
     assert status == 400 and b"<Code>MissingParameter</Code>" in body, body
 
 
@@ -170,3 +184,57 @@ def test_what_tasks_use_is_told_by_cluster(whole):
         assert all(0 <= it <= 400 for it in told()), told()
     finally:
         ecs.stop_task(task=task)
+
+
+@pytest.fixture
+def balanced():
+    """A region whose load balancers are served on loopback."""
+    if not runs_containers():
+        pytest.skip("balancers of a region need root")
+    it = Region("--instances", "1", "--balancer-address", "127.0.0.1", command="up")
+    try:
+        yield it.start(within=90)
+    finally:
+        it.down()
+
+
+def test_what_load_balancers_carry_is_counted_and_logged(balanced):
+    ec2, elb = balanced.client("ec2"), balanced.client("elbv2")
+    cloudwatch, port = balanced.client("cloudwatch"), free_port()
+    subnets = [it["SubnetId"] for it in ec2.describe_subnets()["Subnets"]][:2]
+    arn = elb.create_load_balancer(Name="web", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
+    elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=[
+        {"Key": "access_logs.s3.enabled", "Value": "true"},
+        {"Key": "access_logs.s3.bucket", "Value": "e2e-logs"},
+        {"Key": "access_logs.s3.prefix", "Value": "web"}])
+    elb.create_listener(LoadBalancerArn=arn, Protocol="HTTP", Port=port, DefaultActions=[
+        {"Type": "fixed-response", "FixedResponseConfig": {
+            "StatusCode": "200", "ContentType": "text/plain", "MessageBody": "here"}}])
+
+    def answers():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/a", timeout=2) as answer:
+            return answer.read() == b"here"
+
+    def tries():
+        try:
+            return answers()
+        except OSError:
+            return False
+
+    until(tries, 20, what="the listener serves")
+    assert all(answers() for _ in range(9))
+    dimensions = [pair("LoadBalancer", arn.split("loadbalancer/")[1])]
+
+    def requests(metric):
+        return sum(it["Sum"] for it in statistics(
+            cloudwatch, "AWS/ApplicationELB", metric, dimensions))
+
+    until(lambda: requests("HTTP_Fixed_Response_Count") >= 10, 40, what="counted requests")
+    assert requests("HTTP_Fixed_Response_Count") == 10
+    # As with AWS, requests for which no target is chosen are none of these.
+    assert requests("RequestCount") == requests("HTTPCode_ELB_5XX_Count") == 0
+    balanced.stop()
+    files = list(Path(balanced.data, "buckets/e2e-logs/web/AWSLogs").rglob("*.log.gz"))
+    lines = [line for it in files for line in gzip.decompress(it.read_bytes()).decode().splitlines()]
+    assert len(lines) == 10, (files, lines)
+    assert all(line.startswith("http 20") and f":{port}/a HTTP/1.1" in line for line in lines), lines

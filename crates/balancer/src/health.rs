@@ -67,8 +67,8 @@ impl Checker {
                     continue;
                 }
                 task.abort();
-                let is_other = same.address != subject.address
-                    || same.registered_at != subject.registered_at;
+                let is_other =
+                    same.address != subject.address || same.registered_at != subject.registered_at;
                 if is_other {
                     known.remove(&key);
                 }
@@ -185,3 +185,6 @@ async fn ask(key: TargetKey, subject: Subject, found: Arc<Found>, connector: Arc
 fn first_wait(settings: &HealthCheck) -> Duration {
     target_health::first_wait(settings, getrandom::u64().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

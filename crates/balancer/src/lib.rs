@@ -5,6 +5,7 @@
 //! swapped whole ([`Balancer::apply`]). Decisions are those of `plan::routing`; this crate reads,
 //! asks and carries.
 
+mod access_files;
 mod access_log;
 mod answer;
 mod balancer;
@@ -13,6 +14,7 @@ mod connect;
 mod cookies;
 mod counters;
 mod date;
+mod flow;
 mod health;
 mod http1;
 mod http2;
@@ -20,6 +22,7 @@ mod keep;
 mod limits;
 mod listener_attributes;
 mod listeners;
+mod metrics;
 mod pool;
 mod record;
 mod reserve;

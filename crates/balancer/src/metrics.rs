@@ -81,20 +81,26 @@ struct Subjected<'a> {
 
 impl Subjected<'_> {
     fn counters(&self, count: &Count, before: Option<&Count>, into: &mut Vec<Series>) {
-        let of_network = self.is_network();
         for metric in Metric::ALL {
-            let name = match (metric, of_network) {
-                (Metric::ActiveConnections | Metric::TargetResponseMicros, _) => continue,
-                (Metric::NewConnections, true) => "NewFlowCount",
-                (Metric::ProcessedBytes, true) => "ProcessedBytes",
-                (Metric::ClientTlsErrors | Metric::TargetTlsErrors, true) => metric.name(),
-                (_, true) => continue,
-                (_, false) => metric.name(),
-            };
+            let Some(name) = self.name(*metric) else { continue };
             let more = since(count.of(*metric), before.map(|it| it.of(*metric)));
             if more > 0 {
                 self.add(name, One(number(more)), into);
             }
+        }
+    }
+
+    /// What a metric that is counted up is called; `None` for one that load balancers of this kind
+    /// do not have, and for those that are told otherwise.
+    fn name(&self, metric: Metric) -> Option<&'static str> {
+        match metric {
+            Metric::ActiveConnections | Metric::TargetResponseMicros => None,
+            _ if !self.is_network() => Some(metric.name()),
+            Metric::NewConnections => Some("NewFlowCount"),
+            Metric::ProcessedBytes | Metric::ClientTlsErrors | Metric::TargetTlsErrors => {
+                Some(metric.name())
+            }
+            _ => None,
         }
     }
 

@@ -40,8 +40,9 @@ impl Reserved {
         let mut kept = Vec::new();
         for place in places {
             for transport in transports {
-                let socket = open(*place, *transport)
-                    .map_err(|error| format!("{transport} {place}: {}", cause(&error)))?;
+                let socket = open(*place, *transport).map_err(|error| {
+                    format!("{} {place}: {}", transport.as_str(), cause(&error))
+                })?;
                 kept.push(socket);
             }
         }
@@ -65,7 +66,10 @@ fn cause(error: &io::Error) -> String {
 }
 
 /// The port at every address.
-pub(crate) fn places(addresses: impl IntoIterator<Item = IpAddr>, port: u16) -> BTreeSet<SocketAddr> {
+pub(crate) fn places(
+    addresses: impl IntoIterator<Item = IpAddr>,
+    port: u16,
+) -> BTreeSet<SocketAddr> {
     addresses.into_iter().map(|it| SocketAddr::new(it, port)).collect()
 }
 

@@ -11,12 +11,16 @@ use plan::routing::RoutingTable;
 use plan::routing::session::{FromBalancer, Report, TargetReport, ToBalancer};
 use state::{TargetHealth, TargetKey};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use types::Protocol;
 
+use crate::access_files::{self, Destinations};
 use crate::balancer::{Applied, Balancer, Config};
+use crate::counters::{Count, Subject};
+use crate::flow::Flows;
 use crate::health::Checker;
 use crate::keep;
+use crate::metrics::{Hosts, Told};
 use crate::reserve::{Reserved, places};
 use crate::session::{self, Call, Heard};
 use crate::thread::Clock;
@@ -27,6 +31,10 @@ const GATHER: Duration = Duration::from_millis(20);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often everything is said again, changed or not.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
+/// How often it is said what was counted.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+/// How long the last lines of access logs may take to be written.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// How long those who are being served may take to leave a balancer that ends.
 const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -47,6 +55,8 @@ pub struct StationConfig {
     pub call: Call,
     /// Where the newest table is kept.
     pub folder: PathBuf,
+    /// The folder in which access logs are written: it stands for S3.
+    pub buckets: PathBuf,
     /// Threads that carry traffic.
     pub threads: usize,
     /// Addresses of this machine at which every load balancer is served.
@@ -69,7 +79,12 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     keep::make(&config.folder)?;
+    let (buckets, clock) = (config.buckets.clone(), config.clock.clone());
     let (call, mut station) = Station::start(config)?;
+    let logs = station.balancer.access_log().map(|lines| {
+        let destinations = station.destinations.subscribe();
+        tokio::spawn(access_files::keep(buckets, lines, destinations, clock))
+    });
     if let Some(table) = keep::load(&station.folder) {
         station.take(table).await;
     }
@@ -78,6 +93,8 @@ pub async fn run(
     let (tell, mut heard) = mpsc::channel(session::INBOUND_MAX);
     let talking = tokio::spawn(session::talk(call, tell, to_send));
     let mut say_at = Instant::now();
+    let mut count = interval(COUNT_EVERY);
+    count.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let changed = station.checker.changed();
         tokio::select! {
@@ -91,6 +108,7 @@ pub async fn run(
                 station.note_health();
                 say_at = say_at.min(Instant::now() + GATHER);
             }
+            _ = count.tick() => station.count(&out),
             () = sleep_until(say_at) => {
                 station.say(&out);
                 let wait = if station.drains() { LOOK_EVERY } else { REPORT_EVERY };
@@ -100,12 +118,17 @@ pub async fn run(
     }
     // The name belongs to whoever comes after.
     talking.abort();
-    drop(timeout(LEAVE_WITHIN, station.balancer.drain()).await);
+    drop(timeout(LEAVE_WITHIN, station.leave()).await);
+    drop(station);
+    if let Some(logs) = logs {
+        drop(timeout(WRITE_WITHIN, logs).await);
+    }
     Ok(())
 }
 
 struct Station {
     balancer: Balancer,
+    flows: Flows,
     checker: Checker,
     reserved: Reserved,
     folder: PathBuf,
@@ -113,25 +136,44 @@ struct Station {
     nodes: Nodes,
     /// Where nothing could be opened, and why.
     refused: BTreeMap<SocketAddr, String>,
+    clock: Clock,
+    /// Where access logs go.
+    destinations: watch::Sender<Destinations>,
+    /// What of the counters has been said.
+    told: Told,
     /// What was said last in the session that stands, and when.
     said: Option<(Report, Instant)>,
 }
 
 impl Station {
     fn start(config: StationConfig) -> io::Result<(Call, Self)> {
-        let StationConfig { call, folder, threads, addresses, nodes, clock } = config;
-        let balancer = Balancer::start(Config { threads, addresses: addresses.clone(), clock })?;
+        let StationConfig { call, folder, buckets: _, threads, addresses, nodes, clock } = config;
+        let own = Config { threads, addresses: addresses.clone(), clock: clock.clone() };
+        let balancer = Balancer::start(own)?;
         let station = Self {
             balancer,
+            flows: Flows::new(),
             checker: Checker::new(),
             reserved: Reserved::default(),
             folder,
             addresses,
             nodes,
             refused: BTreeMap::new(),
+            clock,
+            destinations: watch::Sender::default(),
+            told: Told::default(),
             said: None,
         };
         Ok((call, station))
+    }
+
+    /// Takes nobody in any more and waits until everybody has left.
+    async fn leave(&mut self) {
+        self.flows.close();
+        self.balancer.drain().await;
+        while self.flows.count() > 0 {
+            sleep(LOOK_EVERY).await;
+        }
     }
 
     async fn hear(&mut self, heard: Heard, out: &mpsc::Sender<FromBalancer>) {
@@ -175,13 +217,15 @@ impl Station {
         if is_served && table.generation.version > 0 && self.refused.is_empty() {
             return;
         }
-        if let Applied::Served(refused) = self.balancer.apply(table).await {
+        if let Applied::Served(mut refused) = self.balancer.apply(table).await {
+            refused.extend(self.flows.settle(&self.balancer.snapshot()));
             for (place, why) in refused.iter().filter(|it| self.refused.get(it.0) != Some(it.1)) {
                 tracing::error!(%place, why, "a listener cannot be opened");
             }
             self.refused = refused;
         }
         self.checker.settle(&self.balancer.snapshot());
+        self.destinations.send_replace(access_files::destinations(&self.balancer.snapshot()));
         self.note_health();
     }
 
@@ -222,13 +266,47 @@ impl Station {
     fn say(&mut self, out: &mpsc::Sender<FromBalancer>) {
         let report = self.report();
         let now = Instant::now();
-        let is_due = self.said.as_ref().is_none_or(|(said, at)| {
-            *said != report || now.duration_since(*at) >= REPORT_EVERY
-        });
+        let is_due = self
+            .said
+            .as_ref()
+            .is_none_or(|(said, at)| *said != report || now.duration_since(*at) >= REPORT_EVERY);
         // Without a session nobody takes it, and a new one begins with it anyway.
         if is_due && out.try_send(FromBalancer::Report(report.clone())).is_ok() {
             self.said = Some((report, now));
         }
+    }
+
+    /// Says what was counted since it was said last. What nobody takes is said with the next one.
+    fn count(&mut self, out: &mpsc::Sender<FromBalancer>) {
+        let (counts, at) = (self.balancer.counters(), (self.clock)());
+        let news = self.told.news(&counts, &self.hosts(&counts), at);
+        if news.is_empty() || out.try_send(FromBalancer::Counted(news)).is_ok() {
+            self.told.note(counts, at);
+        }
+    }
+
+    /// How many targets of each group are healthy, for each load balancer that names it.
+    fn hosts(&self, counts: &BTreeMap<Subject, Count>) -> Vec<Hosts> {
+        let snapshot = self.balancer.snapshot();
+        let groups: BTreeMap<&str, _> =
+            snapshot.groups.iter().map(|it| (it.ready.told.arn.as_str(), it)).collect();
+        let mut all = Vec::new();
+        for subject in counts.keys() {
+            let group = subject.group.as_deref().and_then(|it| groups.get(it));
+            let Some(group) = group else { continue };
+            let (mut healthy, mut unhealthy) = (0, 0);
+            for target in &group.targets {
+                match self.checker.health(&target.key) {
+                    TargetHealth::Healthy => healthy += 1,
+                    TargetHealth::WrongCode(_) | TargetHealth::Timeout | TargetHealth::Failed => {
+                        unhealthy += 1;
+                    }
+                    TargetHealth::Initial => {}
+                }
+            }
+            all.push(Hosts { subject: subject.clone(), healthy, unhealthy });
+        }
+        all
     }
 
     fn report(&self) -> Report {

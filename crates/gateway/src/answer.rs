@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use wire::sigv4::Expected;
 use wire::{Incoming, Route};
 
-use crate::door::Door;
+use crate::door::{BODY_MAX, Door};
 use crate::keys::{self, Trust};
-use crate::{history, logs};
+use crate::{history, logs, metrics, packed, ports};
 
 /// What becomes of a request before the protocol writes it down.
 pub(crate) type Outcome = Result<Box<dyn Shape + Send>, wire::Fault>;
@@ -39,12 +39,16 @@ pub(crate) async fn answer(
 ) -> Response<Vec<u8>> {
     let bits = request_id(random());
     let id = types::uuid(&bits.to_be_bytes());
-    let incoming = Incoming::new(parts, body);
+    let plain = match packed::unpacked(&parts.headers, body, BODY_MAX) {
+        Ok(plain) => plain,
+        Err(fault) => return refuse(parts, &fault),
+    };
+    let incoming = Incoming::new(parts, &plain);
     let route = match wire::route(&incoming) {
         Ok(route) => route,
         Err(refusal) => return refusal.response(&id),
     };
-    let outcome = match caller(door, parts, &incoming, &route, peer) {
+    let outcome = match caller(door, parts, &Incoming::new(parts, body), &route, peer) {
         Ok(caller) => run(door, &incoming, &route, caller, bits).await,
         Err(fault) => Err(fault),
     };
@@ -138,6 +142,7 @@ async fn run(
             if door.writer.reserve_only() && !frees(route.operation.name) {
                 return Err(full());
             }
+            ports::reserve(door, incoming, route).await?;
             Box::new(move |core| core.write(caller, request_id, |draft, it| write.run(draft, it)))
         }
         Entry::Read(entry) => {
@@ -155,9 +160,15 @@ async fn run(
 /// Asks another store than the state. It reads and syncs files, so other requests of this thread
 /// are moved away meanwhile.
 fn call(door: &Door, incoming: &Incoming<'_>, route: &Route) -> Outcome {
-    let desk = logs::Desk { home: &door.home, store: &door.logs, now: (door.clock)() };
-    tokio::task::block_in_place(|| logs::answer(&desk, route, incoming))
-        .unwrap_or_else(|| Err(route.unsupported()))
+    let (home, now) = (&door.home, (door.clock)());
+    let answered = tokio::task::block_in_place(|| match route.service.name {
+        "cloudwatch" => {
+            let desk = metrics::Desk { home, store: &door.metrics, now };
+            metrics::answer(&desk, route, incoming)
+        }
+        _ => logs::answer(&logs::Desk { home, store: &door.logs, now }, route, incoming),
+    });
+    answered.unwrap_or_else(|| Err(route.unsupported()))
 }
 
 /// Has a typed request made and filled from the bytes.

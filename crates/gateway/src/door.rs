@@ -11,9 +11,10 @@ use hyper::body::{Bytes, Incoming as Body};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use link::Hub;
+use link::{Balancers, Hub};
 use store::Writer;
 use telemetry::logs::LogStore;
+use telemetry::metrics::MetricStore;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use types::Home;
@@ -23,11 +24,11 @@ use crate::answer::{self, SharedDoor};
 use crate::history::History;
 use crate::keys::{Keys, Trust};
 use crate::region::Clock;
-use crate::{authority, ready, socket};
+use crate::{authority, balancers, ready, socket};
 
 /// The largest request body, in bytes. A task definition has at most 64 KiB, a batch of log events
 /// 1 MiB.
-const BODY_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const BODY_MAX: usize = 4 * 1024 * 1024;
 /// Connections at once; further ones wait.
 const CONNECTIONS_MAX: usize = 16_384;
 /// How long a client may take to send the head of a request.
@@ -55,10 +56,14 @@ pub struct Door {
     pub verifier: Verifier,
     /// Logs of containers.
     pub logs: Arc<LogStore>,
+    /// What is measured.
+    pub metrics: Arc<MetricStore>,
     /// What is over; `None` if the region keeps nothing of it.
     pub history: Option<Arc<History>>,
     /// The sessions of agents.
     pub hub: Arc<Hub>,
+    /// The sessions of balancers.
+    pub balancers: Arc<Balancers>,
     /// The clock.
     pub clock: Clock,
     /// `ADDRESS:PORT` for clients that name no host.
@@ -139,6 +144,9 @@ async fn handle(door: &SharedDoor, request: Request<Body>, peer: &str) -> Respon
     }
     if let Some(conversation) = socket::asked_for(&request) {
         return socket::open(door, request, conversation, peer).await.map(full);
+    }
+    if request.uri().path() == balancers::PATH {
+        return balancers::open(door, request, peer).await.map(full);
     }
     let (parts, body) = request.into_parts();
     let whole = Limited::new(body, BODY_MAX).collect();

@@ -5,11 +5,16 @@
 
 mod answer;
 mod authority;
+mod balancers;
 mod desk;
 mod door;
 mod history;
 mod keys;
 mod logs;
+mod metrics;
+mod names;
+mod packed;
+mod ports;
 mod ready;
 mod region;
 mod socket;
@@ -19,4 +24,6 @@ pub use door::{Door, serve};
 pub use history::{Archivist, History};
 pub use keys::{Keys, Trust};
 pub use logs::registry as logs_registry;
+pub use metrics::registry as metrics_registry;
+pub use names::RegionNames;
 pub use region::{Clock, LiveRegion};

@@ -139,7 +139,7 @@ fn page<T>(
     Ok((items, next))
 }
 
-fn unhex(text: &str) -> Option<String> {
+pub(crate) fn unhex(text: &str) -> Option<String> {
     let pairs = text.as_bytes().chunks(2).map(|pair| {
         u8::from_str_radix(core::str::from_utf8(pair).ok().filter(|it| it.len() == 2)?, 16).ok()
     });

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use api::{Checked, report_health};
-use link::{Later, Region, Told};
+use link::{Later, Region, TaskUse, Told};
 use plan::{assignments, instances};
 use state::{Caller, Health};
 use store::{Core, Writer};
+use telemetry::metrics::MetricStore;
 use tokio::sync::oneshot;
 use types::{Home, InstanceId, TaskId, Timestamp};
+
+use crate::metrics;
 
 /// The clock of the machine.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -17,18 +20,19 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct LiveRegion {
     home: Home,
     writer: Writer,
+    pub(crate) metrics: Arc<MetricStore>,
     clock: Clock,
 }
 
 impl LiveRegion {
-    /// The region behind this writer.
-    pub fn new(home: Home, writer: Writer, clock: Clock) -> Self {
-        Self { home, writer, clock }
+    /// The region behind this writer. What machines measure goes into the metric store.
+    pub fn new(home: Home, writer: Writer, metrics: Arc<MetricStore>, clock: Clock) -> Self {
+        Self { home, writer, metrics, clock }
     }
 
     /// Puts a question or an order before the writer and waits until the answer is durable. `None`
     /// if the writer is overloaded or gone: the caller comes again with its next turn.
-    async fn ask<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         decide: impl FnOnce(&mut Core) -> T + Send + 'static,
     ) -> Option<T> {
@@ -105,6 +109,14 @@ impl Region for LiveRegion {
                 });
             })
             .await;
+        })
+    }
+
+    fn used(&self, instance: InstanceId, tasks: Vec<TaskUse>) -> Later<'_, ()> {
+        Box::pin(async move {
+            let used = self.ask(move |core| metrics::used(core.state(), instance, &tasks)).await;
+            let (now, used) = (self.now(), used.unwrap_or_default());
+            tokio::task::block_in_place(|| metrics::put_used(&self.metrics, &used, now));
         })
     }
 }

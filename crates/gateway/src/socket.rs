@@ -74,7 +74,7 @@ pub(crate) async fn open(
     switching(&accept)
 }
 
-fn switching(accept: &str) -> Response<Vec<u8>> {
+pub(crate) fn switching(accept: &str) -> Response<Vec<u8>> {
     let mut answer = Response::new(Vec::new());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
@@ -87,17 +87,17 @@ fn switching(accept: &str) -> Response<Vec<u8>> {
 }
 
 /// Why a session is refused: agents read the kind as the one member of an object.
-struct Refusal {
-    kind: &'static str,
+pub(crate) struct Refusal {
+    pub(crate) kind: &'static str,
     message: String,
 }
 
 impl Refusal {
-    fn new(kind: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: &'static str, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
-    fn response(&self) -> Response<Vec<u8>> {
+    pub(crate) fn response(&self) -> Response<Vec<u8>> {
         let message = self.message.replace(['"', '\\'], "'");
         let mut answer = Response::new(format!("{{\"{}\":\"{message}\"}}", self.kind).into_bytes());
         *answer.status_mut() = StatusCode::BAD_REQUEST;
@@ -115,7 +115,7 @@ async fn admitted(
 ) -> Result<InstanceId, Refusal> {
     let access_key = match door.trust {
         Trust::Everybody => None,
-        Trust::Signed => Some(signer(door, request)?),
+        Trust::Signed => Some(signer(door, request, "ecs")?),
     };
     let name = match conversation {
         Conversation::Assignments => "containerInstanceArn",
@@ -146,7 +146,12 @@ fn denied() -> Refusal {
     Refusal::new("AccessDeniedException", "The caller does not speak for this container instance.")
 }
 
-fn signer(door: &Door, request: &Request<Body>) -> Result<String, Refusal> {
+/// The access key that has signed a call of a websocket.
+pub(crate) fn signer(
+    door: &Door,
+    request: &Request<Body>,
+    service: &str,
+) -> Result<String, Refusal> {
     let incoming = Incoming {
         method: request.method().as_str(),
         path: request.uri().path(),
@@ -154,12 +159,12 @@ fn signer(door: &Door, request: &Request<Body>) -> Result<String, Refusal> {
         headers: request.headers(),
         body: &[],
     };
-    verified(door, &incoming, "ecs", Protocol::Json)
+    verified(door, &incoming, service, Protocol::Json)
         .map_err(|fault| Refusal::new("AccessDeniedException", fault.message))
 }
 
 /// A parameter of the query string, decoded.
-fn parameter(request: &Request<Body>, name: &str) -> Option<String> {
+pub(crate) fn parameter(request: &Request<Body>, name: &str) -> Option<String> {
     let pairs = request.uri().query()?.split('&').filter_map(|it| it.split_once('='));
     let value = pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)?;
     Some(percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned())

@@ -82,7 +82,7 @@ fn config(flags: &AgentFlags) -> anyhow::Result<Config> {
         program: std::env::current_exe().context("cannot find this program")?,
         network: network(flags)?,
         address: flags.address,
-        dns: None,
+        dns: flags.dns,
         attributes: attributes(&flags.attributes)?,
         identity: Identity { instance_id: flags.instance_id.clone(), zone },
         resources: resources(flags)?,

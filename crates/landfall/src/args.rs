@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
 
+use crate::balancer::BalancerFlags;
 use crate::commands::audit::AuditFlags;
 use crate::commands::doctor::DoctorFlags;
 use crate::commands::image::ImageFlags;
@@ -15,6 +16,7 @@ use crate::commands::ps::PsFlags;
 use crate::commands::run::RunFlags;
 use crate::commands::token::TokenFlags;
 use crate::commands::why::WhyFlags;
+use crate::names::HostsChoice;
 
 /// Amazon ECS that you own: a whole region on machines you control.
 #[derive(Debug, Parser)]
@@ -35,6 +37,7 @@ pub(crate) enum Command {
     Server(ServerFlags),
     /// Run a container instance: it joins a cluster of a region and runs tasks.
     Agent(AgentFlags),
+    Balancer(BalancerFlags),
     /// Stop every task and leave nothing of the region running or mounted.
     #[command(after_help = "\
 Examples:
@@ -82,6 +85,13 @@ pub(crate) struct ServerFlags {
     /// Address of the region's API.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4566")]
     pub(crate) listen: SocketAddr,
+    /// Address at which the region's names are answered by DNS; `up` answers at its network's gateway
+    /// too.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) dns: Option<SocketAddr>,
+    /// Range of addresses that may ask about names, beside this machine and the VPC.
+    #[arg(long = "dns-client", value_name = "RANGE")]
+    pub(crate) dns_clients: Vec<::names::Range>,
     /// Name of the region.
     #[arg(long, default_value = "us-east-1")]
     pub(crate) region: String,
@@ -138,7 +148,9 @@ impl FromStr for Keep {
         match text {
             "forever" => Ok(Self::Forever),
             "0" => Ok(Self::Nothing),
-            days => days.parse().map(Self::Days).map_err(|_| "`forever` or a number of days".into()),
+            days => {
+                days.parse().map(Self::Days).map_err(|_| "`forever` or a number of days".into())
+            }
         }
     }
 }
@@ -208,6 +220,9 @@ pub(crate) struct AgentFlags {
     /// End when standard input ends: with the process that started this one, however that ends.
     #[arg(long, hide = true)]
     pub(crate) tied: bool,
+    /// Name server for tasks with a network of their own: the region's. Default: this machine's.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) dns: Option<std::net::IpAddr>,
     /// Parent of the control groups of this agent's tasks.
     #[arg(long, default_value = "landfall")]
     pub(crate) cgroup: String,
@@ -236,6 +251,16 @@ pub(crate) struct UpFlags {
     /// How many container instances to run.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) instances: u32,
+    /// How many balancers carry the traffic of load balancers.
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(0..=64))]
+    pub(crate) balancers: u16,
+    /// Address of this machine at which every load balancer is served, beside its own.
+    #[arg(long = "balancer-address", value_name = "ADDRESS")]
+    pub(crate) balancer_addresses: Vec<std::net::IpAddr>,
+    /// Hosts file that gets a block with the region's names while it runs; `off` is none.
+    #[arg(long, value_name = "PATH|off", default_value = "/etc/hosts")]
+    pub(crate) hosts_file: HostsChoice,
     /// CPU units of each instance. Default: all that the machine has, 1,024 for each processor;
     /// tasks that want more at once than there is share it by weight.
     #[arg(long, value_name = "UNITS")]

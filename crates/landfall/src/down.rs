@@ -20,6 +20,8 @@ const REASON: &str = "The region was taken down";
 const STOP_WITHIN: Duration = Duration::from_mins(3);
 /// How long the region's process may take to end.
 const END_WITHIN: Duration = Duration::from_secs(30);
+/// How long a balancer may take to let those go whom it serves.
+const BALANCER_WITHIN: Duration = Duration::from_secs(10);
 /// How often progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Most tasks of one DescribeTasks and one page of ListTasks.
@@ -110,8 +112,23 @@ async fn all_stopped(client: &Client, tasks: &[(String, String)]) -> anyhow::Res
     Ok(true)
 }
 
-/// Asks the process that runs the region to end, and waits for it.
+/// Ends the process that runs the region, and then the balancers, which go on without it.
 async fn end_process(runtime: &Runtime) -> anyhow::Result<()> {
+    end_up(runtime).await?;
+    let balancers = runtime.balancers();
+    for balancer in &balancers {
+        balancer.signal(Signal::TERM);
+    }
+    for balancer in &balancers {
+        if !balancer.ends_within(BALANCER_WITHIN) {
+            balancer.signal(Signal::KILL);
+        }
+    }
+    Ok(())
+}
+
+/// Asks the process that runs the region to end, and waits for it.
+async fn end_up(runtime: &Runtime) -> anyhow::Result<()> {
     let deadline = Instant::now() + END_WITHIN;
     let mut asked = false;
     loop {

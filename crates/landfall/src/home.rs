@@ -39,6 +39,14 @@ impl Folder {
         self.0.join("logs")
     }
 
+    pub(crate) fn metrics(&self) -> PathBuf {
+        self.0.join("metrics")
+    }
+
+    pub(crate) fn buckets(&self) -> PathBuf {
+        self.0.join("buckets")
+    }
+
     pub(crate) fn history(&self) -> PathBuf {
         self.0.join("history")
     }

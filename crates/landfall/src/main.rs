@@ -2,12 +2,14 @@
 
 mod agent;
 mod args;
+mod balancer;
 mod client;
 mod commands;
 mod demo;
 mod down;
 mod env;
 mod home;
+mod names;
 mod retention;
 mod server;
 mod share;
@@ -54,6 +56,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Up(flags) => up::run(&flags),
         Command::Server(flags) => server::run(&flags),
         Command::Agent(flags) => agent::run(&flags),
+        Command::Balancer(flags) => balancer::run(&flags),
         Command::Down(place) => down::run(&place),
         Command::Env(place) => env::run(&place),
         Command::Run(flags) => commands::run::run(&flags),

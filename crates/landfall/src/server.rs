@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use api::region::{RegionPlan, RegionPlanError, first_start};
-use gateway::{Archivist, Door, History, Keys, LiveRegion, ReconcilerDesk, Trust};
-use link::Hub;
+use gateway::{Archivist, Door, History, Keys, LiveRegion, ReconcilerDesk, RegionNames, Trust};
+use link::{Balancers, Hub};
 use network::Ipv4Range;
 use plan::credentials;
 use reconcilers::{Past, Policy, Queue};
@@ -19,8 +19,9 @@ use store::journal::Schema;
 use store::journal::disk::{Disk, RealDisk, SlowDisk};
 use store::journal::file::{FileJournal, Options};
 use store::{Core, SYNCS_AT_ONCE, Surroundings, Threads, Transaction, Writer};
-use telemetry::history::Retention;
+use telemetry::history::{RealFiles, Retention};
 use telemetry::logs::LogStore;
+use telemetry::metrics::MetricStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -28,6 +29,7 @@ use types::{AccountId, ClusterName, Home, Region, Timestamp, Zone};
 
 use crate::args::{Auth, Keep, ServerFlags};
 use crate::home::{Folder, Note};
+use crate::names;
 
 /// Version of the rows that this release writes.
 const SCHEMA: u32 = 1;
@@ -104,12 +106,20 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// What the agents of this machine sign with.
     pub(crate) agent_key: Arc<AccessKey>,
+    /// What its balancers sign with.
+    pub(crate) balancer_key: Arc<AccessKey>,
+    /// What its names stand for.
+    pub(crate) names: Arc<RegionNames>,
+    /// Where tasks of this machine ask about them.
+    pub(crate) name_server: Option<Ipv4Addr>,
     region: Arc<RegionRow>,
     writer: Writer,
     close: watch::Sender<bool>,
     doors: Vec<tokio::task::JoinHandle<()>>,
     watch: tokio::task::JoinHandle<()>,
+    publisher: tokio::task::JoinHandle<()>,
     retention: tokio::task::JoinHandle<()>,
+    tending: tokio::task::JoinHandle<()>,
     archivist: Option<tokio::task::JoinHandle<()>>,
     threads: Threads,
 }
@@ -129,15 +139,19 @@ impl Server {
             listeners.push(listen((gateway, address.port()).into()).await?);
         }
         let endpoint = format!("http://{address}");
+        let dns = names::listen(flags, extra).await?;
 
         let logs = LogStore::open(folder.logs()).context("cannot open the log store")?;
         let logs = Arc::new(logs);
+        let metrics = metrics(&folder)?;
         let history = history(flags, &folder)?;
         let (core, epoch, journal) = open(flags, extra, &home, &folder)?;
         write_note(&core, &home, &endpoint, &folder)?;
         let agent_key = agent_key(&core)?;
+        let balancer_key = balancer_key(&core)?;
         let row = core.state().region().get(&()).context("the region was founded")?.clone();
         let keys = Arc::new(Keys::of(core.state()));
+        let names = Arc::new(RegionNames::of(core.state()));
         let connected: Vec<_> = core
             .state()
             .container_instances()
@@ -145,17 +159,27 @@ impl Server {
             .filter(|it| it.connected)
             .map(|it| it.id)
             .collect();
+        let balancing: Vec<String> = core
+            .state()
+            .balancers()
+            .values()
+            .filter(|it| it.connected)
+            .map(|it| it.name.clone())
+            .collect();
         let queue = Queue::new(reconcilers::registry(&policy(flags)), core.state(), now());
         // The hub hears of what the journal's thread has made safe, and is made after it.
-        let hearer: Arc<OnceLock<Arc<Hub>>> = Arc::default();
-        let (heard_keys, heard_hub) = (keys.clone(), hearer.clone());
+        let hearer: Arc<OnceLock<(Arc<Hub>, Arc<Balancers>)>> = Arc::default();
+        let (heard_keys, heard_by) = (keys.clone(), hearer.clone());
+        let heard_names = names.clone();
         let surroundings = Surroundings {
             now: Box::new(now),
             durable: Box::new(move |transactions: &[Transaction]| {
                 for transaction in transactions {
                     heard_keys.hear(&transaction.changes);
-                    if let Some(hub) = heard_hub.get() {
+                    heard_names.hear(&transaction.changes);
+                    if let Some((hub, balancers)) = heard_by.get() {
                         hub.changed(&transaction.changes);
+                        balancers.changed(&transaction.changes);
                     }
                 }
             }),
@@ -172,12 +196,16 @@ impl Server {
             Writer::start(core, epoch, journal, Box::new(ReconcilerDesk(queue)), surroundings);
 
         let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(now);
-        let region = LiveRegion::new(home.clone(), writer.clone(), clock.clone());
+        let region = LiveRegion::new(home.clone(), writer.clone(), metrics.clone(), clock.clone());
         let silence = Some(Duration::from_secs(flags.lost_after));
-        let hub = Hub::new(Arc::new(region), connected, silence);
-        drop(hearer.set(hub.clone()));
+        let region = Arc::new(region);
+        let hub = Hub::new(region.clone(), connected, silence);
+        let balancers = Balancers::new(region, epoch.0, balancing);
+        drop(hearer.set((hub.clone(), balancers.clone())));
+        let publisher = tokio::spawn(balancers.clone().work());
         let watch = tokio::spawn(hub.clone().watch());
         let retention = tokio::spawn(crate::retention::keep(logs.clone()));
+        let tending = tokio::spawn(crate::retention::tend(metrics.clone()));
         let archivist = history.clone().map(|it| {
             let archivist = Archivist::new(it, writer.clone(), policy(flags), clock.clone());
             tokio::spawn(archivist.work())
@@ -185,31 +213,42 @@ impl Server {
         let door = Arc::new(Door {
             only_region: flags.only_region.then(|| home.region.to_string()),
             home,
-            registry: api::registry().and(gateway::logs_registry()),
+            registry: api::registry()
+                .and(gateway::logs_registry())
+                .and(gateway::metrics_registry()),
             logs: logs.clone(),
+            metrics,
             history,
             writer: writer.clone(),
             keys,
             trust,
             verifier: wire::sigv4::Verifier::default(),
             hub,
+            balancers,
             clock,
             address: address.to_string(),
         });
         let (close, closed) = watch::channel(false);
         let serve = |it| tokio::spawn(gateway::serve(door.clone(), it, closed.clone()));
-        let doors = listeners.into_iter().map(serve).collect();
+        let mut doors: Vec<_> = listeners.into_iter().map(serve).collect();
         let region = row;
+        let name_server = dns.as_ref().and_then(|it| it.for_tasks);
+        doors.extend(dns.map(|it| it.serve(names.clone(), &region, closed.clone())));
         Ok(Self {
             endpoint,
             address,
             agent_key,
+            balancer_key,
+            names,
+            name_server,
             region,
             writer,
             close,
             doors,
             watch,
+            publisher,
             retention,
+            tending,
             archivist,
             threads,
         })
@@ -255,7 +294,9 @@ impl Server {
     pub(crate) async fn stop(self) {
         self.close.send_replace(true);
         self.watch.abort();
+        self.publisher.abort();
         self.retention.abort();
+        self.tending.abort();
         if let Some(archivist) = self.archivist {
             archivist.abort();
         }
@@ -305,6 +346,7 @@ fn open(
     core.write(Caller::region(), 0, |draft, context| {
         first_start(draft, context, &plan)?;
         make_agent_key(draft, context);
+        make_balancer_key(draft, context);
         Ok::<_, RegionPlanError>(())
     })?;
     let batches: Vec<_> = core.take().iter().map(Transaction::batch).collect();
@@ -327,6 +369,21 @@ fn make_agent_key(draft: &mut Draft<'_>, context: &mut Context<'_>) {
     let cluster = ClusterName::parse(DEFAULT_CLUSTER).expect("follows the rule of cluster names");
     let key = credentials::long_lived(Purpose::Agent(cluster), context.now, context.dice);
     draft.change(Change::from(key));
+}
+
+/// All balancers of a region share a key; cookies are sealed with what is made of it.
+fn make_balancer_key(draft: &mut Draft<'_>, context: &mut Context<'_>) {
+    if draft.state().access_keys().values().any(|it| it.purpose == Purpose::Balancer) {
+        return;
+    }
+    let key = credentials::long_lived(Purpose::Balancer, context.now, context.dice);
+    draft.change(Change::from(key));
+}
+
+fn balancer_key(core: &Core) -> anyhow::Result<Arc<AccessKey>> {
+    let mut keys = core.state().access_keys().values();
+    let first = keys.find(|it| it.purpose == Purpose::Balancer);
+    first.cloned().context("the region has no key for its balancers")
 }
 
 fn agent_key(core: &Core) -> anyhow::Result<Arc<AccessKey>> {
@@ -405,6 +462,16 @@ fn policy(flags: &ServerFlags) -> Policy {
     };
     let stopped_kept = Duration::from_secs(flags.task_retention);
     Policy { give_up_after, stopped_kept, past, ..Policy::default() }
+}
+
+fn metrics(folder: &Folder) -> anyhow::Result<Arc<MetricStore>> {
+    let path = folder.metrics();
+    let open = || {
+        let files = RealFiles::open(&path)?;
+        Ok::<_, anyhow::Error>(MetricStore::open(Arc::new(files))?)
+    };
+    let store = open().with_context(|| format!("cannot open the metrics in {}", path.display()))?;
+    Ok(Arc::new(store))
 }
 
 fn history(flags: &ServerFlags, folder: &Folder) -> anyhow::Result<Option<Arc<History>>> {

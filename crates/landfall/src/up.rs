@@ -3,6 +3,7 @@
 mod fleet;
 mod plan;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::SocketAddr;
 
@@ -11,6 +12,7 @@ use network::{Ipv4Range, Region, Vpc};
 
 use crate::args::UpFlags;
 use crate::home::{Folder, Note};
+use crate::names::HostsKeeper;
 use crate::server::{self, Extra, Server, Told};
 
 pub(crate) use plan::{Runs, Runtime};
@@ -29,10 +31,10 @@ pub(crate) fn run(flags: &UpFlags) -> anyhow::Result<()> {
     let folder = Folder::of(&flags.server.place)?;
     folder.make()?;
     let runtime = Runtime::of(&folder)?;
-    let threads = server::runtime()?;
-    let told = threads.block_on(async { Told::listen() })?;
     // Until the end: by this `landfall down` knows that the region runs, and in which process.
     let _taken = runtime.take()?;
+    let threads = server::runtime()?;
+    let told = threads.block_on(async { Told::listen() })?;
     say("preparing the region's network");
     let region = Region::ensure(&runtime.tag, known_vpc(&folder)?)
         .context("cannot make the region's network: `landfall doctor` tells what is missing")?;
@@ -50,7 +52,10 @@ async fn serve(
     let server = Server::start(&flags.server, &extra).await?;
     let instances = plan::instances(flags, folder, runtime, region.vpc(), &server)?;
     say(&format!("starting {} container instances", instances.len()));
+    let balancers = plan::balancers(flags, folder, &server);
+    let balancers = Fleet::balance(balancers, &server.balancer_key)?;
     let fleet = Fleet::start(instances, &server.agent_key)?;
+    let hosts = HostsKeeper::start(&flags.hosts_file, runtime, server.names.clone())?;
     let serve = async {
         server.wait_for_instances(flags.instances).await;
         welcome(&server.endpoint, flags);
@@ -62,7 +67,9 @@ async fn serve(
     }
     say("stopping; containers of running tasks go on");
     let busy = server.holds_tasks().await;
-    fleet.stop().await;
+    hosts.stop().await;
+    tokio::join!(fleet.stop(), balancers.stop());
+    region.settle_addresses(&BTreeSet::new()).context("cannot take back addresses")?;
     server.stop().await;
     if !busy {
         runtime.clear()?;

@@ -17,6 +17,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use types::{Home, InstanceId, TaskId, Timestamp};
 
+use crate::telemetry::TaskUse;
 use crate::{frames, telemetry};
 
 /// How often silence is looked for.
@@ -55,6 +56,8 @@ pub trait Region: Send + Sync + 'static {
         task: TaskId,
         checked: Vec<(String, state::Health)>,
     ) -> Later<'_, ()>;
+    /// What all tasks of an instance use of it.
+    fn used(&self, instance: InstanceId, tasks: Vec<TaskUse>) -> Later<'_, ()>;
 }
 
 /// All sessions of a region.

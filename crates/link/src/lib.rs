@@ -10,3 +10,4 @@ mod telemetry;
 
 pub use balancers::{BalancerRegion, Balancers, Refused, Silence};
 pub use hub::{Hub, Later, Region, Told};
+pub use telemetry::TaskUse;

@@ -16,6 +16,8 @@ use types::{InstanceId, TaskId, short_name};
 use crate::frames::{self, FrameError};
 use crate::hub::Region;
 
+/// Tasks that one instance tells of; those behind them do not count.
+const TASKS_MAX: usize = 1_000;
 /// Agents hang up after one to two minutes of silence.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
 
@@ -26,12 +28,13 @@ pub(crate) async fn converse<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let mut used = Vec::new();
     let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
     heartbeat.tick().await;
     loop {
         let answer = tokio::select! {
             frame = socket.next() => match frame {
-                Some(Ok(Message::Text(text))) => hear(region, instance, &text).await,
+                Some(Ok(Message::Text(text))) => hear(region, instance, &text, &mut used).await,
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => continue,
             },
@@ -48,9 +51,14 @@ pub(crate) async fn converse<S>(
 }
 
 /// Takes in one frame; gives out the acknowledgement that its sender waits for.
-async fn hear(region: &dyn Region, instance: InstanceId, text: &str) -> Option<String> {
+async fn hear(
+    region: &dyn Region,
+    instance: InstanceId,
+    text: &str,
+    used: &mut Vec<TaskUse>,
+) -> Option<String> {
     let body = text.split_once("\r\n\r\n").map_or(text, |(_, body)| body);
-    match acknowledge(region, instance, body).await {
+    match acknowledge(region, instance, body, used).await {
         Ok(answer) => answer,
         Err(error) => {
             tracing::warn!(%error, "an agent sent telemetry that is no message");
@@ -63,10 +71,21 @@ async fn acknowledge(
     region: &dyn Region,
     instance: InstanceId,
     body: &str,
+    used: &mut Vec<TaskUse>,
 ) -> Result<Option<String>, FrameError> {
     let (kind, message) = frames::take_apart(body)?;
     Ok(match kind.as_str() {
         "PublishMetricsRequest" => {
+            let mut request = tcs::PublishMetricsRequest::default();
+            shapes::json::decode(message.as_bytes(), &mut request)
+                .map_err(|source| FrameError::Message { kind, source })?;
+            let tasks = request.task_metrics.iter().flatten().filter_map(task_use);
+            used.extend(tasks);
+            used.truncate(TASKS_MAX);
+            // A long list comes in parts, of which the last says so.
+            if request.metadata.and_then(|it| it.fin).unwrap_or(true) {
+                region.used(instance, core::mem::take(used)).await;
+            }
             Some(frames::encode("AckPublishMetric", &tcs::AckPublishMetric::default()))
         }
         "PublishHealthRequest" => {
@@ -82,6 +101,36 @@ async fn acknowledge(
         )),
         _ => None,
     })
+}
+
+/// What a task uses of its instance, all its containers together, on average since it was told last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskUse {
+    /// Which task.
+    pub task: TaskId,
+    /// Percent of one processor.
+    pub processor: f64,
+    /// Mebibytes of memory.
+    pub memory: f64,
+}
+
+/// `None` for what is no task, or says nothing of its use.
+fn task_use(told: &tcs::TaskMetric) -> Option<TaskUse> {
+    let arn = told.task_arn.as_deref().and_then(|it| short_name(it, "task"))?;
+    let task = TaskId::parse(arn).ok()?;
+    let containers: Vec<_> = told.container_metrics.iter().flatten().collect();
+    let sets = |of: fn(&tcs::ContainerMetric) -> Option<&tcs::CWStatsSet>| {
+        containers.iter().filter_map(|it| of(it)).filter_map(mean).reduce(|a, b| a + b)
+    };
+    let processor = sets(|it| it.cpu_stats_set.as_ref());
+    let memory = sets(|it| it.memory_stats_set.as_ref());
+    let is_sane = |it: &f64| it.is_finite() && *it >= 0.0;
+    Some(TaskUse { task, processor: processor.filter(is_sane)?, memory: memory.filter(is_sane)? })
+}
+
+fn mean(set: &tcs::CWStatsSet) -> Option<f64> {
+    let count = set.sample_count.filter(|it| *it > 0)?;
+    Some(set.sum? / f64::from(count))
 }
 
 async fn publish_health(

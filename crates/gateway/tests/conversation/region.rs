@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use api::region::{RegionPlan, first_start};
 use gateway::{Clock, Door, Keys, LiveRegion, ReconcilerDesk, Trust, serve};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use link::Hub;
+use link::{Balancers, Hub};
 use plan::credentials;
 use reconcilers::{Policy, Queue};
 use serde_json::Value;
@@ -14,6 +14,9 @@ use state::{AccessKey, Caller, Change, Dice, Purpose};
 use store::journal::Journal as _;
 use store::journal::memory::{MemoryJournal, MemoryRegion};
 use store::{Core, SYNCS_AT_ONCE, Surroundings, Threads, Transaction, Writer};
+use telemetry::history::RealFiles;
+use telemetry::logs::LogStore;
+use telemetry::metrics::MetricStore;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,7 +33,7 @@ pub(crate) struct Region {
     close: watch::Sender<bool>,
     serving: JoinHandle<()>,
     threads: Threads,
-    _logs: TempDir,
+    _folder: TempDir,
 }
 
 fn now() -> Timestamp {
@@ -92,13 +95,17 @@ impl Region {
         let desk = Box::new(ReconcilerDesk(queue));
         let (writer, threads) = Writer::start(core, epoch, Box::new(journal), desk, surroundings);
         let clock: Clock = Arc::new(now);
-        let live = LiveRegion::new(home(), writer.clone(), clock.clone());
-        let hub = Hub::new(Arc::new(live), [], None);
+        let folder = TempDir::new().expect("a folder");
+        let files = RealFiles::open(folder.path().join("metrics")).expect("a folder");
+        let metrics = Arc::new(MetricStore::open(Arc::new(files)).expect("opens"));
+        let live = LiveRegion::new(home(), writer.clone(), metrics.clone(), clock.clone());
+        let live = Arc::new(live);
+        let balancers = Balancers::new(live.clone(), 1, []);
+        let hub = Hub::new(live, [], None);
         drop(hearer.set(hub.clone()));
 
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let logs = TempDir::new().expect("a folder");
         let door = Arc::new(Door {
             home: home(),
             registry: api::registry(),
@@ -108,14 +115,16 @@ impl Region {
             only_region: None,
             verifier: wire::sigv4::Verifier::default(),
             history: None,
-            logs: Arc::new(telemetry::logs::LogStore::open(logs.path()).expect("opens")),
+            logs: Arc::new(LogStore::open(folder.path().join("logs")).expect("opens")),
+            metrics,
             hub,
+            balancers,
             clock,
             address: address.clone(),
         });
         let (close, closed) = watch::channel(false);
         let serving = tokio::spawn(serve(door, listener, closed));
-        Self { address, agent, root, close, serving, threads, _logs: logs }
+        Self { address, agent, root, close, serving, threads, _folder: folder }
     }
 
     /// One call of the ECS API; the status and the body of the answer.

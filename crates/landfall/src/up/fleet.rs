@@ -1,6 +1,7 @@
-//! The agents of a region on one machine: started, kept alive, stopped.
+//! The agents and balancers of a region on one machine: started, kept alive, stopped.
 
 use core::time::Duration;
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::Context as _;
@@ -10,52 +11,72 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::plan::Instance;
+use super::plan::{Instance, LocalBalancer};
 
-/// How long an agent that dies at once waits for its next start, at first and at most.
+/// How long a process that dies at once waits for its next start, at first and at most.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(10);
-/// An agent that has lived so long starts again at once.
+/// One that has lived so long starts again at once.
 const STEADY: Duration = Duration::from_secs(30);
-/// How long an agent may take to end.
+/// How long one may take to end.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// The agents under this process.
+/// The processes under this one.
 pub(super) struct Fleet {
     stop: watch::Sender<bool>,
     keepers: Vec<JoinHandle<()>>,
 }
 
 impl Fleet {
+    /// Starts balancers and keeps them alive. Those of a killed `up` go on serving until these take
+    /// their places.
+    pub(super) fn balance(balancers: Vec<LocalBalancer>, key: &AccessKey) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("cannot find this program")?;
+        let (stop, stopped) = watch::channel(false);
+        let keeper = |balancer: LocalBalancer| {
+            let mut command = command(&program, key);
+            command.arg("balancer").args(&balancer.arguments).stdin(Stdio::null());
+            tokio::spawn(keep(balancer.name, command, stopped.clone()))
+        };
+        Ok(Self { stop, keepers: balancers.into_iter().map(keeper).collect() })
+    }
+
     /// Starts an agent for each instance and keeps it alive.
     pub(super) fn start(instances: Vec<Instance>, key: &AccessKey) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find this program")?;
         let (stop, stopped) = watch::channel(false);
         let keeper = |instance: Instance| {
-            let mut command = Command::new(&program);
+            let mut command = command(&program, key);
             command
                 .args(["agent", "--tied"])
                 .args(&instance.arguments)
-                .env("AWS_ACCESS_KEY_ID", &key.id)
-                .env("AWS_SECRET_ACCESS_KEY", &key.secret)
-                .env_remove("AWS_SESSION_TOKEN")
                 // Held open by this process alone: agents of a killed `up` end, so that the next
                 // one can start its own.
-                .stdin(Stdio::piped())
-                // An interrupt at the terminal is for `up`, which then stops its agents in order.
-                .process_group(0);
+                .stdin(Stdio::piped());
             tokio::spawn(keep(instance.name, command, stopped.clone()))
         };
         Ok(Self { stop, keepers: instances.into_iter().map(keeper).collect() })
     }
 
-    /// Stops all agents; containers go on.
+    /// Stops all of them; containers go on.
     pub(super) async fn stop(self) {
         self.stop.send_replace(true);
         for keeper in self.keepers {
             drop(keeper.await);
         }
     }
+}
+
+/// This program with a key.
+fn command(program: &Path, key: &AccessKey) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env("AWS_ACCESS_KEY_ID", &key.id)
+        .env("AWS_SECRET_ACCESS_KEY", &key.secret)
+        .env_remove("AWS_SESSION_TOKEN")
+        // An interrupt at the terminal is for `up`, which then stops the others in order.
+        .process_group(0);
+    command
 }
 
 async fn keep(name: String, mut command: Command, mut stop: watch::Receiver<bool>) {
@@ -68,8 +89,8 @@ async fn keep(name: String, mut command: Command, mut stop: watch::Receiver<bool
                 let held = child.stdin.take();
                 tokio::select! {
                     ended = child.wait() => match ended {
-                        Ok(status) => tracing::warn!(name, %status, "an agent ended; starting it again"),
-                        Err(error) => tracing::error!(name, %error, "an agent cannot be waited for"),
+                        Ok(status) => tracing::warn!(name, %status, "a process ended; starting it again"),
+                        Err(error) => tracing::error!(name, %error, "a process cannot be waited for"),
                     },
                     () = told(&mut stop) => {
                         end(&name, &mut child).await;
@@ -78,7 +99,7 @@ async fn keep(name: String, mut command: Command, mut stop: watch::Receiver<bool
                 }
                 drop(held);
             }
-            Err(error) => tracing::error!(name, %error, "an agent cannot be started"),
+            Err(error) => tracing::error!(name, %error, "a process cannot be started"),
         }
         wait = if since.elapsed() > STEADY { AGAIN_AFTER } else { (wait * 2).min(AGAIN_AFTER_MAX) };
         tokio::select! {
@@ -88,7 +109,7 @@ async fn keep(name: String, mut command: Command, mut stop: watch::Receiver<bool
     }
 }
 
-/// Asks an agent to end, and makes it if it does not.
+/// Asks a process to end, and makes it if it does not.
 async fn end(name: &str, child: &mut Child) {
     let id = child.id().and_then(|it| i32::try_from(it).ok());
     if let Some(id) = id.and_then(rustix::process::Pid::from_raw) {
@@ -96,7 +117,7 @@ async fn end(name: &str, child: &mut Child) {
         let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
     }
     if timeout(STOP_WITHIN, child.wait()).await.is_err() {
-        tracing::warn!(name, "an agent does not end; killing it");
+        tracing::warn!(name, "a process does not end; killing it");
         drop(child.kill().await);
     }
 }

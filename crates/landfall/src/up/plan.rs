@@ -15,6 +15,7 @@ use network::{Tag, Vpc};
 use shim::{Pid, Process};
 
 use crate::args::UpFlags;
+use crate::balancer;
 use crate::home::Folder;
 use crate::server::{self, Server};
 use crate::share::{Asked, Share};
@@ -116,7 +117,13 @@ impl Runtime {
 
     /// Whether anything of the region is left on the machine.
     pub(crate) fn is_empty(&self) -> bool {
-        self.instances().is_empty()
+        self.instances().is_empty() && self.balancers().is_empty()
+    }
+
+    /// The balancers that serve.
+    pub(crate) fn balancers(&self) -> Vec<Process> {
+        let tag = self.path.file_name().unwrap_or_default().to_string_lossy();
+        balancer::of_region(&tag)
     }
 
     /// Takes away everything that the instances have left, running containers too. Agents that a
@@ -135,7 +142,7 @@ impl Runtime {
                 .with_context(|| format!("cannot take away what instance {name} has left"));
             result = result.and(stopped);
         }
-        result?;
+        result.and(crate::names::take_away(&self.path))?;
         match fs::remove_dir_all(&self.path) {
             // `up` and `down` both tidy when they end together.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -209,7 +216,8 @@ pub(crate) fn instances(
         let address = server.instance_address(zone, FIRST_ADDRESS + number)?;
         let letter = zone.as_str().chars().last().unwrap_or('a');
         let name = format!("{letter}{}", number + 1);
-        let given = Given { flags, folder, runtime, endpoint: &endpoint, share };
+        let dns = server.name_server;
+        let given = Given { flags, folder, runtime, endpoint: &endpoint, share, dns };
         all.push(Instance { arguments: given.arguments(&name, zone.as_str(), address), name });
     }
     Ok(all)
@@ -222,12 +230,43 @@ pub(crate) fn share(flags: &UpFlags) -> anyhow::Result<Share> {
     Share::of_machine()?.part(flags.instances, asked)
 }
 
+/// One balancer that `up` runs.
+#[derive(Debug, Clone)]
+pub(crate) struct LocalBalancer {
+    /// Such as `balancer-1`.
+    pub(crate) name: String,
+    /// Its arguments.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// The balancers of a region.
+pub(crate) fn balancers(flags: &UpFlags, folder: &Folder, server: &Server) -> Vec<LocalBalancer> {
+    let one = |number: u16| {
+        let name = number.to_string();
+        let data = folder.path().join("balancers").join(&name);
+        let addresses = flags.balancer_addresses.iter().map(|it| ("--address", it.to_string()));
+        let arguments = [
+            ("--endpoint", server.endpoint.clone()),
+            ("--region", flags.server.region.clone()),
+            ("--name", name.clone()),
+            ("--data", data.to_string_lossy().into_owned()),
+            ("--buckets", folder.buckets().to_string_lossy().into_owned()),
+            ("--region-tag", tag_text(folder.path())),
+        ];
+        let arguments = arguments.into_iter().chain(addresses);
+        let arguments = arguments.flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
+        LocalBalancer { name: format!("balancer-{name}"), arguments }
+    };
+    (1..=flags.balancers).map(one).collect()
+}
+
 struct Given<'a> {
     flags: &'a UpFlags,
     folder: &'a Folder,
     runtime: &'a Runtime,
     endpoint: &'a str,
     share: Share,
+    dns: Option<Ipv4Addr>,
 }
 
 impl Given<'_> {
@@ -254,6 +293,7 @@ impl Given<'_> {
         ]
         .into_iter()
         .chain(runtime)
+        .chain(crate::names::argument(self.dns))
         .flat_map(|(flag, value)| [flag.to_owned(), value])
         .collect()
     }

@@ -72,6 +72,10 @@ impl Region for Script {
     fn health(&self, _: InstanceId, _: TaskId, _: Vec<(String, state::Health)>) -> Later<'_, ()> {
         Box::pin(async {})
     }
+
+    fn used(&self, _: InstanceId, _: Vec<TaskUse>) -> Later<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
 struct Bench {
