@@ -27,12 +27,12 @@ use x509_cert::spki::{
 use x509_cert::time::{Time, Validity};
 
 /// Clocks of clients may be behind: everything is valid from a day ago.
-const BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
+const BEFORE: Duration = Duration::from_hours(24);
 /// The authority outlives everything that is made by it.
-const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
+const AUTHORITY_LIFE: Duration = Duration::from_hours(20 * 365 * 24);
 /// Differs: AWS's certificates are valid for 13 months and renewed by it; this region's are valid for
 /// 825 days, the longest that clients take from an authority of one's own, and are not renewed.
-const LIFE: Duration = Duration::from_secs(825 * 24 * 60 * 60);
+const LIFE: Duration = Duration::from_hours(825 * 24);
 /// Longest common name. Source: RFC 5280, appendix A.1.
 const COMMON_NAME_MAX: usize = 64;
 

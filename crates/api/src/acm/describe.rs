@@ -33,7 +33,7 @@ fn detail(
     facts: &Facts,
     now: Timestamp,
 ) -> shape::CertificateDetail {
-    let created = time(it.created_at);
+    let created = Some(time(it.created_at));
     let usage = |name: &'static str| shape::KeyUsage { name: Some(name.into()) };
     let extended = |(name, oid): (&'static str, String)| shape::ExtendedKeyUsage {
         name: Some(name.into()),
@@ -48,8 +48,8 @@ fn detail(
         issuer: Some(facts.issuer()),
         created_at: created,
         status: Some(status(it, now).into()),
-        not_before: time(it.not_before),
-        not_after: time(it.not_after),
+        not_before: Some(time(it.not_before)),
+        not_after: Some(time(it.not_after)),
         key_algorithm: Some(facts.key_algorithm.into()),
         signature_algorithm: Some(facts.signature_algorithm()),
         in_use_by: Some(find::users(state, &it.arn).into_iter().collect()),
@@ -104,8 +104,8 @@ fn validation(name: &str) -> shape::DomainValidation {
     }
 }
 
-fn time(at: Timestamp) -> Option<shapes::Timestamp> {
-    Some(shapes::Timestamp(at.0))
+fn time(at: Timestamp) -> shapes::Timestamp {
+    shapes::Timestamp(at.0)
 }
 
 fn status(it: &Certificate, now: Timestamp) -> &'static str {
@@ -147,7 +147,7 @@ pub(super) fn list_certificates(
         }
         let facts = reading::certificate(it.body.as_bytes())?;
         let shown = summary(state, it, &facts, context.now);
-        if is_meant(&shown, &ask.certificate_statuses, ask.includes.as_ref()) {
+        if is_meant(&shown, ask.certificate_statuses.as_deref(), ask.includes.as_ref()) {
             found.push(shown);
             places.push(place(it));
         }
@@ -160,10 +160,10 @@ pub(super) fn list_certificates(
 /// Whether a certificate passes every filter.
 fn is_meant(
     shown: &shape::CertificateSummary,
-    statuses: &Option<Vec<shape::CertificateStatus>>,
+    statuses: Option<&[shape::CertificateStatus]>,
     includes: Option<&shape::Filters>,
 ) -> bool {
-    let has = |it: Option<&shape::CertificateStatus>, wanted: &Vec<shape::CertificateStatus>| {
+    let has = |it: Option<&shape::CertificateStatus>, wanted: &[shape::CertificateStatus]| {
         wanted.is_empty() || it.is_some_and(|it| wanted.contains(it))
     };
     let any = shape::Filters::default();
@@ -181,7 +181,7 @@ fn is_meant(
     let key_types =
         key_types.as_ref().map(|it| it.iter().map(|it| it.as_str().to_owned()).collect::<Vec<_>>());
     let key_type = shown.key_algorithm.iter().map(|it| it.as_str().to_owned()).collect();
-    statuses.as_ref().is_none_or(|wanted| has(shown.status.as_ref(), wanted))
+    statuses.is_none_or(|wanted| has(shown.status.as_ref(), wanted))
         && some_of(key_types, key_type)
         && some_of(texts(key_usage), texts(&shown.key_usages).unwrap_or_default())
         && some_of(
@@ -200,7 +200,7 @@ fn summary(
 ) -> shape::CertificateSummary {
     let usages = facts.key_usages().into_iter().map(Into::into).collect();
     let extended = facts.extended_usages().into_iter().map(|it| it.0.into()).collect();
-    let created = time(it.created_at);
+    let created = Some(time(it.created_at));
     let (kind, imported_at, issued_at) = match it.origin {
         Origin::Imported => ("IMPORTED", created, None),
         Origin::Issued => ("AMAZON_ISSUED", None, created),
@@ -217,8 +217,8 @@ fn summary(
         extended_key_usages: Some(extended),
         in_use: Some(!find::users(state, &it.arn).is_empty()),
         renewal_eligibility: Some("INELIGIBLE".into()),
-        not_before: time(it.not_before),
-        not_after: time(it.not_after),
+        not_before: Some(time(it.not_before)),
+        not_after: Some(time(it.not_after)),
         created_at: created,
         imported_at,
         issued_at,

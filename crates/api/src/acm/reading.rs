@@ -91,7 +91,7 @@ pub(super) fn certificate(pem: &[u8]) -> Result<Facts, Error> {
              EC_prime256v1 and EC_secp384r1 are.",
         ));
     };
-    Ok(Facts { domain, names, not_before, not_after, key_algorithm, certificate })
+    Ok(Facts { certificate, domain, names, not_before, not_after, key_algorithm })
 }
 
 /// Every certificate of a text.

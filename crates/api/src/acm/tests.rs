@@ -9,14 +9,14 @@ use crate::fixture::{Fixture, region};
 const RSA: (&str, &str) = (include_str!("tests/rsa.pem"), include_str!("tests/rsa.key"));
 const P384: (&str, &str) = (include_str!("tests/p384.pem"), include_str!("tests/p384.key"));
 
-fn blob(text: &str) -> Option<shapes::Blob> {
-    Some(shapes::Blob(text.as_bytes().to_vec()))
+fn blob(text: &str) -> shapes::Blob {
+    shapes::Blob(text.as_bytes().to_vec())
 }
 
 fn import(region: &mut Fixture, (body, key): (&str, &str)) -> Result<String, Error> {
     let ask = shape::ImportCertificateRequest {
-        certificate: blob(body),
-        private_key: blob(key),
+        certificate: Some(blob(body)),
+        private_key: Some(blob(key)),
         ..Default::default()
     };
     let answer = region.write(certificates::import_certificate, ask)?;
@@ -63,9 +63,9 @@ fn a_certificate_comes_with_its_own_key_and_a_good_chain_only() {
         assert!(matches!(refusal, Error::Validation(_)), "{what}: {refusal}");
     }
     let chained = |chain: &str| shape::ImportCertificateRequest {
-        certificate: blob(RSA.0),
-        private_key: blob(RSA.1),
-        certificate_chain: blob(chain),
+        certificate: Some(blob(RSA.0)),
+        private_key: Some(blob(RSA.1)),
+        certificate_chain: Some(blob(chain)),
         ..Default::default()
     };
     region.write(certificates::import_certificate, chained(RSA.0)).expect("its own issuer");
@@ -80,9 +80,9 @@ fn what_a_certificate_says_is_shown_and_its_key_is_not() {
     assert_eq!(shown.domain_name.as_deref(), Some("rsa.example.com"));
     let names = shown.subject_alternative_names.clone().unwrap_or_default();
     assert_eq!(names, ["rsa.example.com", "*.rsa.example.com", "127.0.0.1"]);
-    assert_eq!(shown.key_algorithm.as_ref().map(|it| it.as_str()), Some("RSA_2048"));
+    assert_eq!(shown.key_algorithm.as_ref().map(shape::KeyAlgorithm::as_str), Some("RSA_2048"));
     assert_eq!(shown.signature_algorithm.as_deref(), Some("SHA256WITHRSA"));
-    assert_eq!(shown.r#type.as_ref().map(|it| it.as_str()), Some("IMPORTED"));
+    assert_eq!(shown.r#type.as_ref().map(shape::CertificateType::as_str), Some("IMPORTED"));
     let ask = shape::GetCertificateRequest { certificate_arn: Some(arn) };
     let given = region.read(certificates::get_certificate, ask).expect("given");
     assert!(given.certificate.is_some_and(|it| it.trim() == RSA.0.trim()));
@@ -92,7 +92,7 @@ fn what_a_certificate_says_is_shown_and_its_key_is_not() {
 #[test]
 fn an_expired_certificate_is_not_taken() {
     let mut region = region();
-    region.now = region.now.after(core::time::Duration::from_secs(20 * 365 * 86_400));
+    region.now = region.now.after(core::time::Duration::from_hours(20 * 365 * 24));
     import(&mut region, RSA).expect_err("expired");
 }
 
@@ -103,19 +103,20 @@ fn the_authority_issues_at_once_and_once_for_each_token() {
     assert_eq!(issued(&mut region, &["web.example.com", "*.example.com"], "t"), arn);
     assert_ne!(issued(&mut region, &["web.example.com", "*.example.com"], "u"), arn);
     let shown = described(&region, &arn);
-    assert_eq!(shown.status.as_ref().map(|it| it.as_str()), Some("ISSUED"));
+    assert_eq!(shown.status.as_ref().map(shape::CertificateStatus::as_str), Some("ISSUED"));
     let names = shown.subject_alternative_names.clone().unwrap_or_default();
     assert_eq!(names, ["web.example.com", "*.example.com"]);
     let usages = shown.extended_key_usages.unwrap_or_default();
-    let usage = usages.first().and_then(|it| it.name.as_ref()).map(|it| it.as_str());
+    let usage =
+        usages.first().and_then(|it| it.name.as_ref()).map(shape::ExtendedKeyUsageName::as_str);
     assert_eq!(usage, Some("TLS_WEB_SERVER_AUTHENTICATION"));
 
     // It can be imported elsewhere: its key and its chain are good.
     let made = region.state.certificates().get(&arn).expect("made").clone();
     let ask = shape::ImportCertificateRequest {
-        certificate: blob(&made.body),
-        private_key: blob(&made.key),
-        certificate_chain: blob(made.chain.as_deref().unwrap_or_default()),
+        certificate: Some(blob(&made.body)),
+        private_key: Some(blob(&made.key)),
+        certificate_chain: Some(blob(made.chain.as_deref().unwrap_or_default())),
         ..Default::default()
     };
     region.write(certificates::import_certificate, ask).expect("belongs together");

@@ -318,7 +318,7 @@ fn a_change_is_in_sync_and_others_are_not_known() {
     let bare = id.trim_start_matches("/change/");
     for good in [id.as_str(), bare] {
         let info = get(good).expect("known").change_info.expect("a change");
-        assert_eq!(info.status.as_ref().map(|it| it.as_str()), Some("INSYNC"));
+        assert_eq!(info.status.as_ref().map(shape::ChangeStatus::as_str), Some("INSYNC"));
         assert_eq!(info.submitted_at, made.submitted_at);
     }
     for bad in ["C1", "", "Cé", &bare.replace('C', "D"), &format!("{bare}0")] {
