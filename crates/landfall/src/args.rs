@@ -251,6 +251,9 @@ pub(crate) struct UpFlags {
     /// How many container instances to run.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) instances: u32,
+    /// Hosts file that gets a block with the region's names while it runs; `off` is none.
+    #[arg(long, value_name = "PATH|off", default_value = "/etc/hosts")]
+    pub(crate) hosts_file: HostsChoice,
     /// How many balancers carry the traffic of load balancers.
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(0..=64))]

@@ -106,6 +106,10 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// What the agents of this machine sign with.
     pub(crate) agent_key: Arc<AccessKey>,
+    /// What its names stand for.
+    pub(crate) names: Arc<RegionNames>,
+    /// Where tasks of this machine ask about them.
+    pub(crate) name_server: Option<Ipv4Addr>,
     /// What its balancers sign with.
     pub(crate) balancer_key: Arc<AccessKey>,
     /// What its names stand for.
@@ -238,6 +242,8 @@ impl Server {
             endpoint,
             address,
             agent_key,
+            names,
+            name_server,
             balancer_key,
             names,
             name_server,
