@@ -261,9 +261,6 @@ pub(crate) struct UpFlags {
     /// Address of this machine at which every load balancer is served, beside its own.
     #[arg(long = "balancer-address", value_name = "ADDRESS")]
     pub(crate) balancer_addresses: Vec<std::net::IpAddr>,
-    /// Hosts file that gets a block with the region's names while it runs; `off` is none.
-    #[arg(long, value_name = "PATH|off", default_value = "/etc/hosts")]
-    pub(crate) hosts_file: HostsChoice,
     /// CPU units of each instance. Default: all that the machine has, 1,024 for each processor;
     /// tasks that want more at once than there is share it by weight.
     #[arg(long, value_name = "UNITS")]

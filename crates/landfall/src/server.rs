@@ -112,10 +112,6 @@ pub(crate) struct Server {
     pub(crate) name_server: Option<Ipv4Addr>,
     /// What its balancers sign with.
     pub(crate) balancer_key: Arc<AccessKey>,
-    /// What its names stand for.
-    pub(crate) names: Arc<RegionNames>,
-    /// Where tasks of this machine ask about them.
-    pub(crate) name_server: Option<Ipv4Addr>,
     region: Arc<RegionRow>,
     writer: Writer,
     close: watch::Sender<bool>,
@@ -245,8 +241,6 @@ impl Server {
             names,
             name_server,
             balancer_key,
-            names,
-            name_server,
             region,
             writer,
             close,
