@@ -236,3 +236,77 @@ fn a_client_that_resets_what_it_asks_for_is_cut_off() {
         assert_eq!(ask_for(&sender, plain("/echo"), &[]).await.0, 200);
     });
 }
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    let mut frame = vec![len[1], len[2], len[3], kind, flags];
+    frame.extend_from_slice(&stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// Sends a beginning, then a frame again and again, without reading an answer; whether the balancer
+/// ends that before `limit` bytes were taken.
+async fn is_cut_off(address: SocketAddr, first: &[u8], again: &[u8], limit: usize) -> bool {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let stream = shake(address, b"h2").await;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    start.extend_from_slice(&frame(4, 0, 0, &[]));
+    start.extend_from_slice(first);
+    writer.write_all(&start).await.expect("is taken");
+    let flood = async {
+        let many = again.repeat(1 + 16_384 / again.len());
+        for _ in 0..limit / many.len() {
+            if writer.write_all(&many).await.is_err() {
+                return true;
+            }
+        }
+        false
+    };
+    let end = async {
+        let mut bytes = vec![0; 65_536];
+        while reader.read(&mut bytes).await.is_ok_and(|it| it > 0) {}
+        true
+    };
+    tokio::select! { cut = flood => cut, cut = end => cut }
+}
+
+#[test]
+fn floods_of_frames_are_cut_off() {
+    let lab = Lab::with(secure);
+    run(async {
+        // Fields that never end: `x` is not indexed and has no value.
+        let field = [0x00, 0x01, b'x', 0x00].repeat(1_000);
+        let headers = frame(1, 0, 1, &field);
+        let continuation = frame(9, 0, 1, &field);
+        assert!(is_cut_off(lab.address, &headers, &continuation, 64 << 20).await);
+        // Data of a stream that does not exist, and a frame that is too large.
+        let data = frame(0, 0, 7, b"x");
+        assert!(is_cut_off(lab.address, &[], &data, 64 << 20).await);
+        let large = frame(6, 0, 0, &[0; 20_000]);
+        assert!(is_cut_off(lab.address, &[], &large, 64 << 20).await);
+        // Nothing of it concerns others.
+        let (sender, _connection) = client(lab.address).await;
+        assert_eq!(ask_for(&sender, plain("/echo"), &[]).await.0, 200);
+    });
+}
+
+#[test]
+fn a_connection_says_goodbye_after_ten_thousand_requests() {
+    let lab = Lab::with(|table| {
+        secure(table);
+        let fixed = state::Action::Fixed { status: 200, content_type: None, body: String::new() };
+        table.load_balancers[0].listeners[0].rules[0].action = fixed;
+    });
+    run(async {
+        let (sender, connection) = client(lab.address).await;
+        for _ in 0..10_000 {
+            assert_eq!(ask_for(&sender, plain("/"), &[]).await.0, 200);
+        }
+        // This side would go on.
+        let _ = connection.await.expect("runs");
+        drop(sender);
+    });
+}
