@@ -246,6 +246,12 @@ fn parse(
         "internal" => Scheme::Internal,
         other => return Err(Error::InvalidScheme(format!("Scheme '{other}' is not valid"))),
     };
+    if ask.customer_owned_ipv4_pool.is_some_and(|it| !it.is_empty()) || ask.ipam_pools.is_some() {
+        return Err(Error::unsupported("Address pools of load balancers"));
+    }
+    if ask.enable_prefix_for_ipv6_source_nat.is_some_and(|it| it.as_str() == "on") {
+        return Err(Error::unsupported("IPv6 addresses of load balancers"));
+    }
     let family = family(ask.ip_address_type.as_ref())?;
     let wanted = wanted_subnets(ask.subnets, ask.subnet_mappings)?;
     let nodes = nodes(state, kind, &wanted, standing)?;

@@ -212,6 +212,9 @@ fn parse(
         "lambda" => return Err(Error::unsupported("Target groups of functions")),
         other => return Err(Error::invalid(format!("Target type '{other}' is not valid"))),
     };
+    if ask.target_control_port.is_some() {
+        return Err(Error::unsupported("Control ports of targets"));
+    }
     let Some(protocol) = ask.protocol.as_ref() else {
         return Err(Error::invalid("A protocol must be specified"));
     };
