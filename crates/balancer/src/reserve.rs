@@ -137,8 +137,13 @@ mod tests {
         let mut reserved = Reserved::default();
         let now = Instant::now();
         reserved.open(&local(port), &[Protocol::Tcp], now).expect("is free");
-        TcpListener::bind(("127.0.0.1", port)).expect_err("is kept");
+        let bind_alone = || {
+            let socket =
+                socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+            bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        };
+        bind_alone().expect_err("is kept");
         reserved.forget(now + KEPT);
-        TcpListener::bind(("127.0.0.1", port)).expect("is free again");
+        bind_alone().expect("is free again");
     }
 }

@@ -18,7 +18,7 @@ use super::{Flight, Shared, proxy_protocol};
 
 /// A flow on which nothing moves for so long is forgotten. Source: Network Load Balancers User
 /// Guide, "Connection idle timeout".
-const IDLE: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_mins(2);
 /// How often it is looked whether a flow may go on.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Flows of one listener. Datagrams of further clients are dropped until some are forgotten.
@@ -89,11 +89,11 @@ pub(super) async fn take_in(shared: Arc<Shared>, at: SocketAddr, socket: UdpSock
         let Some(line) = line else { continue };
         line.note();
         let datagram = buffer.get(..length).unwrap_or_default();
-        // A datagram that cannot go on at once is lost, as datagrams are.
+        // A datagram that is not taken is lost, as datagrams are.
         if line.head.is_empty() {
-            drop(line.target.try_send(datagram));
+            drop(line.target.send(datagram).await);
         } else {
-            drop(line.target.try_send(&[line.head.as_slice(), datagram].concat()));
+            drop(line.target.send(&[line.head.as_slice(), datagram].concat()).await);
         }
     }
 }
