@@ -57,8 +57,12 @@ pub(crate) fn hosts(
     text
 }
 
-/// `/etc/resolv.conf`: what the task definition says, else the region's name server, else those of the
-/// instance without such that only the machine itself reaches.
+/// How many name servers resolvers look at. Source: resolv.conf(5), `MAXNS`.
+const NAME_SERVERS_MAX: usize = 3;
+
+/// `/etc/resolv.conf`: what the task definition says, else the region's name server and behind it
+/// those of the instance without such that only the machine itself reaches. They know the world when
+/// the control plane, which answers for the region, is away.
 pub(crate) fn resolv(machine: &Machine, spec: &TaskSpec, docker: &Docker) -> String {
     let interface = spec.interfaces.first();
     let given = |own: &[String], of_interface: Option<&Vec<String>>| {
@@ -79,10 +83,9 @@ pub(crate) fn resolv(machine: &Machine, spec: &TaskSpec, docker: &Docker) -> Str
         let reachable = |it: &String| {
             spec.network_mode == NetworkMode::Host || !(it.starts_with("127.") || it == "::1")
         };
-        servers = match of_region {
-            Some(address) => vec![address.to_string()],
-            None => of_machine("nameserver ").into_iter().filter(reachable).collect(),
-        };
+        let of_region = of_region.map(|it| it.to_string()).into_iter();
+        let of_machine_reachable = of_machine("nameserver ").into_iter().filter(reachable);
+        servers = of_region.chain(of_machine_reachable).take(NAME_SERVERS_MAX).collect();
         if search.is_empty() {
             search = of_machine("search ");
         }

@@ -255,8 +255,8 @@ mod tests {
         balancer.add(Metric::Requests, 3);
         balancer.add(Metric::ActiveConnections, 2);
         group.add(Metric::Target2xx, 3);
-        group.time(Duration::from_micros(1_000));
-        group.time(Duration::from_micros(3_000));
+        group.time(Duration::from_millis(1));
+        group.time(Duration::from_millis(3));
         let mut told = Told::default();
         let at = |seconds: i64| Timestamp(1_800_014_400_000 + seconds * 1000);
         let hosts = [Hosts { subject: subject("app", Some("blue")), healthy: 2, unhealthy: 0 }];

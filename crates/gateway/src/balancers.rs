@@ -36,11 +36,7 @@ const READ_BUFFER: usize = 16 * 1024;
 const NAME_MAX: usize = 64;
 
 /// Opens a conversation, or says why not.
-pub(crate) async fn open(
-    door: &SharedDoor,
-    mut request: Request<Body>,
-    peer: &str,
-) -> Response<Vec<u8>> {
+pub(crate) fn open(door: &SharedDoor, mut request: Request<Body>, peer: &str) -> Response<Vec<u8>> {
     let name = match admitted(door, &request) {
         Ok(name) => name,
         Err(refusal) => {

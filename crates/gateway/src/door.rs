@@ -146,7 +146,7 @@ async fn handle(door: &SharedDoor, request: Request<Body>, peer: &str) -> Respon
         return socket::open(door, request, conversation, peer).await.map(full);
     }
     if request.uri().path() == balancers::PATH {
-        return balancers::open(door, request, peer).await.map(full);
+        return balancers::open(door, request, peer).map(full);
     }
     let (parts, body) = request.into_parts();
     let whole = Limited::new(body, BODY_MAX).collect();

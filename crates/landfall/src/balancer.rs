@@ -203,12 +203,12 @@ fn take_over(flags: &ServeFlags) {
     }
     tracing::info!(count = older.len(), "takes the place of a balancer");
     let handover = network::Handover::begin();
-    for (_, process) in &older {
+    for ((), process) in &older {
         process.signal(Signal::TERM);
     }
     // Nothing waits for this: what it puts back is a setting of the machine.
     std::thread::spawn(move || {
-        for (_, process) in older {
+        for ((), process) in older {
             process.ends_within(HANDOVER_WITHIN);
         }
         drop(handover);

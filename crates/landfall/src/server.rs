@@ -13,7 +13,9 @@ use link::{Balancers, Hub};
 use network::Ipv4Range;
 use plan::credentials;
 use reconcilers::{Past, Policy, Queue};
-use state::{AccessKey, Caller, Change, Context, Dice, Draft, InstanceStatus, Purpose, RegionRow};
+use state::{
+    AccessKey, Caller, Change, Context, Dice, Draft, InstanceStatus, Purpose, RegionRow, State,
+};
 use store::journal::Journal;
 use store::journal::Schema;
 use store::journal::disk::{Disk, RealDisk, SlowDisk};
@@ -25,7 +27,7 @@ use telemetry::metrics::MetricStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use types::{AccountId, ClusterName, Home, Region, Timestamp, Zone};
+use types::{AccountId, ClusterName, Home, InstanceId, Region, Timestamp, Zone};
 
 use crate::args::{Auth, Keep, ServerFlags};
 use crate::home::{Folder, Note};
@@ -98,6 +100,47 @@ pub(crate) struct Extra {
     pub(crate) vpc: Option<Ipv4Range>,
 }
 
+/// Who hears of what the journal's threads have made safe. They are made after those threads.
+struct Hearers {
+    hub: Arc<Hub>,
+    balancers: Arc<Balancers>,
+}
+
+/// What the writer needs of the world.
+fn surroundings(
+    flags: &ServerFlags,
+    keys: Arc<Keys>,
+    names: Arc<RegionNames>,
+    hearers: Arc<OnceLock<Hearers>>,
+) -> Surroundings {
+    Surroundings {
+        now: Box::new(now),
+        durable: Box::new(move |transactions: &[Transaction]| {
+            for transaction in transactions {
+                keys.hear(&transaction.changes);
+                names.hear(&transaction.changes);
+                if let Some(Hearers { hub, balancers }) = hearers.get() {
+                    hub.changed(&transaction.changes);
+                    balancers.changed(&transaction.changes);
+                }
+            }
+        }),
+        syncs_at_once: flags.syncs_at_once.unwrap_or(SYNCS_AT_ONCE),
+        fatal: Box::new(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "the journal has failed");
+            eprintln!("landfall: the journal has failed, nothing more can be promised: {error}");
+            exit(70);
+        }),
+    }
+}
+
+/// The instances and the balancers that the state believes connected.
+fn callers(state: &State) -> (Vec<InstanceId>, Vec<String>) {
+    let instances = state.container_instances().values().filter(|it| it.connected);
+    let balancers = state.balancers().values().filter(|it| it.connected);
+    (instances.map(|it| it.id).collect(), balancers.map(|it| it.name.clone()).collect())
+}
+
 /// A control plane that serves.
 pub(crate) struct Server {
     /// Where clients reach it.
@@ -152,46 +195,10 @@ impl Server {
         let row = core.state().region().get(&()).context("the region was founded")?.clone();
         let keys = Arc::new(Keys::of(core.state()));
         let names = Arc::new(RegionNames::of(core.state()));
-        let connected: Vec<_> = core
-            .state()
-            .container_instances()
-            .values()
-            .filter(|it| it.connected)
-            .map(|it| it.id)
-            .collect();
-        let balancing: Vec<String> = core
-            .state()
-            .balancers()
-            .values()
-            .filter(|it| it.connected)
-            .map(|it| it.name.clone())
-            .collect();
+        let (connected, balancing) = callers(core.state());
         let queue = Queue::new(reconcilers::registry(&policy(flags)), core.state(), now());
-        // The hub hears of what the journal's thread has made safe, and is made after it.
-        let hearer: Arc<OnceLock<(Arc<Hub>, Arc<Balancers>)>> = Arc::default();
-        let (heard_keys, heard_by) = (keys.clone(), hearer.clone());
-        let heard_names = names.clone();
-        let surroundings = Surroundings {
-            now: Box::new(now),
-            durable: Box::new(move |transactions: &[Transaction]| {
-                for transaction in transactions {
-                    heard_keys.hear(&transaction.changes);
-                    heard_names.hear(&transaction.changes);
-                    if let Some((hub, balancers)) = heard_by.get() {
-                        hub.changed(&transaction.changes);
-                        balancers.changed(&transaction.changes);
-                    }
-                }
-            }),
-            syncs_at_once: flags.syncs_at_once.unwrap_or(SYNCS_AT_ONCE),
-            fatal: Box::new(|error| {
-                tracing::error!(error = &error as &dyn std::error::Error, "the journal has failed");
-                eprintln!(
-                    "landfall: the journal has failed, nothing more can be promised: {error}"
-                );
-                exit(70);
-            }),
-        };
+        let hearers: Arc<OnceLock<Hearers>> = Arc::default();
+        let surroundings = surroundings(flags, keys.clone(), names.clone(), hearers.clone());
         let (writer, threads) =
             Writer::start(core, epoch, journal, Box::new(ReconcilerDesk(queue)), surroundings);
 
@@ -201,7 +208,7 @@ impl Server {
         let region = Arc::new(region);
         let hub = Hub::new(region.clone(), connected, silence);
         let balancers = Balancers::new(region, epoch.0, balancing);
-        drop(hearer.set((hub.clone(), balancers.clone())));
+        drop(hearers.set(Hearers { hub: hub.clone(), balancers: balancers.clone() }));
         let publisher = tokio::spawn(balancers.clone().work());
         let watch = tokio::spawn(hub.clone().watch());
         let retention = tokio::spawn(crate::retention::keep(logs.clone()));

@@ -43,7 +43,8 @@ pub(crate) enum ClusterPart {
 
 /// A cluster with what it holds. Parts that are not asked for are empty, as AWS has it.
 pub(crate) fn cluster(state: &State, cluster: &Cluster, parts: &[ClusterPart]) -> shape::Cluster {
-    let Cluster { name, status, spec: bytes, tags: tags_of, created_at: _, inactive_at: _ } = cluster;
+    let Cluster { name, status, spec: bytes, tags: tags_of, created_at: _, inactive_at: _ } =
+        cluster;
     let asked: shape::CreateClusterRequest = spec(bytes);
     let counts = state.indexes().cluster_counts(name);
     let has = |part| parts.contains(&part);

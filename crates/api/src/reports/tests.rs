@@ -348,7 +348,7 @@ fn health_is_what_the_last_check_says_and_changes_the_task_only_when_it_changes(
     let over = world.state.clone();
     world.step(|draft, _| super::health(draft, InstanceId::new(1), id, &checked(Health::Healthy)));
     world.step(|draft, _| {
-        super::health(draft, InstanceId::new(1), TaskId::new(9), &checked(Health::Healthy))
+        super::health(draft, InstanceId::new(1), TaskId::new(9), &checked(Health::Healthy));
     });
     assert!(world.state == over);
     assert_eq!(world.state.recomputed_indexes(), *world.state.indexes());

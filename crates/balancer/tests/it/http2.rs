@@ -285,7 +285,7 @@ fn floods_of_frames_are_cut_off() {
         // Data of a stream that does not exist, and a frame that is too large.
         let data = frame(0, 0, 7, b"x");
         assert!(is_cut_off(lab.address, &[], &data, 64 << 20).await);
-        let large = frame(6, 0, 0, &[0; 20_000]);
+        let large = frame(6, 0, 0, &vec![0; 20_000]);
         assert!(is_cut_off(lab.address, &[], &large, 64 << 20).await);
         // Nothing of it concerns others.
         let (sender, _connection) = client(lab.address).await;

@@ -36,17 +36,17 @@ impl World {
         };
         put::put(&self.desk(), ask).map(drop)
     }
+}
 
-    fn ask(&self, from: i64, to: i64, period: i32) -> shape::GetMetricStatisticsInput {
-        shape::GetMetricStatisticsInput {
-            namespace: Some("mine".into()),
-            metric_name: Some("m".into()),
-            start_time: Some(timestamp(SECOND + from)),
-            end_time: Some(timestamp(SECOND + to)),
-            period: Some(period),
-            statistics: Some(vec![shape::Statistic::Sum]),
-            ..Default::default()
-        }
+fn ask(from: i64, to: i64, period: i32) -> shape::GetMetricStatisticsInput {
+    shape::GetMetricStatisticsInput {
+        namespace: Some("mine".into()),
+        metric_name: Some("m".into()),
+        start_time: Some(timestamp(SECOND + from)),
+        end_time: Some(timestamp(SECOND + to)),
+        period: Some(period),
+        statistics: Some(vec![shape::Statistic::Sum]),
+        ..Default::default()
     }
 }
 
@@ -63,13 +63,13 @@ fn without_value() -> shape::MetricDatum {
     shape::MetricDatum { value: None, ..datum(0.0, 0) }
 }
 
-fn set(count: f64, min: f64, max: f64) -> Option<shape::StatisticSet> {
-    Some(shape::StatisticSet {
+fn set(count: f64, min: f64, max: f64) -> shape::StatisticSet {
+    shape::StatisticSet {
         sample_count: Some(count),
         sum: Some(1.0),
         minimum: Some(min),
         maximum: Some(max),
-    })
+    }
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_datum_that_makes_no_sense_is_refused_in_awss_words() {
             "At least one of the parameters must be specified.",
         ),
         (
-            shape::MetricDatum { statistic_values: set(1.0, 0.0, 1.0), ..datum(1.0, 0) },
+            shape::MetricDatum { statistic_values: Some(set(1.0, 0.0, 1.0)), ..datum(1.0, 0) },
             "InvalidParameterCombination",
             "The parameters MetricData.member.1.Value and MetricData.member.1.StatisticValues are mutually exclusive and you have specified both.",
         ),
@@ -119,12 +119,12 @@ fn a_datum_that_makes_no_sense_is_refused_in_awss_words() {
             "The collection MetricData.member.1.Values must not have a size greater than 150.",
         ),
         (
-            shape::MetricDatum { statistic_values: set(1.0, 2.0, 1.0), ..without_value() },
+            shape::MetricDatum { statistic_values: Some(set(1.0, 2.0, 1.0)), ..without_value() },
             "InvalidParameterCombination",
             "The parameter ",
         ),
         (
-            shape::MetricDatum { statistic_values: set(0.0, 0.0, 0.0), ..without_value() },
+            shape::MetricDatum { statistic_values: Some(set(0.0, 0.0, 0.0)), ..without_value() },
             "InvalidParameterValue",
             "The value 0 ",
         ),
@@ -159,11 +159,12 @@ fn values_counts_and_sets_are_added_up() {
         counts: Some(vec![3.0, 2.0]),
         ..without_value()
     };
-    let of_set = shape::MetricDatum { statistic_values: set(4.0, 0.5, 9.0), ..without_value() };
+    let of_set =
+        shape::MetricDatum { statistic_values: Some(set(4.0, 0.5, 9.0)), ..without_value() };
     world.put(vec![values, of_set, datum(2.0, 59), datum(7.0, 60)]).expect("put");
     let ask = shape::GetMetricStatisticsInput {
         statistics: Some(shape::Statistic::KNOWN.iter().map(|it| (*it).into()).collect()),
-        ..world.ask(0, 120, 60)
+        ..ask(0, 120, 60)
     };
     let answer = statistics::get(&world.desk(), ask).expect("answers");
     let expected = |at, count, sum, min, max| shape::Datapoint {
@@ -187,25 +188,21 @@ fn questions_that_cost_too_much_or_ask_for_what_is_not_kept_are_refused() {
     let day = 24 * 60 * 60;
     let percentile = shape::GetMetricStatisticsInput {
         extended_statistics: Some(vec!["p99".into()]),
-        ..world.ask(0, 60, 60)
+        ..ask(0, 60, 60)
     };
-    let nothing = shape::GetMetricStatisticsInput { statistics: None, ..world.ask(0, 60, 60) };
+    let nothing = shape::GetMetricStatisticsInput { statistics: None, ..ask(0, 60, 60) };
     let table = [
         (
-            world.ask(-3 * day, 0, 60),
+            ask(-3 * day, 0, 60),
             "InvalidParameterCombination",
             "You have requested up to 4,320 datapoints, which exceeds the limit of 1,440.",
         ),
         (
-            world.ask(0, 0, 60),
+            ask(0, 0, 60),
             "InvalidParameterCombination",
             "The parameter StartTime must be less than the parameter EndTime.",
         ),
-        (
-            world.ask(0, 60, 61),
-            "InvalidParameterValue",
-            "The value 61 for parameter Period is invalid.",
-        ),
+        (ask(0, 60, 61), "InvalidParameterValue", "The value 61 for parameter Period is invalid."),
         (percentile, "InvalidParameterValue", "The parameter ExtendedStatistics is not supported"),
         (
             nothing,
@@ -361,7 +358,7 @@ fn what_balancers_have_counted_is_told_under_awss_names() {
             name: Some("LoadBalancer".into()),
             value: Some("app/web/1".into()),
         }]),
-        ..world.ask(0, 60, 60)
+        ..ask(0, 60, 60)
     };
     let points = statistics::get(&world.desk(), ask).expect("answers").datapoints;
     let found: Vec<_> = points.into_iter().flatten().map(|it| (it.sum, it.unit)).collect();
