@@ -23,6 +23,9 @@ const ZONES_MIN: usize = 2;
 /// So many addresses at the end of each subnet are for load balancers; instances and tasks have
 /// those below.
 const ADDRESSES: u32 = 256;
+/// The smallest subnet that load balancers may be in. Source: Application Load Balancers User Guide,
+/// "Subnets for your load balancer".
+const PREFIX_MAX: u8 = 27;
 
 /// `CreateLoadBalancer`: one of that name and the same settings is answered as it is.
 ///
@@ -418,9 +421,13 @@ fn free_address(subnet: &Subnet, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
         .find(|it| !taken.contains(it))
 }
 
-/// The first of the addresses of a subnet that are for load balancers.
+/// The first of the addresses of a subnet that are for load balancers. A subnet that AWS would have
+/// none in has none.
 pub(crate) fn first_of_load_balancers(subnet: &Subnet) -> Option<u32> {
     let last = last_of(subnet)?;
+    if subnet.prefix > PREFIX_MAX {
+        return Some(last);
+    }
     let size = last.checked_sub(subnet.base)?.checked_add(1)?;
     last.checked_sub(ADDRESSES.min(size / 2))
 }

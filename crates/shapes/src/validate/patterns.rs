@@ -34,8 +34,17 @@ impl Patterns {
     }
 }
 
+/// What the small regular expression engine lacks, said without it: a label that does not begin with
+/// a hyphen.
+const REWORDED: [(&str, &str); 2] = [
+    ("(?!-)[A-Za-z0-9-]{0,62}[A-Za-z0-9]", "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"),
+    ("(?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9]", "[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]"),
+];
+
 fn compile(pattern: &str) -> Option<Regex> {
-    let ascii = pattern
+    let reworded =
+        REWORDED.iter().fold(pattern.to_owned(), |text, (lacks, has)| text.replace(lacks, has));
+    let ascii = reworded
         .replace(r"\p{L}", "a-zA-Z")
         .replace(r"\p{N}", "0-9")
         .replace(r"\p{Z}", " ")
