@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shapes::elbv2 as shape;
 use state::{
     Change, Context, Draft, Listener, ListenerProtocol, LoadBalancer, LoadBalancerKind, State,
-    TargetGroup, TargetType,
+    TargetGroup,
 };
 
 use super::{Error, find};
@@ -76,7 +76,8 @@ const OF_NETWORK: [Known; 2] = [
 const OF_HTTP_GROUPS: [Known; 15] = [
     ("deregistration_delay.timeout_seconds", "300", Number(0, 3_600, &[])),
     ("landfall.deregistration_delay.exact", "false", Switch),
-    ("load_balancing.algorithm.anomaly_mitigation", "off", Words(&["on", "off"])),
+    // Differs: anomaly mitigation cannot be turned on; a share is the same whatever a target answers.
+    ("load_balancing.algorithm.anomaly_mitigation", "off", Words(&["off"])),
     (
         "load_balancing.algorithm.type",
         "round_robin",
@@ -94,15 +95,12 @@ const OF_HTTP_GROUPS: [Known; 15] = [
     ("stickiness.lb_cookie.duration_seconds", "86400", Number(1, 604_800, &[])),
     ("stickiness.type", "lb_cookie", Words(&["lb_cookie", "app_cookie"])),
     (
+        // Differs: names of load balancers answer with every address, however targets are.
         "target_group_health.dns_failover.minimum_healthy_targets.count",
         "1",
-        Number(1, 1_000, &["off"]),
+        Words(&["1", "off"]),
     ),
-    (
-        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
-        "off",
-        Number(1, 100, &["off"]),
-    ),
+    ("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", Words(&["off"])),
     (
         "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
         "1",
@@ -115,8 +113,7 @@ const OF_HTTP_GROUPS: [Known; 15] = [
     ),
 ];
 
-/// Attributes of target groups behind network load balancers. What `preserve_client_ip.enabled` is
-/// by default depends on the group.
+/// Attributes of target groups behind network load balancers.
 const OF_FLOW_GROUPS: [Known; 9] = [
     ("deregistration_delay.connection_termination.enabled", "false", Switch),
     ("deregistration_delay.timeout_seconds", "300", Number(0, 3_600, &[])),
@@ -126,7 +123,9 @@ const OF_FLOW_GROUPS: [Known; 9] = [
         "use_load_balancer_configuration",
         Words(&["true", "false", "use_load_balancer_configuration"]),
     ),
-    ("preserve_client_ip.enabled", "", Switch),
+    // Differs: targets see the balancer's address, also instances, where AWS shows the client's;
+    // `proxy_protocol_v2.enabled` tells it.
+    ("preserve_client_ip.enabled", "false", Words(&["false"])),
     ("proxy_protocol_v2.enabled", "false", Switch),
     ("stickiness.enabled", "false", Switch),
     (
@@ -134,7 +133,8 @@ const OF_FLOW_GROUPS: [Known; 9] = [
         "source_ip",
         Words(&["source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"]),
     ),
-    ("target_health_state.unhealthy.connection_termination.enabled", "true", Switch),
+    // Differs: connections of a target that becomes unhealthy go on until one of the ends closes.
+    ("target_health_state.unhealthy.connection_termination.enabled", "false", Words(&["false"])),
 ];
 
 /// Headers that listeners put into answers.
@@ -346,12 +346,6 @@ fn check_group(group: &TargetGroup) -> Result<(), Error> {
             "Slow start cannot be enabled with this load balancing algorithm",
         ));
     }
-    if says("load_balancing.algorithm.anomaly_mitigation") == "on" && algorithm != "weighted_random"
-    {
-        return Err(Error::configuration(
-            "Anomaly mitigation needs the load balancing algorithm 'weighted_random'",
-        ));
-    }
     if sticky && says("load_balancing.cross_zone.enabled") == "false" && group.version.is_some() {
         return Err(Error::configuration(
             "Stickiness cannot be enabled while cross-zone load balancing is off",
@@ -387,19 +381,8 @@ fn of_group(group: &TargetGroup) -> Vec<shape::TargetGroupAttribute> {
     let mut all = shown(known_to_group(group), &group.attributes);
     // Ours shows where it was set only: AWS's clients do not know it.
     all.retain(|it| !it.0.starts_with("landfall.") || group.attributes.contains_key(&it.0));
-    for (name, value) in &mut all {
-        if name == "preserve_client_ip.enabled" && value.is_empty() {
-            *value = preserves_client_ip(group).to_string();
-        }
-    }
     let one = |(key, value)| shape::TargetGroupAttribute { key: Some(key), value: Some(value) };
     all.into_iter().map(one).collect()
-}
-
-/// Off by default for addresses spoken to over TCP or TLS, on otherwise (handbook 7.7).
-fn preserves_client_ip(group: &TargetGroup) -> bool {
-    use state::TargetProtocol::{Tcp, Tls};
-    !(group.target_type == TargetType::Ip && matches!(group.protocol, Tcp | Tls))
 }
 
 fn of_listener(listener: &Listener) -> Vec<shape::ListenerAttribute> {

@@ -201,6 +201,8 @@ fn renewed(
         incarnation: before.incarnation + 1,
         registrations: Some(registrations).filter(|it| !it.is_empty()),
         forgot_at: Some(now),
+        // An operator's word outlives what a machine remembers.
+        status: before.status,
         // Whoever called may be late or a copy: only sessions say whether somebody listens.
         connected: before.connected,
         connected_at: before.connected_at,

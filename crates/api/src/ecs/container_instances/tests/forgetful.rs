@@ -50,6 +50,17 @@ fn a_registration_anew_leaves_the_standing_session_of_the_instance_connected() {
 }
 
 #[test]
+fn a_draining_instance_that_forgot_its_name_drains_on() {
+    let (mut world, known) = at_work();
+    let mut row = world.state.container_instance(known).expect("a row").as_ref().clone();
+    row.status = state::InstanceStatus::Draining;
+    world.step(|draft, _| draft.change(state::Change::from(row)));
+    register(&mut world, life(2)).expect("registers");
+    let row = world.state.container_instance(known).expect("a row");
+    assert_eq!(row.status, state::InstanceStatus::Draining);
+}
+
+#[test]
 fn a_late_copy_of_any_registration_ends_nothing_and_gets_the_instance() {
     let (mut world, known) = at_work();
     let before = world.state.clone();
