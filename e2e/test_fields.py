@@ -13,18 +13,18 @@ from until import until
 pytestmark = SHELL
 
 
-def test_instances_together_never_have_more_than_the_machine(whole):
+def test_instances_divide_the_machines_memory_and_each_offers_its_processors(whole):
     ecs = whole.client()
     arns = ecs.list_container_instances()["containerInstanceArns"]
     found = ecs.describe_container_instances(containerInstances=arns)["containerInstances"]
 
-    def total(name):
-        return sum(next(it["integerValue"] for it in one["registeredResources"]
-                        if it["name"] == name) for one in found)
+    def each(name):
+        return [next(it["integerValue"] for it in one["registeredResources"]
+                     if it["name"] == name) for one in found]
 
     memory = int(Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0]) // 1024
-    assert total("CPU") <= len(os.sched_getaffinity(0)) * 1024
-    assert memory // 2 < total("MEMORY") <= memory - 256
+    assert set(each("CPU")) == {len(os.sched_getaffinity(0)) * 1024}
+    assert memory // 2 < sum(each("MEMORY")) <= memory - 256
 
 
 def test_terminals_and_open_inputs(tasks):
