@@ -34,6 +34,11 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// How long a TLS handshake may take.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// How long a balancer that is about to end, or a listener that is gone, waits for the first bytes of
+/// a connection that it has taken in: clients ask at once, and one that is turned away unheard has
+/// lost its request.
+pub(crate) const FIRST_WORDS: Duration = Duration::from_secs(1);
+
 /// How long a head may take from its first byte to its last, if the idle timeout is not shorter. An
 /// idle timeout alone would be met by one byte now and then.
 pub(crate) const HEAD: Duration = Duration::from_mins(1);

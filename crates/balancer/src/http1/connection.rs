@@ -38,6 +38,8 @@ pub(crate) struct Connection {
     pub(super) timer: Timer,
     pub(super) sleeper: Sleeper,
     began: Instant,
+    /// Whether anything of a request has come.
+    has_asked: bool,
 }
 
 /// Why a connection ends.
@@ -58,6 +60,7 @@ impl Connection {
             timer: Timer::default(),
             sleeper: Sleeper::new(thread),
             began: Instant::now(),
+            has_asked: false,
         }
     }
 
@@ -70,6 +73,7 @@ impl Connection {
                 None => self.first_bytes().await,
             };
             let Some(mut work) = work else { break };
+            self.has_asked = true;
             // Boxed, so that a connection that waits does not hold the room of a request.
             let ending = Box::pin(self.request(&mut work)).await;
             match ending {
@@ -109,10 +113,13 @@ impl Connection {
                 Poll::Pending => {}
             }
             let is_over = thread.is_draining() || self.door.serving().is_none();
-            if is_over || self.timer.has_passed(deadline, cx) {
-                return Poll::Ready(None);
-            }
-            Poll::Pending
+            let last = match (is_over, self.has_asked) {
+                (false, _) => deadline,
+                // Who has just been taken in is about to ask.
+                (true, false) => deadline.min(self.began + limits::FIRST_WORDS),
+                (true, true) => return Poll::Ready(None),
+            };
+            if self.timer.has_passed(last, cx) { Poll::Ready(None) } else { Poll::Pending }
         })
         .await
     }
