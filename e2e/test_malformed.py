@@ -11,6 +11,7 @@ from botocore.model import ServiceModel
 
 from instance import Instance
 from region import Region
+from until import until
 
 MODELS = Path(__file__).parent.parent / "models"
 # One run takes so many of all the wrong requests; which ones is the same every time.
@@ -119,7 +120,10 @@ def world():
     ecs = region.client()
     ecs.register_task_definition(
         family="unchanged", containerDefinitions=[{"name": "main", "image": "landfall/demo", "memory": 16}])
-    ecs.run_task(taskDefinition="unchanged", count=2)
+    tasks = [it["taskArn"] for it in ecs.run_task(taskDefinition="unchanged", count=2)["tasks"]]
+    # What the instance tells of them must not come between two looks.
+    until(lambda: {it["lastStatus"] for it in ecs.describe_tasks(tasks=tasks)["tasks"]} == {"RUNNING"},
+          30, what="both tasks run")
     region.connection = http.client.HTTPConnection("127.0.0.1", region.port, timeout=30)
     yield region
     assert region.process.poll() is None
