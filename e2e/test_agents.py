@@ -1,5 +1,7 @@
 """An agent of its own and a control plane that comes and goes: nothing is lost, nothing is doubled."""
 
+import contextlib
+import glob
 import os
 import shutil
 import signal
@@ -41,15 +43,28 @@ class Agent:
         self.log.flush()
         return Path(self.log.name).read_text(errors="replace")
 
+    def shims(self):
+        """Processes that look after tasks of this agent."""
+        found = subprocess.run(["pgrep", "-f", f"shim --dir {self.run}/"], stdout=subprocess.PIPE, text=True)
+        return found.stdout.split()
+
     def end(self):
         if self.process.poll() is not None:
             self.start()
+        # A task is over for the world a moment before its agent has tidied up behind it.
+        until(lambda: not self.shims(), 30, what="the agent has let go of every shim")
         self.process.send_signal(signal.SIGINT)
         assert self.process.wait(60) == 0, self.tail()
         self.log.close()
         os.unlink(self.log.name)
         shutil.rmtree(self.data)
         shutil.rmtree(self.run, ignore_errors=True)
+        # An agent that runs alone leaves its empty control group (docs/STATUS.md).
+        for group in glob.glob(f"/sys/fs/cgroup/*/landfall/{os.path.basename(self.run)}"):
+            for folder, _, _ in os.walk(group, topdown=False):
+                os.rmdir(folder)
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(group))
 
 
 @pytest.fixture
