@@ -173,13 +173,15 @@ impl Balancer {
     /// Takes nobody in any more and returns once everybody has left: those without a request at
     /// once, the others after it.
     pub async fn drain(&self) {
+        // Before the threads close theirs: whoever sees the first client go must not be let in again
+        // by a socket that nobody listens to.
+        *self.sockets.lock().unwrap_or_else(PoisonError::into_inner) = Sockets::default();
         let mut done = Vec::new();
         for thread in &self.threads {
             let (tell, told) = oneshot::channel();
             let _ = thread.send(Order::Drain(tell)).await;
             done.push(told);
         }
-        *self.sockets.lock().unwrap_or_else(PoisonError::into_inner) = Sockets::default();
         for told in done {
             let _ = told.await;
         }
