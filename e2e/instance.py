@@ -95,7 +95,7 @@ class Instance:
                   "ecs", "us-east-1").add_auth(request)
         headers = [f"{name}: {value}" for name, value in request.headers.items()]
         self.socket = websocket.create_connection(
-            url.replace("http://", "ws://"), header=headers, timeout=10)
+            url.replace("http://", "ws://"), header=headers, timeout=60)
         self.socket.settimeout(None)
         self.listener = threading.Thread(target=self._listen, args=(self.socket,), daemon=True)
         self.listener.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def _lines(*command):
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        found = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
         return []
     return found.stdout.splitlines()

@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from until import until
+from until import BUSY, until
 
 BINARY = os.environ.get("LANDFALL") or str(
     Path(__file__).resolve().parent.parent / "target/release/landfall"
@@ -83,12 +83,12 @@ class Region:
     def stop(self, within=30):
         """Ctrl-C; gives the exit status."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(within)
+        return self.process.wait(within * BUSY)
 
     def kill(self):
         """As a power cut would for this process."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait()
 
     def down(self):
         """Leaves nothing of it, whatever state it is in."""
@@ -99,7 +99,7 @@ class Region:
                 self.kill()
         try:
             if self.command == "up":
-                down = self.landfall("down", check=False, timeout=300)
+                down = self.landfall("down", check=False, timeout=120 * BUSY)
                 said = down.stdout + down.stderr
                 assert down.returncode == 0, f"`landfall down` ends with {down.returncode}: {said}"
                 left = self.left()
@@ -144,7 +144,7 @@ class Region:
 
     # Clients.
 
-    def landfall(self, *words, check=True, timeout=60):
+    def landfall(self, *words, check=True, timeout=60 * BUSY):
         """The command line of the region itself."""
         return subprocess.run(
             [BINARY, *words, "--data", self.data],
@@ -163,13 +163,13 @@ class Region:
             config=Config(
                 retries={"max_attempts": retries},
                 max_pool_connections=64,
-                read_timeout=30,
+                read_timeout=30 * BUSY,
                 **settings,
             ),
         )
 
     def request(self, target, body, service="ecs", key=None, secret=None, region="us-east-1",
-                headers=(), sign=True, timeout=30):
+                headers=(), sign=True, timeout=30 * BUSY):
         """One raw request: gives status, headers and body. `body` is sent as it is."""
         body = body if isinstance(body, bytes) else body.encode()
         request = AWSRequest("POST", f"{self.endpoint}/", data=body, headers={
@@ -180,7 +180,7 @@ class Region:
             SigV4Auth(Credentials(key, secret), service, region).add_auth(request)
         return self.send(dict(request.headers), body, timeout=timeout)
 
-    def send(self, headers, body, path="/", method="POST", timeout=30):
+    def send(self, headers, body, path="/", method="POST", timeout=30 * BUSY):
         """Sends exactly this over a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
@@ -205,7 +205,7 @@ class Region:
         assert status == 200, body
         return json.loads(body)
 
-    def aws(self, words, check=True, timeout=120):
+    def aws(self, words, check=True, timeout=120 * BUSY):
         """The `aws` command line as a user types it, after `eval "$(landfall env)"`."""
         return subprocess.run(
             words, shell=True, executable="/bin/bash", capture_output=True, text=True,

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ class Agent:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait()
 
     def tail(self):
         self.log.flush()
@@ -54,17 +55,25 @@ class Agent:
         # A task is over for the world a moment before its agent has tidied up behind it.
         until(lambda: not self.shims(), 30, what="the agent has let go of every shim")
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(60) == 0, self.tail()
+        assert self.process.wait() == 0, self.tail()
         self.log.close()
         os.unlink(self.log.name)
         shutil.rmtree(self.data)
         shutil.rmtree(self.run, ignore_errors=True)
-        # An agent that runs alone leaves its empty control group (docs/STATUS.md).
-        for group in glob.glob(f"/sys/fs/cgroup/*/landfall/{os.path.basename(self.run)}"):
-            for folder, _, _ in os.walk(group, topdown=False):
-                os.rmdir(folder)
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.dirname(group))
+        # An agent that runs alone leaves its empty control group (docs/STATUS.md). A process that is
+        # ending is in it a moment longer than anybody sees it.
+        groups = f"/sys/fs/cgroup/*/landfall/{os.path.basename(self.run)}"
+
+        def removed():
+            for group in glob.glob(groups):
+                for folder, _, _ in os.walk(group, topdown=False):
+                    with contextlib.suppress(OSError):
+                        os.rmdir(folder)
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.dirname(group))
+            return not glob.glob(groups)
+
+        until(removed, 10, what="its control groups are gone")
 
 
 @pytest.fixture
@@ -141,7 +150,8 @@ def test_an_agent_waits_for_its_control_plane_and_reports_what_happened_meanwhil
 
     stays, ends = start(ecs, "sleep"), [start(ecs, "exit", str(code), "4") for code in (3, 4, 5)]
     for arn in [stays, *ends]:
-        until(lambda: look(ecs, arn)["lastStatus"] == "RUNNING", 40, what="RUNNING")
+        # Whoever looks late finds that some have ended.
+        until(lambda: look(ecs, arn)["lastStatus"] in ("RUNNING", "STOPPED"), 40, what="RUNNING")
     before = look(ecs, stays)["containers"][0]["runtimeId"]
     region.kill()
     until(lambda: not any(runs(arn) for arn in ends), 30, what="three containers have ended")
@@ -166,10 +176,7 @@ def test_an_agent_killed_at_any_moment_of_a_task_s_life_tells_its_truth(both):
         code = 10 + number
         # Kills fall before the pull, between steps of the start, and around the exit.
         arn = start(ecs, "exit", str(code))
-        try:
-            until(lambda: look(ecs, arn)["lastStatus"] == "STOPPED", number * 0.03, every=0.005)
-        except AssertionError:
-            pass
+        time.sleep(number * 0.03)
         agent.kill()
         agent.start()
         found = over(ecs, arn)

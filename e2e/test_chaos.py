@@ -112,17 +112,17 @@ class Chaos:
     # The clients.
 
     def say(self, action):
-        """Says something until it is answered, as SDKs do; gives None once all is over."""
-        while True:
+        """Says something until it is answered, as SDKs do, also when all is over: what was asked for
+        in vain would be missed afterwards."""
+        def answer():
             try:
                 return action()
             except self.client_error as error:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
                     raise
             except Exception:  # Not there, or gone in the middle.
-                pass
-            if self.over.wait(0.05):
                 return None
+        return until(answer, 60, what="an answer")
 
     def client(self, number):
         from botocore.exceptions import ClientError
@@ -145,8 +145,6 @@ class Chaos:
         # Some clients did not hear the answer, and ask again.
         for _ in range(dice.choice([1, 1, 2, 3])):
             answer = self.say(lambda: ecs.run_task(**ask))
-            if answer is None:
-                return
             self.answers[token].add(frozenset(it["taskArn"] for it in answer["tasks"]))
         mine.extend(it["taskArn"] for it in answer["tasks"])
 
@@ -192,7 +190,7 @@ class Chaos:
             self.strike()
         self.over.set()
         for it in clients:
-            it.join(60)
+            it.join()
         assert not self.wrong, self.wrong
 
     # The truth.

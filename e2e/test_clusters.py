@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from instance import Instance
 from region import Region
+from until import QUICKLY
 
 
 def code(caught):
@@ -66,7 +67,7 @@ def test_a_cluster_with_instances_or_tasks_is_not_deleted(ecs, cluster, instance
         "ClusterContainsContainerInstancesException", "ClusterContainsTasksException")
     ecs.stop_task(cluster=cluster, task=task)
     ecs.get_waiter("tasks_stopped").wait(
-        cluster=cluster, tasks=[task], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        cluster=cluster, tasks=[task], WaiterConfig=QUICKLY)
     ecs.deregister_container_instance(cluster=cluster, containerInstance=one.arn)
     assert ecs.delete_cluster(cluster=cluster)["cluster"]["status"] == "INACTIVE"
 

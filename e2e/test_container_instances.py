@@ -7,9 +7,7 @@ from botocore.exceptions import ClientError
 
 from instance import Instance
 from region import Region
-from until import until
-
-QUICKLY = {"Delay": 1, "MaxAttempts": 30}
+from until import QUICKLY, until
 
 
 def test_an_instance_says_what_it_is(ecs, cluster, instances):
@@ -136,7 +134,7 @@ def test_a_machine_cannot_come_back_with_another_size(ecs, cluster, instances):
 
 
 def test_a_lost_instance_is_shown_and_its_tasks_are_given_up_in_time():
-    it = Region("--lost-after", "5", "--give-up-after", "8").start()
+    it = Region("--lost-after", "5", "--give-up-after", "20").start()
     try:
         ecs = it.client()
         ecs.register_task_definition(family="f", containerDefinitions=[

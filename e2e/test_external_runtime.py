@@ -27,11 +27,7 @@ def whole(tmp_path_factory):
     it = Region("--runtime", RUNC, "--instances", "1", command="up")
     try:
         it.start(within=90)
-        client = it.client()
-        until(client.list_container_instances, 60, what="an instance")
-        until(lambda: [one for one in client.describe_container_instances(
-            containerInstances=client.list_container_instances()["containerInstanceArns"])[
-            "containerInstances"] if one["agentConnected"]], 60, what="a connected instance")
+        until(lambda: it.connected() == 1, 60, what="a connected instance")
         if image.busybox():
             archive = image.archive(tmp_path_factory.mktemp("image") / "busybox.tar")
             it.landfall("image", "load", str(archive))
@@ -72,8 +68,11 @@ def test_health_checks_are_run_inside(tasks):
 
 
 def test_stop_asks_first_and_kills_after_the_stop_timeout(tasks, ecs):
-    kind = tasks.run([demo("sleep")])
-    tasks.running(kind)
+    kind = tasks.run([demo("web", "8080", portMappings=[{"containerPort": 8080}])],
+                     networkMode="bridge")
+    port = tasks.running(kind)["containers"][0]["networkBindings"][0]["hostPort"]
+    # From its first answer on it hears the signal.
+    assert fetch(f"http://{tasks.address(kind)}:{port}/health") == b"ok\n"
     ecs.stop_task(task=kind)
     assert tasks.over(kind)["containers"][0]["exitCode"] == 143
     if not image.busybox():
@@ -113,7 +112,8 @@ def test_containers_never_notice_that_their_agent_was_killed(tasks, whole):
     arn = tasks.run([demo("sleep")])
     late = tasks.run([demo("exit", "9", "3")])
     before = tasks.running(arn)["containers"][0]["runtimeId"]
-    tasks.running(late)
+    # Whoever looks late finds it ended.
+    until(lambda: tasks.look(late)["lastStatus"] in ("RUNNING", "STOPPED"), 40, what="RUNNING")
     agents = processes(whole.data, "agent")
     for it in agents:
         os.kill(it, signal.SIGKILL)

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import runs_containers
 from region import BINARY, Region
-from until import until
+from until import BUSY, until
 
 ROOT = Path(__file__).resolve().parent.parent
 # What is left out, and why.
@@ -42,9 +42,17 @@ else:
     import re
     print("http://" + re.search(r"172\\.\\d+\\.\\d+\\.\\d+:\\d+", shown)[0] + "/")
 """
+# A reader types slowly enough for the server to listen by then.
 CURL = """
-import sys, urllib.request
-print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())
+import sys, time, urllib.request
+for _ in range(300):
+    try:
+        print(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())
+        sys.exit()
+    except OSError as error:
+        print(error, file=sys.stderr)
+        time.sleep(0.1)
+sys.exit(7)
 """
 
 
@@ -100,7 +108,7 @@ def reader(tmp_path):
 
         def types(script):
             return subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path,
-                                  env=environment, capture_output=True, text=True, timeout=240)
+                                  env=environment, capture_output=True, text=True, timeout=240 * BUSY)
 
         yield types
     finally:

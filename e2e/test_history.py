@@ -6,9 +6,7 @@ import pytest
 
 from instance import Instance
 from region import Region
-from until import until
-
-QUICKLY = {"Delay": 1, "MaxAttempts": 30}
+from until import QUICKLY, until
 
 
 @pytest.fixture

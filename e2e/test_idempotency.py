@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import ClientError
 
+from until import QUICKLY
+
 
 def arns(answer):
     return [it["taskArn"] for it in answer["tasks"]]
@@ -16,7 +18,7 @@ def stopped(ecs, cluster, tasks):
     for task in tasks:
         ecs.stop_task(cluster=cluster, task=task)
     ecs.get_waiter("tasks_stopped").wait(
-        cluster=cluster, tasks=tasks, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        cluster=cluster, tasks=tasks, WaiterConfig=QUICKLY)
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_a_replay_of_running_tasks_shows_what_they_are_now(
     first = ecs.run_task(**ask)["tasks"][0]
     assert first["lastStatus"] == "PENDING"
     ecs.get_waiter("tasks_running").wait(
-        cluster=cluster, tasks=[first["taskArn"]], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        cluster=cluster, tasks=[first["taskArn"]], WaiterConfig=QUICKLY)
     again = ecs.run_task(**ask)["tasks"][0]
     assert again["taskArn"] == first["taskArn"]
     assert again["lastStatus"] == "RUNNING"

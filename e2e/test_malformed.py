@@ -11,7 +11,7 @@ from botocore.model import ServiceModel
 
 from instance import Instance
 from region import Region
-from until import until
+from until import BUSY, until
 
 MODELS = Path(__file__).parent.parent / "models"
 # One run takes so many of all the wrong requests; which ones is the same every time.
@@ -124,7 +124,7 @@ def world():
     # What the instance tells of them must not come between two looks.
     until(lambda: {it["lastStatus"] for it in ecs.describe_tasks(tasks=tasks)["tasks"]} == {"RUNNING"},
           30, what="both tasks run")
-    region.connection = http.client.HTTPConnection("127.0.0.1", region.port, timeout=30)
+    region.connection = http.client.HTTPConnection("127.0.0.1", region.port, timeout=30 * BUSY)
     yield region
     assert region.process.poll() is None
     assert "panicked" not in Path(region.log.name).read_text(errors="replace")
@@ -135,6 +135,8 @@ def world():
 
 def rows(region):
     """Everything that the journal holds but the audit trail, row by row, as it is now."""
+    # A connection that waits meanwhile may be closed for it; the next request opens another.
+    region.connection.close()
     held = {}
     for line in region.landfall("journal", "dump", "--json").stdout.splitlines():
         record = json.loads(line)

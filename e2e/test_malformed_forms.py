@@ -33,7 +33,7 @@ def world():
 
 
 def send(region, method, path, body, kind):
-    connection = http.client.HTTPConnection("127.0.0.1", region.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", region.port, timeout=300)
     try:
         connection.request(method, path, body, {"Content-Type": kind} if kind else {})
         answer = connection.getresponse()

@@ -49,7 +49,7 @@ def ask(server, name, kind=1):
     """Asks a name server; gives the code and the addresses."""
     labels = b"".join(bytes([len(it)]) + it.encode() for it in name.split("."))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as it:
-        it.settimeout(10)
+        it.settimeout(60)
         it.sendto(struct.pack(">6H", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0" +
                   struct.pack(">2H", kind, 1), (server, 53))
         answer = it.recv(4096)
@@ -186,7 +186,7 @@ def test_the_hosts_file_is_as_before_after_ctrl_c_and_after_a_kill(tmp_path):
         until(lambda: name in hosts.read_bytes(), 20, what="the block is back")
         region.kill()
         assert name in hosts.read_bytes()
-        region.landfall("down", timeout=120)
+        region.landfall("down")
         assert hosts.read_bytes() == before
     finally:
         region.down()

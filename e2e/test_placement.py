@@ -5,6 +5,8 @@ from collections import Counter
 import pytest
 from botocore.exceptions import ClientError
 
+from until import QUICKLY
+
 
 def places(answer):
     return Counter(it["containerInstanceArn"] for it in answer["tasks"])
@@ -216,7 +218,7 @@ def test_a_static_port_is_held_until_its_task_stopped(ecs, cluster, launch, inst
     assert {it["reason"] for it in both["failures"]} == {"RESOURCE:PORTS"}
     ecs.stop_task(cluster=cluster, task=both["tasks"][0]["taskArn"])
     ecs.get_waiter("tasks_stopped").wait(cluster=cluster, tasks=[both["tasks"][0]["taskArn"]],
-                                         WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+                                         WaiterConfig=QUICKLY)
     assert launch(task_definition)["tasks"][0]["containerInstanceArn"] == (
         both["tasks"][0]["containerInstanceArn"])
 

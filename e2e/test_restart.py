@@ -11,9 +11,7 @@ import pytest
 
 from instance import Instance
 from region import BINARY, Region
-from until import until
-
-QUICKLY = {"Delay": 1, "MaxAttempts": 30}
+from until import QUICKLY, until
 
 
 @pytest.fixture
@@ -67,7 +65,7 @@ def test_everything_is_as_it_was_after_a_restart(own, end):
 
 def test_ctrl_c_ends_with_status_zero_also_while_agents_are_connected(own):
     one = Instance(own, "default")
-    assert own.stop(within=15) == 0
+    assert own.stop() == 0
     one.hang_up()
 
 

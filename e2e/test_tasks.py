@@ -6,9 +6,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-from until import until
-
-QUICKLY = {"Delay": 1, "MaxAttempts": 30}
+from until import QUICKLY, until
 
 
 def code(caught):

@@ -96,7 +96,7 @@ def terraform(region, tmp_path, name):
 
     def run(*words, check=True):
         done = subprocess.run(
-            [binary, *words], cwd=tmp_path, capture_output=True, text=True, timeout=240,
+            [binary, *words], cwd=tmp_path, capture_output=True, text=True, timeout=1_200,
             env={**os.environ, **region.environment, "TF_CLI_CONFIG_FILE": str(tmp_path / "rc"),
                  "TF_VAR_name": name, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"})
         assert not check or done.returncode == 0, done.stdout + done.stderr
