@@ -10,7 +10,7 @@ import pytest
 
 from conftest import runs_containers
 from region import Region
-from until import until
+from until import QUICKLY, until
 
 PORT = 8080
 QUICK = {"HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 4, "HealthyThresholdCount": 2,
