@@ -11,6 +11,7 @@ mod head;
 mod index;
 mod pattern;
 mod redirect;
+mod serving;
 pub mod session;
 mod table;
 mod told;
@@ -19,10 +20,11 @@ pub use compiled::{Balanced, Compiled, Port, ReadyGroup, Route, Step};
 pub use condition::is_expression;
 pub use head::{Head, Headers};
 pub use pattern::{Case, Pattern};
+pub use serving::{Publisher, Reception, Stay, stay};
 pub use table::{
     Certificate, Generation, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target,
 };
-pub use told::{listeners_start, parts, rules_start, seal, told};
+pub use told::{is_told, listeners_start, parts, rules_start, seal, told};
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -7,6 +7,10 @@ use core::time::Duration;
 
 use state::{HealthCheck, Matcher, TargetHealth};
 
+mod roster;
+
+pub use roster::{Roster, Settled, Subject};
+
 /// How one check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {

@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 use state::TargetHealth;
 use types::{Protocol, Timestamp};
 
-use super::{Generation, RoutingTable};
+use super::{Generation, RoutingTable, Target};
 
 /// From the control plane to a balancer.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -94,6 +94,21 @@ pub struct TargetReport {
     /// Whether requests or connections of it are under way.
     #[n(5)]
     pub is_busy: bool,
+}
+
+impl TargetReport {
+    /// What is found of a target that has so many requests, tunnels and flows under way.
+    pub fn new(group: &str, told: &Target, health: TargetHealth, in_flight: usize) -> Self {
+        Self {
+            group: group.to_owned(),
+            id: told.id.clone(),
+            port: told.port,
+            registered_at: told.registered_at,
+            health,
+            // One that takes requests may have some at any moment.
+            is_busy: told.draining.is_none() || in_flight > 0,
+        }
+    }
 }
 
 /// Values of one metric over one period.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use state::{Action, Purpose, State, Table};
+use state::{Action, Change, Purpose, State, Table};
 
 use super::Generation;
 use super::table::{Certificate, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target};
@@ -22,6 +22,19 @@ pub fn told(state: &State, generation: Generation, seal: Vec<u8>) -> RoutingTabl
     let certificates =
         shown.into_iter().filter_map(|it| state.certificates().get(it)).map(certificate).collect();
     RoutingTable { generation, load_balancers, groups, certificates, seal }
+}
+
+/// Whether what balancers are told may be made of it.
+pub fn is_told(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::LoadBalancer(..)
+            | Change::Listener(..)
+            | Change::Rule(..)
+            | Change::TargetGroup(..)
+            | Change::Target(..)
+            | Change::Certificate(..)
+    )
 }
 
 /// The key by which a region's balancers seal cookies: made of the secret of the first key that
