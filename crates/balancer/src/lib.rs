@@ -36,6 +36,7 @@ mod targets;
 mod thread;
 mod timer;
 mod tls;
+mod trace;
 mod transform;
 mod view;
 

@@ -115,10 +115,9 @@ impl Record {
 
     /// Counts the request, and logs it if its load balancer has access logs.
     pub(crate) fn finish(&self, thread: &Thread, serving: &Serving, caller: &Caller) {
-        let now = Instant::now();
         self.count(serving);
         if serving.entrance.balanced.attributes.access_logs {
-            self.log(thread, serving, caller, now);
+            self.log(thread, serving, caller, Instant::now());
         }
     }
 

@@ -1,7 +1,7 @@
 //! Heads as they go on: what is taken away, added and put in other words.
 //!
-//! Source: Application Load Balancers User Guide, "HTTP headers and Application Load Balancers" and
-//! "Request tracing"; RFC 9110, 7.6.
+//! Source: Application Load Balancers User Guide, "HTTP headers and Application Load Balancers";
+//! RFC 9110, 7.6.
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -259,27 +259,6 @@ impl Digits {
     pub(crate) fn text(&mut self) -> &[u8] {
         self.digits.get(self.start..).unwrap_or_default()
     }
-}
-
-/// The trace of a request: what came, with a part of ours.
-///
-/// `fresh` is `1-<time>-<24 digits>`. Source: "Request tracing for your Application Load Balancer".
-pub(crate) fn trace(came: Option<&str>, fresh: &str) -> String {
-    let Some(came) = came.filter(|it| has_part(it, "Root") || has_part(it, "Self")) else {
-        let rest = came.map(|it| format!(";{it}")).unwrap_or_default();
-        return format!("Root={fresh}{rest}");
-    };
-    let others = came.split(';').map(str::trim).filter(|it| !it.starts_with("Self="));
-    let mut trace = format!("Self={fresh}");
-    for part in others.filter(|it| !it.is_empty()) {
-        trace.push(';');
-        trace.push_str(part);
-    }
-    trace
-}
-
-fn has_part(trace: &str, name: &str) -> bool {
-    trace.split(';').any(|it| it.trim().strip_prefix(name).is_some_and(|it| it.starts_with('=')))
 }
 
 /// What of an answer is ours.

@@ -16,6 +16,7 @@ use crate::date;
 use crate::http1::work::Work;
 use crate::limits;
 use crate::tls::Connector;
+use crate::trace::Fresh;
 use crate::view::View;
 
 /// The time of the day, for logs and cookies. Injected, because tests have a time of their own.
@@ -120,9 +121,8 @@ impl Thread {
     }
 
     /// An identifier for the trace of a request.
-    pub(crate) fn fresh_trace(&self, now: Instant) -> String {
-        let seconds = self.time(now).0.div_euclid(1000);
-        format!("1-{seconds:08x}-{:016x}{:08x}", self.dice(), self.dice() >> 32)
+    pub(crate) fn fresh_trace(&self, now: Instant) -> Fresh {
+        Fresh::new(self.time(now).0.div_euclid(1000), [self.dice(), self.dice()])
     }
 
     pub(crate) fn meter(&self, subject: Subject) -> Arc<Meter> {

@@ -23,10 +23,10 @@ use crate::http1::field::Name;
 use crate::limits;
 use crate::listeners::Door;
 use crate::record::{Caller, Done, Record};
-use crate::rewrite::trace;
 use crate::stream::{Stream, poll_read};
 use crate::thread::{Sleeper, Thread};
 use crate::timer::Timer;
+use crate::trace::trace;
 use crate::view::Serving;
 
 /// A client's connection.
@@ -74,9 +74,7 @@ impl Connection {
             };
             let Some(mut work) = work else { break };
             self.has_asked = true;
-            // Boxed, so that a connection that waits does not hold the room of a request.
-            let ending = Box::pin(self.request(&mut work)).await;
-            match ending {
+            match self.request(&mut work).await {
                 None if work.input.is_empty() => self.thread.give_work(work),
                 None => pipelined = Some(work),
                 Some(ending) => {
@@ -127,7 +125,7 @@ impl Connection {
     /// Carries one request. `None`: the connection goes on.
     async fn request(&mut self, work: &mut Work) -> Option<Ending> {
         let mut record = Record::new(Instant::now());
-        let head = self.read_head(work).await;
+        let head = self.read_head(work, record.began).await;
         // A listener that is gone serves what has begun by what it was.
         let serving = self.door.last_serving();
         let ending = match head {
@@ -143,9 +141,9 @@ impl Connection {
     }
 
     /// Reads until a whole head is there. `false`: the client has gone before.
-    async fn read_head(&mut self, work: &mut Work) -> Result<bool, Fault> {
+    async fn read_head(&mut self, work: &mut Work, began: Instant) -> Result<bool, Fault> {
         let mut searched = 0;
-        let deadline = Instant::now() + self.idle().min(limits::HEAD);
+        let deadline = began + self.idle().min(limits::HEAD);
         let thread = Rc::clone(&self.thread);
         poll_fn(|cx| {
             loop {
@@ -213,7 +211,8 @@ impl Connection {
         match decision.fate {
             Fate::Forward(forward) => {
                 let alone = admitted == Admission::ForwardAlone;
-                let keep_alive = work.head.keep_alive && !alone && self.may_go_on(attributes);
+                let may_go_on = self.may_go_on(attributes, record.began);
+                let keep_alive = work.head.keep_alive && !alone && may_go_on;
                 let carriage = Carriage { forward, serving, trace, keep_alive, alone };
                 self.carry(work, record, carriage).await
             }
@@ -239,10 +238,10 @@ impl Connection {
         }
     }
 
-    /// Whether the connection may have another request after this one.
-    fn may_go_on(&self, attributes: &BalancerAttributes) -> bool {
+    /// Whether the connection may have another request after this one, which is of `now`.
+    fn may_go_on(&self, attributes: &BalancerAttributes, now: Instant) -> bool {
         !self.thread.is_draining()
-            && self.began.elapsed() < attributes.client_keep_alive
+            && now.duration_since(self.began) < attributes.client_keep_alive
             && self.door.serving().is_some()
     }
 
@@ -276,10 +275,11 @@ impl Connection {
     ) -> Option<Ending> {
         let is_head = work.head.method.of(&work.head_bytes) == b"HEAD";
         let serving = self.door.last_serving();
-        let keep_alive = keep_alive && self.may_go_on(&serving.entrance.balanced.attributes);
+        let now = Instant::now();
+        let keep_alive = keep_alive && self.may_go_on(&serving.entrance.balanced.attributes, now);
         record.status = made.status;
         work.down.begin(Framing::Empty, Coding::Plain);
-        let date = self.thread.date(Instant::now());
+        let date = self.thread.date(now);
         made.write(work.down.head(), &date, Way { keep_alive, with_body: !is_head });
         record.sent = work.down.head().len() as u64;
         match self.flush(work).await {

@@ -137,7 +137,10 @@ impl Exchange<'_> {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {
                 self.state.upload = Upload::Done;
-                self.record.sent_on.get_or_insert_with(Instant::now);
+                let now = Instant::now();
+                self.record.sent_on.get_or_insert(now);
+                self.work.up.take_moved();
+                self.state.active = now;
             }
             Poll::Ready(Err(Broken::To)) => self.state.upload = Upload::Failed,
             Poll::Ready(Err(Broken::From)) => return Some(End::ClientGone),
@@ -241,8 +244,8 @@ impl Exchange<'_> {
     }
 
     fn note_answer(&mut self) {
-        let now = Instant::now();
-        self.state.active = now;
+        // When it was read.
+        let now = self.state.active;
         self.record.sent_on.get_or_insert(now);
         self.record.answered = Some(now);
         self.record.target_status = Some(self.work.answer.status);

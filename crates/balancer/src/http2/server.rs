@@ -25,10 +25,11 @@ use crate::http1::work::Work;
 use crate::limits;
 use crate::listeners::Door;
 use crate::record::{Caller, Done, Record};
-use crate::rewrite::{Fields as _, trace};
+use crate::rewrite::Fields as _;
 use crate::stream::Stream;
 use crate::thread::{Sleeper, Thread};
 use crate::timer::Timer;
+use crate::trace::trace;
 use crate::view::Serving;
 
 /// What a stream may have under way before the client is told that there is room again.

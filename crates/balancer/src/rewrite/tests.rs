@@ -120,19 +120,6 @@ fn one_framing_goes_on() {
 }
 
 #[test]
-fn a_trace_keeps_what_came_and_gets_our_part() {
-    for (came, expected) in [
-        (None, "Root=1-x-y"),
-        (Some("Root=1-a-b"), "Self=1-x-y;Root=1-a-b"),
-        (Some("Root=1-a-b;CalledFrom=app"), "Self=1-x-y;Root=1-a-b;CalledFrom=app"),
-        (Some("Self=1-c-d;Root=1-a-b"), "Self=1-x-y;Root=1-a-b"),
-        (Some("CalledFrom=app"), "Root=1-x-y;CalledFrom=app"),
-    ] {
-        assert_eq!(trace(came, "1-x-y"), expected);
-    }
-}
-
-#[test]
 fn numbers_are_written_in_full() {
     for number in [0, 9, 10, 1234, u64::MAX] {
         assert_eq!(itoa(number).text(), number.to_string().as_bytes());
