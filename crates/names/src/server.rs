@@ -82,9 +82,15 @@ impl Server {
 }
 
 async fn pair(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener, SocketAddr)> {
-    let tcp = TcpListener::bind(address).await?;
-    let address = tcp.local_addr()?;
-    Ok((UdpSocket::bind(address).await?, tcp, address))
+    loop {
+        let tcp = TcpListener::bind(address).await?;
+        let own = tcp.local_addr()?;
+        match UdpSocket::bind(own).await {
+            // A port that is free for one need not be for the other.
+            Err(error) if address.port() == 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+            udp => return Ok((udp?, tcp, own)),
+        }
+    }
 }
 
 /// What every socket needs.

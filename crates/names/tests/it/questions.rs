@@ -136,9 +136,8 @@ async fn an_alias_into_the_world_is_followed_to_its_end() {
 
 #[tokio::test]
 async fn without_an_answer_from_elsewhere_the_question_fails() {
-    // A port that is free and stays so while we hold it by TCP alone.
-    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
-    let nobody = held.local_addr().expect("bound");
+    // A port that nobody is given.
+    let nobody = (Ipv4Addr::LOCALHOST, 1).into();
     for resolvers in [vec![], vec![nobody]] {
         let server = Running::new(Book::default(), resolvers).await;
         let answer = server.ask(&question("www.example.net.", Rtype::A, None)).await;

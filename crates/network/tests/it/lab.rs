@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use types::Protocol;
 
 /// Who should be answered is waited for as long as it takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// Answers inside one machine take microseconds; who should not be answered waits this long.
 pub(crate) const SILENCE: Duration = Duration::from_millis(700);
 

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 const BUSYBOX: &str = "/usr/bin/busybox";
 const RUNC: &str = "/usr/sbin/runc";
 
+/// Looks, of up to 25 ms each, before what should come is missed: a busy machine takes its time.
+pub(crate) const LOOKS_MAX: u32 = 5_000;
+
 /// A task with its shim.
 pub(crate) struct Task {
     pub(crate) folder: TempDir,
@@ -160,7 +163,7 @@ impl Task {
 
     /// Waits until a container has written a line; gives all it wrote.
     pub(crate) fn wait_for_output(&self, name: &str, line: &str) -> String {
-        for attempt in 0..400 {
+        for attempt in 0..LOOKS_MAX {
             let output = self.output(name);
             if output.lines().any(|it| it == line) {
                 return output;
@@ -205,7 +208,7 @@ impl Task {
             if left.is_empty() {
                 break;
             }
-            assert!(attempt < 200, "processes remain: {left:?}");
+            assert!(attempt < LOOKS_MAX, "processes remain: {left:?}");
             pause(attempt);
         }
         let groups = control_groups(&self.spec.cgroup);

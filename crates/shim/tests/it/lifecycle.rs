@@ -94,13 +94,13 @@ fn commands_run_beside_a_container_with_its_identity_and_bounds() {
         task.start(spec).expect("starts");
         task.wait_for_output("a", "ready");
         let script = "echo $OWN $EXTRA; id -u; grep NSpid /proc/self/status | wc -l; exit 4";
-        let outcome = task.exec("a", &["/bin/sh", "-c", script], 10_000);
+        let outcome = task.exec("a", &["/bin/sh", "-c", script], 100_000);
         assert_eq!((outcome.code, outcome.output.as_str()), (Some(4), "1 yes\n1000\n1\n"));
         assert!(!outcome.timed_out);
 
         let endless = task.exec("a", &["/bin/sh", "-c", "sleep 1000 & sleep 1000"], 200);
         assert_eq!((endless.code, endless.timed_out), (Some(137), true));
-        let noisy = task.exec("a", &["/bin/sh", "-c", "yes | head -c 100000"], 10_000);
+        let noisy = task.exec("a", &["/bin/sh", "-c", "yes | head -c 100000"], 100_000);
         assert_eq!((noisy.code, noisy.output.len()), (Some(0), shim::OUTPUT_LIMIT));
 
         let command = Command::Exec {

@@ -61,7 +61,7 @@ fn a_network_namespace_can_be_joined() {
         let path = format!("/proc/{}/ns/net", holder.id());
         let own = std::fs::read_link("/proc/self/ns/net").expect("namespace");
         let mut link = own.clone();
-        for attempt in 0..200 {
+        for attempt in 0..crate::fixture::LOOKS_MAX {
             link = std::fs::read_link(&path).expect("namespace");
             if link != own {
                 break;

@@ -54,10 +54,12 @@ fn a_terminal_without_a_log_never_fills_up() {
 fn an_input_is_open_only_if_asked_for() {
     for runtime in runtimes() {
         let mut task = Task::with(|it| it.runtime = runtime);
-        // Who reads an open input waits until somebody ends it: 143; an input at its end is 0.
-        let script = "(busybox timeout 1 cat; echo $?) 2>/dev/null";
+        // Who reads an open input waits until somebody ends it: 143; an input at its end is 0, also
+        // where that is found out late.
+        let script = "(busybox timeout 60 cat; echo $?) 2>/dev/null";
         let spec = task.script("closed", script);
         assert_eq!(task.run(spec), (0, "0\n".to_owned()));
+        let script = "(busybox timeout 1 cat; echo $?) 2>/dev/null";
         let mut spec = task.script("open", script);
         spec.input = Input::Open;
         assert_eq!(task.run(spec), (0, "143\n".to_owned()));

@@ -72,11 +72,12 @@ fn the_thread_makes_snapshots_beside_the_commits() {
         names.map(name).filter(finished).count()
     };
     let mut batches = Vec::new();
-    while snapshots() < 2 && batches.len() < 20_000 {
+    while snapshots() < 2 && batches.len() < 100_000 {
         batches.push(numbered(batches.len() as u128 + 1));
         journal.commit(epoch, &batches[batches.len() - 1..]).expect("commits");
     }
-    assert_eq!(snapshots(), 2, "after {} commits", batches.len());
+    // The thread may have made a third one meanwhile.
+    assert!(snapshots() >= 2, "after {} commits", batches.len());
     drop(journal);
     let mut again = open(temporary.path());
     again.acquire().expect("acquires");
