@@ -1,7 +1,7 @@
 //! Takes away targets that were deregistered: when nobody has anything under way to them any more,
 //! at the latest when their delay is over.
 
-use state::{Change, Context, Draft, State, Target, TargetKey};
+use state::{Balancer, Change, Context, Draft, State, Target, TargetKey};
 
 use crate::{Outcome, Reconciler, Subject};
 
@@ -51,8 +51,8 @@ impl Reconciler for DrainingTargets {
     }
 }
 
-/// Whether every balancer that is there has said of this draining target that it has nothing under
-/// way to it. One that has not said anything yet may have.
+/// Whether every balancer that may have something under way to this draining target has said that it
+/// has not. One that has lost its session goes on serving what it was told last.
 fn is_idle(state: &State, target: &Target) -> bool {
     let group = state.target_groups().get(&target.key.group);
     if group.is_some_and(|it| it.attributes.get(EXACT).is_some_and(|it| it == "true")) {
@@ -62,7 +62,11 @@ fn is_idle(state: &State, target: &Target) -> bool {
         // Balancers are not told of groups that nothing names.
         return true;
     }
-    let mut there = state.balancers().values().filter(|it| it.connected).peekable();
-    there.peek().is_some()
-        && there.all(|it| target.seen.get(&it.name).is_some_and(|seen| !seen.busy))
+    let has_nothing = |it: &Balancer| match target.seen.get(&it.name) {
+        Some(seen) => !seen.busy,
+        // It may know of the registration and not have said anything yet.
+        None => !it.connected && it.connected_at < target.registered_at,
+    };
+    let all = || state.balancers().values();
+    all().any(|it| it.connected) && all().all(|it| has_nothing(it))
 }

@@ -72,14 +72,15 @@ fn balancer(name: &str, connected: bool) -> Balancer {
     }
 }
 
-/// A target that drains for five minutes; each balancer that has spoken, and whether it is busy.
+/// A target that was registered after the balancers called, and drains for five minutes; each balancer that has spoken, and whether it is busy.
 fn draining(port: u16, said: &[(&str, bool)]) -> Target {
-    let seen = |busy| Seen { health: TargetHealth::Healthy, since: Timestamp(0), busy };
+    let seen =
+        |busy| Seen { health: TargetHealth::Healthy, since: Timestamp(0), busy, anomaly: None };
     Target {
         key: TargetKey { group: GROUP.into(), id: "172.31.0.9".into(), port },
         address: None,
         zone: None,
-        registered_at: Timestamp(0),
+        registered_at: Timestamp(1),
         draining: Some(Draining { since: Timestamp(0), until: Timestamp(5 * MINUTE) }),
         seen: said.iter().map(|(name, busy)| ((*name).into(), seen(*busy))).collect(),
     }
@@ -97,13 +98,27 @@ fn a_target_that_nobody_is_busy_with_goes_early() {
 }
 
 #[test]
-fn a_balancer_that_has_said_nothing_yet_may_be_busy_unless_it_is_gone() {
+fn a_balancer_that_has_said_nothing_yet_may_be_busy_unless_it_was_gone_before() {
     let mut world = world(&["a", "b"]);
     world.put(draining(80, &[("a", false)]));
     world.run_until(MINUTE);
     assert_eq!(world.state.targets().len(), 1);
+    world.put(Balancer { connected_at: Timestamp(2), ..balancer("b", false) });
+    world.run_until(MINUTE);
+    assert_eq!(world.state.targets().len(), 1, "it may know of the registration");
     world.put(balancer("b", false));
     world.run_until(MINUTE);
+    assert!(world.state.targets().is_empty());
+}
+
+#[test]
+fn a_balancer_that_has_lost_its_session_goes_on_with_what_it_has() {
+    let mut world = world(&["a", "b"]);
+    world.put(balancer("b", false));
+    world.put(draining(80, &[("a", false), ("b", true)]));
+    world.run_until(5 * MINUTE - 1);
+    assert_eq!(world.state.targets().len(), 1, "nobody knows how it is there");
+    world.run_until(5 * MINUTE);
     assert!(world.state.targets().is_empty());
 }
 
