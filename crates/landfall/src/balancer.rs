@@ -90,6 +90,9 @@ pub(crate) fn run(flags: &BalancerFlags) -> anyhow::Result<()> {
 
 fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
     raise_descriptors();
+    if let Err(error) = network::Handover::recover() {
+        tracing::warn!(%error, "cannot put back what a killed handover left");
+    }
     let config = config(flags)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.max(1))

@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 
 use crate::address::{Ipv4Range, Mac, Vpc, first_free};
 use crate::error::{Doing, Error};
+use crate::handover::Handover;
 use crate::link::{Assigned, Link, Links, Route, exists};
 use crate::ruleset;
 use crate::{nft, sysctl};
@@ -118,7 +119,8 @@ impl Region {
     pub fn destroy(tag: &Tag) -> Result<(), Error> {
         let mut links = Links::open().doing(|| "talk to the kernel about links".into())?;
         take_down(&mut links, tag).doing(|| format!("remove {}", tag.bridge()))?;
-        nft::remove_table("ip", &tag.table())
+        nft::remove_table("ip", &tag.table())?;
+        Handover::recover().doing(|| "put back what a killed handover left".into())
     }
 
     /// Its VPC.
