@@ -9,6 +9,7 @@ use crate::deleted_definitions::DeletedDefinitions;
 use crate::draining_targets::DrainingTargets;
 use crate::forgotten_tasks::ForgottenTasks;
 use crate::gone_clusters::GoneClusters;
+use crate::gone_balancers::GoneBalancers;
 use crate::gone_instances::GoneInstances;
 use crate::join_token_expiry::JoinTokenExpiry;
 use crate::lost_instances::LostInstances;
@@ -97,6 +98,7 @@ pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
         Box::new(JoinTokenExpiry),
         Box::new(LostInstances { give_up_after: policy.give_up_after }),
         Box::new(TaskCredentials),
+        Box::new(GoneBalancers),
         Box::new(TokenExpiry),
     ];
     if policy.past == Past::Forgotten {
