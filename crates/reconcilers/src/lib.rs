@@ -6,8 +6,8 @@
 mod deleted_definitions;
 mod draining_targets;
 mod forgotten_tasks;
-mod gone_clusters;
 mod gone_balancers;
+mod gone_clusters;
 mod gone_instances;
 mod join_token_expiry;
 mod lost_instances;
