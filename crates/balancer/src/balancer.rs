@@ -73,7 +73,7 @@ impl Balancer {
     pub fn start(config: Config) -> io::Result<Self> {
         let (log, lines) = Sink::new();
         let shared = Arc::new(Shared {
-            meters: Meters::default(),
+            meters: Arc::default(),
             log,
             connector: Connector::new(),
             clock: config.clock,
@@ -158,6 +158,11 @@ impl Balancer {
     /// O(subjects × threads).
     pub fn counters(&self) -> BTreeMap<Subject, Count> {
         self.shared.meters.read()
+    }
+
+    /// Where flows are counted too.
+    pub(crate) fn meters(&self) -> Arc<Meters> {
+        Arc::clone(&self.shared.meters)
     }
 
     /// Where the lines of access logs come out; whoever asks first has them.

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 macro_rules! metrics {
     ($($name:ident $text:literal,)*) => {
-        /// A metric. Source: Application Load Balancers User Guide, "CloudWatch metrics".
+        /// A metric. Source: Application Load Balancers and Network Load Balancers User Guides,
+        /// "CloudWatch metrics".
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         #[allow(missing_docs, reason = "AWS's own words, explained there")]
         pub enum Metric {
@@ -60,6 +61,18 @@ metrics! {
     TargetTlsErrors "TargetTLSNegotiationErrorCount",
     NonStickyRequests "NonStickyRequestCount",
     UnhealthyRoutingRequests "UnhealthyRoutingRequestCount",
+    ActiveTcpFlows "ActiveFlowCount_TCP",
+    ActiveTlsFlows "ActiveFlowCount_TLS",
+    ActiveUdpFlows "ActiveFlowCount_UDP",
+    NewTcpFlows "NewFlowCount_TCP",
+    NewTlsFlows "NewFlowCount_TLS",
+    NewUdpFlows "NewFlowCount_UDP",
+    TcpBytes "ProcessedBytes_TCP",
+    TlsBytes "ProcessedBytes_TLS",
+    UdpBytes "ProcessedBytes_UDP",
+    ClientResets "TCP_Client_Reset_Count",
+    ElbResets "TCP_ELB_Reset_Count",
+    TargetResets "TCP_Target_Reset_Count",
 }
 
 /// How many metrics there are.
@@ -77,7 +90,8 @@ pub struct Subject {
     pub group: Option<String>,
 }
 
-/// What one thread has counted about one subject. Only that thread writes it.
+/// What one thread has counted about one subject: only that thread writes it. Flows, which move
+/// from thread to thread, have one for all of them.
 #[derive(Debug)]
 pub(crate) struct Meter {
     values: [AtomicU64; METRICS],
@@ -104,6 +118,20 @@ impl Meter {
     pub(crate) fn leave(&self, metric: Metric) {
         if let Some(value) = self.values.get(metric as usize) {
             value.store(value.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
+        }
+    }
+
+    /// As [`Self::add`], on a meter that several threads write.
+    pub(crate) fn add_among(&self, metric: Metric, count: u64) {
+        if let Some(value) = self.values.get(metric as usize) {
+            value.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// As [`Self::leave`], on a meter that several threads write.
+    pub(crate) fn leave_among(&self, metric: Metric) {
+        if let Some(value) = self.values.get(metric as usize) {
+            value.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

@@ -3,14 +3,16 @@
 //! A flow stays with its target for as long as it lives. Targets are chosen by a hash of the flow
 //! ([`choose`]), so that neither threads nor processes need to agree on anything.
 
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use state::ListenerProtocol;
+use state::{ListenerProtocol, TargetProtocol};
 use tokio::task::AbortHandle;
 use types::Protocol;
 
+use crate::counters::{Meter, Meters, Metric, Subject};
 use crate::snapshot::{Entrance, Snapshot};
 use crate::targets::Target;
 use crate::tls::Connector;
@@ -18,6 +20,7 @@ use crate::tls::Connector;
 mod choose;
 mod datagrams;
 mod proxy_protocol;
+mod stillness;
 mod streams;
 
 /// What all flows share.
@@ -26,11 +29,36 @@ pub(crate) struct Shared {
     connector: Connector,
     /// No two balancers of a machine choose alike, so that nobody can aim at one target.
     seed: u64,
+    all_meters: Arc<Meters>,
+    /// By the load balancer's ARN.
+    meters: Mutex<BTreeMap<String, Arc<Meter>>>,
+    /// How many flows are under way.
+    count: AtomicUsize,
 }
 
 impl Shared {
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where the flows of a load balancer are counted.
+    fn meter(&self, entrance: &Entrance) -> Arc<Meter> {
+        let load_balancer = &entrance.balanced.told.arn;
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(meter) = meters.get(load_balancer) {
+            return Arc::clone(meter);
+        }
+        let subject = Subject { load_balancer: load_balancer.clone(), group: None };
+        let meter = self.all_meters.meter(&subject);
+        meters.insert(load_balancer.clone(), Arc::clone(&meter));
+        meter
+    }
+
+    /// Flows that are under way keep their meters.
+    fn forget_meters(&self, snapshot: &Snapshot) {
+        let balanced = &snapshot.compiled.load_balancers;
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        meters.retain(|arn, _| balanced.iter().any(|it| it.told.arn == *arn));
     }
 }
 
@@ -44,11 +72,15 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    pub(crate) fn new() -> Self {
+    /// None yet; they will be counted there.
+    pub(crate) fn new(meters: Arc<Meters>) -> Self {
         let shared = Shared {
             snapshot: RwLock::default(),
             connector: Connector::new(),
             seed: getrandom::u64().unwrap_or_default(),
+            all_meters: meters,
+            meters: Mutex::default(),
+            count: AtomicUsize::new(0),
         };
         Self { shared: Arc::new(shared), open: BTreeMap::new() }
     }
@@ -58,6 +90,7 @@ impl Flows {
     pub(crate) fn settle(&mut self, snapshot: &Arc<Snapshot>) -> BTreeMap<SocketAddr, String> {
         *self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner) =
             Arc::clone(snapshot);
+        self.shared.forget_meters(snapshot);
         let mut before = core::mem::take(&mut self.open);
         let mut refused = BTreeMap::new();
         let doors = snapshot.doors.iter().filter(|it| !it.1.speaks_http());
@@ -103,24 +136,8 @@ impl Flows {
 
     /// How many flows are under way.
     pub(crate) fn count(&self) -> usize {
-        let snapshot = self.shared.snapshot();
-        let doors = snapshot.doors.values().filter(|it| !it.speaks_http());
-        let mut groups: Vec<usize> = doors.flat_map(|it| groups_of(it, &snapshot)).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        let targets = groups.iter().filter_map(|it| snapshot.groups.get(*it));
-        targets.flat_map(|it| &it.targets).map(|it| it.in_flight()).sum()
+        self.shared.count.load(Ordering::Relaxed)
     }
-}
-
-/// Numbers of the groups that flows of an entrance go to.
-fn groups_of(entrance: &Entrance, snapshot: &Snapshot) -> Vec<usize> {
-    let rules = &entrance.port.told.rules;
-    let named = rules.iter().flat_map(|it| match &it.action {
-        state::Action::Forward { groups, .. } => groups.as_slice(),
-        state::Action::Redirect(_) | state::Action::Fixed { .. } => &[],
-    });
-    named.filter_map(|it| snapshot.compiled.group_number(&it.group)).collect()
 }
 
 fn transports(entrance: &Entrance) -> &'static [Protocol] {
@@ -133,19 +150,104 @@ fn transports(entrance: &Entrance) -> &'static [Protocol] {
     }
 }
 
-/// A flow that is under way; its target is busy until this is dropped.
-struct Flight(Arc<Target>);
+/// What a flow is counted as.
+struct Kind {
+    active: Metric,
+    new: Metric,
+    bytes: Metric,
+}
+
+impl Kind {
+    fn of(transport: Protocol, entrance: &Entrance) -> Self {
+        let (active, new, bytes) = match (transport, entrance.port.told.protocol) {
+            (Protocol::Udp, _) => (Metric::ActiveUdpFlows, Metric::NewUdpFlows, Metric::UdpBytes),
+            (Protocol::Tcp, ListenerProtocol::Tls) => {
+                (Metric::ActiveTlsFlows, Metric::NewTlsFlows, Metric::TlsBytes)
+            }
+            (Protocol::Tcp, _) => (Metric::ActiveTcpFlows, Metric::NewTcpFlows, Metric::TcpBytes),
+        };
+        Self { active, new, bytes }
+    }
+}
+
+/// A flow that is under way: its target is busy, and it is counted, until this is dropped.
+struct Flight {
+    shared: Arc<Shared>,
+    target: Arc<Target>,
+    meter: Arc<Meter>,
+    kind: Kind,
+    /// Whether its target has been other than unhealthy in its time.
+    saw_well: AtomicBool,
+}
 
 impl Flight {
-    fn new(target: Arc<Target>) -> Self {
-        target.entered();
-        Self(target)
+    fn new(
+        shared: &Arc<Shared>,
+        (entrance, transport): (&Entrance, Protocol),
+        target: Arc<Target>,
+    ) -> Self {
+        let saw_well = AtomicBool::new(!target.is_unhealthy());
+        let flight = Self {
+            shared: Arc::clone(shared),
+            target,
+            meter: shared.meter(entrance),
+            kind: Kind::of(transport, entrance),
+            saw_well,
+        };
+        flight.target.entered();
+        flight.shared.count.fetch_add(1, Ordering::Relaxed);
+        for metric in
+            [Metric::NewConnections, flight.kind.new, Metric::ActiveConnections, flight.kind.active]
+        {
+            flight.meter.add_among(metric, 1);
+        }
+        flight
+    }
+}
+
+/// What the life of a flow depends on besides its two ends.
+trait Life {
+    /// Whether it may go on for all that its target and group say.
+    fn may_go_on(&self) -> bool;
+    /// So many bytes have gone through.
+    fn carried(&self, bytes: usize);
+}
+
+impl Life for Flight {
+    fn carried(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.meter.add_among(Metric::ProcessedBytes, bytes);
+        self.meter.add_among(self.kind.bytes, bytes);
+    }
+
+    fn may_go_on(&self) -> bool {
+        let snapshot = self.shared.snapshot();
+        let group = snapshot.compiled.group_number(&self.target.key.group);
+        let group = group.and_then(|it| snapshot.groups.get(it));
+        let settings = group.map(|it| (&it.ready.attributes, it.ready.told.protocol));
+        if self.target.is_gone() {
+            // What the delay does not end lives for as long as its group serves anybody.
+            return settings.is_some_and(|it| !it.0.ends_with_delay(it.1));
+        }
+        if !self.target.is_unhealthy() {
+            self.saw_well.store(true, Ordering::Relaxed);
+            return true;
+        }
+        // One that began where no target was healthy has not lost anything.
+        let ends_unhealthy = settings.is_some_and(|(attributes, protocol)| {
+            let counts = matches!(protocol, TargetProtocol::Tcp | TargetProtocol::Tls);
+            counts && attributes.unhealthy_termination
+        });
+        !(ends_unhealthy && self.saw_well.load(Ordering::Relaxed))
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.0.left();
+        self.target.left();
+        self.shared.count.fetch_sub(1, Ordering::Relaxed);
+        self.meter.leave_among(Metric::ActiveConnections);
+        self.meter.leave_among(self.kind.active);
     }
 }
 

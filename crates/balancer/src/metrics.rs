@@ -4,6 +4,7 @@
 //! Application Load Balancers and Network Load Balancers User Guides, "CloudWatch metrics";
 //! handbook 7.5.
 
+use core::iter;
 use std::collections::BTreeMap;
 
 use plan::routing::session::Series;
@@ -21,6 +22,15 @@ pub(crate) struct Hosts {
     pub(crate) subject: Subject,
     pub(crate) healthy: u32,
     pub(crate) unhealthy: u32,
+    pub(crate) anomalies: Option<Anomalies>,
+}
+
+/// Healthy targets of a group that do worse than the others; groups of HTTP only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Anomalies {
+    pub(crate) anomalous: u32,
+    /// Those that get less for it, or still do.
+    pub(crate) mitigated: u32,
 }
 
 /// What the control plane has been told of the counters.
@@ -95,11 +105,22 @@ impl Subjected<'_> {
     fn name(&self, metric: Metric) -> Option<&'static str> {
         match metric {
             Metric::ActiveConnections | Metric::TargetResponseMicros => None,
+            Metric::ActiveTcpFlows | Metric::ActiveTlsFlows | Metric::ActiveUdpFlows => None,
             _ if !self.is_network() => Some(metric.name()),
             Metric::NewConnections => Some("NewFlowCount"),
-            Metric::ProcessedBytes | Metric::ClientTlsErrors | Metric::TargetTlsErrors => {
-                Some(metric.name())
-            }
+            Metric::RejectedConnections => Some("RejectedFlowCount"),
+            Metric::ProcessedBytes
+            | Metric::ClientTlsErrors
+            | Metric::TargetTlsErrors
+            | Metric::NewTcpFlows
+            | Metric::NewTlsFlows
+            | Metric::NewUdpFlows
+            | Metric::TcpBytes
+            | Metric::TlsBytes
+            | Metric::UdpBytes
+            | Metric::ClientResets
+            | Metric::ElbResets
+            | Metric::TargetResets => Some(metric.name()),
             _ => None,
         }
     }
@@ -142,16 +163,24 @@ impl Subjected<'_> {
     }
 
     fn connections(&self, count: &Count, into: &mut Vec<Series>) {
-        let now = count.of(Metric::ActiveConnections);
-        let name = if self.is_network() { "ActiveFlowCount" } else { "ActiveConnectionCount" };
-        if now > 0 {
-            self.add(name, One(number(now)), into);
+        let all = if self.is_network() { "ActiveFlowCount" } else { "ActiveConnectionCount" };
+        let by_protocol = [Metric::ActiveTcpFlows, Metric::ActiveTlsFlows, Metric::ActiveUdpFlows];
+        let by_protocol = by_protocol.into_iter().map(|it| (it.name(), it));
+        for (name, metric) in iter::once((all, Metric::ActiveConnections)).chain(by_protocol) {
+            let now = count.of(metric);
+            if now > 0 {
+                self.add(name, One(number(now)), into);
+            }
         }
     }
 
     fn hosts(&self, hosts: &Hosts, into: &mut Vec<Series>) {
         self.add_to_group("HealthyHostCount", One(hosts.healthy.into()), into);
         self.add_to_group("UnHealthyHostCount", One(hosts.unhealthy.into()), into);
+        if let Some(Anomalies { anomalous, mitigated }) = hosts.anomalies {
+            self.add_to_group("AnomalousHostCount", One(anomalous.into()), into);
+            self.add_to_group("MitigatedHostCount", One(mitigated.into()), into);
+        }
     }
 
     fn is_network(&self) -> bool {
@@ -259,15 +288,19 @@ mod tests {
         group.time(Duration::from_millis(3));
         let mut told = Told::default();
         let at = |seconds: i64| Timestamp(1_800_014_400_000 + seconds * 1000);
-        let hosts = [Hosts { subject: subject("app", Some("blue")), healthy: 2, unhealthy: 0 }];
+        let anomalies = Some(Anomalies { anomalous: 1, mitigated: 0 });
+        let subject = subject("app", Some("blue"));
+        let hosts = [Hosts { subject, healthy: 2, unhealthy: 0, anomalies }];
         let first = told.news(&meters.read(), &hosts, at(0));
         assert_eq!(
             lines(&first),
             [
                 "ActiveConnectionCount app/web/1 1 2.0000 2.0000 2.0000",
+                "AnomalousHostCount targetgroup/blue/2+app/web/1 1 1.0000 1.0000 1.0000",
                 "HTTPCode_Target_2XX_Count app/web/1 1 3.0000 3.0000 3.0000",
                 "HTTPCode_Target_2XX_Count targetgroup/blue/2+app/web/1 1 3.0000 3.0000 3.0000",
                 "HealthyHostCount targetgroup/blue/2+app/web/1 1 2.0000 2.0000 2.0000",
+                "MitigatedHostCount targetgroup/blue/2+app/web/1 1 0.0000 0.0000 0.0000",
                 "RequestCount app/web/1 1 3.0000 3.0000 3.0000",
                 "RequestCount targetgroup/blue/2+app/web/1 1 3.0000 3.0000 3.0000",
                 "RequestCountPerTarget targetgroup/blue/2+app/web/1 1 1.5000 1.5000 1.5000",
@@ -291,6 +324,9 @@ mod tests {
         let meter = meters.meter(&subject("net", None));
         meter.add(Metric::NewConnections, 4);
         meter.add(Metric::ActiveConnections, 1);
+        meter.add(Metric::NewTlsFlows, 3);
+        meter.add(Metric::ActiveTlsFlows, 1);
+        meter.add(Metric::TargetResets, 2);
         meter.add(Metric::ProcessedBytes, 9);
         meter.add(Metric::Requests, 1);
         let told = Told::default().news(&meters.read(), &[], Timestamp(1_800_014_400_000));
@@ -298,8 +334,11 @@ mod tests {
             lines(&told),
             [
                 "ActiveFlowCount net/web/1 1 1.0000 1.0000 1.0000",
+                "ActiveFlowCount_TLS net/web/1 1 1.0000 1.0000 1.0000",
                 "NewFlowCount net/web/1 1 4.0000 4.0000 4.0000",
+                "NewFlowCount_TLS net/web/1 1 3.0000 3.0000 3.0000",
                 "ProcessedBytes net/web/1 1 9.0000 9.0000 9.0000",
+                "TCP_Target_Reset_Count net/web/1 1 2.0000 2.0000 2.0000",
             ]
         );
     }

@@ -166,6 +166,11 @@ impl Record {
         if let Some(metric) = metric {
             group.meter.add(metric, 1);
         }
+        if status >= 500
+            && let Some(target) = &self.target
+        {
+            target.shared.failed();
+        }
         if let (Some(sent), Some(answered)) = (self.sent_on, self.answered) {
             group.meter.time(answered.duration_since(sent));
         }

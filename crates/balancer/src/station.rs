@@ -7,9 +7,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use plan::anomaly;
 use plan::routing::RoutingTable;
 use plan::routing::session::{FromBalancer, Report, TargetReport, ToBalancer};
-use state::{TargetHealth, TargetKey};
+use state::{Anomaly, TargetHealth, TargetKey};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use types::Protocol;
@@ -20,7 +21,7 @@ use crate::counters::{Count, Subject};
 use crate::flow::Flows;
 use crate::health::Checker;
 use crate::keep;
-use crate::metrics::{Hosts, Told};
+use crate::metrics::{Anomalies, Hosts, Told};
 use crate::reserve::{Reserved, places};
 use crate::session::{self, Call, Heard};
 use crate::thread::Clock;
@@ -95,6 +96,8 @@ pub async fn run(
     let mut say_at = Instant::now();
     let mut count = interval(COUNT_EVERY);
     count.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut window = interval(anomaly::WINDOW);
+    window.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let changed = station.checker.changed();
         tokio::select! {
@@ -109,6 +112,11 @@ pub async fn run(
                 say_at = say_at.min(Instant::now() + GATHER);
             }
             _ = count.tick() => station.count(&out),
+            _ = window.tick() => {
+                if station.end_window() {
+                    say_at = say_at.min(Instant::now() + GATHER);
+                }
+            }
             () = sleep_until(say_at) => {
                 station.say(&out);
                 let wait = if station.drains() { LOOK_EVERY } else { REPORT_EVERY };
@@ -150,9 +158,10 @@ impl Station {
         let StationConfig { call, folder, buckets: _, threads, addresses, nodes, clock } = config;
         let own = Config { threads, addresses: addresses.clone(), clock: clock.clone() };
         let balancer = Balancer::start(own)?;
+        let flows = Flows::new(balancer.meters());
         let station = Self {
             balancer,
-            flows: Flows::new(),
+            flows,
             checker: Checker::new(),
             reserved: Reserved::default(),
             folder,
@@ -234,9 +243,20 @@ impl Station {
     fn note_health(&self) {
         for group in &self.balancer.snapshot().groups {
             for (number, target) in (0..).zip(&group.targets) {
-                group.set_health(number, self.checker.health(&target.key) == TargetHealth::Healthy);
+                match self.checker.health(&target.key) {
+                    TargetHealth::Initial => group.forget_health(number),
+                    found => group.set_health(number, found == TargetHealth::Healthy),
+                }
             }
         }
+    }
+
+    /// Compares what the targets of each group have answered. Answers whether anything is to be told.
+    fn end_window(&self) -> bool {
+        let snapshot = self.balancer.snapshot();
+        // Each of them is to be asked.
+        let is_news = snapshot.groups.iter().map(|it| it.end_window());
+        is_news.fold(false, |any, one| any || one)
     }
 
     fn reserve(
@@ -295,6 +315,7 @@ impl Station {
             let group = subject.group.as_deref().and_then(|it| groups.get(it));
             let Some(group) = group else { continue };
             let (mut healthy, mut unhealthy) = (0, 0);
+            let mut anomalies = Anomalies::default();
             for target in &group.targets {
                 match self.checker.health(&target.key) {
                     TargetHealth::Healthy => healthy += 1,
@@ -303,8 +324,13 @@ impl Station {
                     }
                     TargetHealth::Initial => {}
                 }
+                if let Some(anomaly) = target.anomaly() {
+                    anomalies.anomalous += u32::from(anomaly != Anomaly::Recovering);
+                    anomalies.mitigated += u32::from(anomaly != Anomaly::Detected);
+                }
             }
-            all.push(Hosts { subject: subject.clone(), healthy, unhealthy });
+            let anomalies = group.ready.told.version.map(|_| anomalies);
+            all.push(Hosts { subject: subject.clone(), healthy, unhealthy, anomalies });
         }
         all
     }
@@ -328,6 +354,7 @@ impl Station {
                     health,
                     // One that takes requests may have some at any moment.
                     is_busy: told.draining.is_none() || shared.in_flight() > 0,
+                    anomaly: shared.anomaly(),
                 });
             }
         }

@@ -17,6 +17,17 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// The other end gets a reset, and not an end, when this is dropped.
+    pub(crate) fn reset(&self) {
+        let socket = match self {
+            Self::Plain(it) => it,
+            Self::Server(it) => it.get_ref().0,
+            Self::Client(it) => it.get_ref().0,
+        };
+        // A socket that cannot do that is closed as usual.
+        let _ = socket.set_zero_linger();
+    }
+
     /// Whether nothing has come and the other end has not closed, as far as is known without asking
     /// the system: for connections on which nothing should come.
     pub(crate) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {

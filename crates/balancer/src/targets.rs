@@ -1,12 +1,15 @@
 //! Targets as all threads know them: whether they are healthy, and whether they are busy.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use plan::anomaly::{self, Mitigation, Outcomes, Watched, Window};
+use plan::balancing::{Healths, SHARE_FULL};
+use plan::routing::attributes::Algorithm;
 use plan::routing::{Compiled, ReadyGroup};
-use state::TargetKey;
+use state::{Anomaly, TargetKey};
 
 /// A target, for as long as a table names it with that address.
 #[derive(Debug)]
@@ -15,20 +18,92 @@ pub struct Target {
     pub key: TargetKey,
     /// Where it is reached; `None` takes no requests.
     pub address: Option<SocketAddr>,
-    is_healthy: AtomicBool,
-    in_flight: AtomicUsize,
+    health: AtomicU8,
+    traffic: Traffic,
+    /// Of [`SHARE_FULL`]: how much of its turn it gets.
+    share: AtomicU32,
+    watched: Mutex<Watch>,
     is_gone: AtomicBool,
+}
+
+/// What the checks of a target have come to.
+mod health {
+    pub(super) const UNKNOWN: u8 = 0;
+    pub(super) const HEALTHY: u8 = 1;
+    pub(super) const UNHEALTHY: u8 = 2;
+}
+
+/// How much is under way, and how much has been, in one word: a request that begins or ends writes
+/// one place.
+#[derive(Debug, Default)]
+struct Traffic {
+    /// Under way in the low half; begun since the target is known, wrapping, in the high half.
+    counts: AtomicU64,
+    /// Of those, how many have failed; wrapping.
+    failed: AtomicU32,
+}
+
+const ONE_BEGUN: u64 = 1 << 32;
+
+impl Traffic {
+    fn begun(&self) -> u32 {
+        u32::try_from(self.counts.load(Ordering::Relaxed) >> 32).unwrap_or(0)
+    }
+
+    fn in_flight(&self) -> usize {
+        let low = self.counts.load(Ordering::Relaxed) & u64::from(u32::MAX);
+        usize::try_from(low).unwrap_or(usize::MAX)
+    }
+}
+
+/// What anomaly detection knows of a target.
+#[derive(Debug, Default)]
+struct Watch {
+    /// The counts at the end of the last window.
+    begun: u32,
+    failed: u32,
+    known: Watched,
 }
 
 impl Target {
     /// Whether its checks have found it healthy.
     pub fn is_healthy(&self) -> bool {
-        self.is_healthy.load(Ordering::Relaxed)
+        self.health.load(Ordering::Relaxed) == health::HEALTHY
+    }
+
+    /// Whether its checks have found it unhealthy; one that is not checked is neither.
+    pub(crate) fn is_unhealthy(&self) -> bool {
+        self.health.load(Ordering::Relaxed) == health::UNHEALTHY
+    }
+
+    /// How it does worse than the others of its group, if it does.
+    pub(crate) fn anomaly(&self) -> Option<Anomaly> {
+        self.watch().known.finding()
+    }
+
+    /// A request came back with a 5xx of its, or found no connection to it.
+    pub(crate) fn failed(&self) {
+        self.traffic.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has come since the last window ended.
+    fn window(&self, watch: &mut Watch) -> Window {
+        let (begun, failed) = (self.traffic.begun(), self.traffic.failed.load(Ordering::Relaxed));
+        let outcomes = Outcomes {
+            asked: begun.wrapping_sub(watch.begun).into(),
+            failed: failed.wrapping_sub(watch.failed).into(),
+        };
+        (watch.begun, watch.failed) = (begun, failed);
+        Window { before: watch.known, outcomes, is_healthy: self.is_healthy() }
     }
 
     /// How many requests, tunnels and flows are under way to it.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        self.traffic.in_flight()
     }
 
     /// Whether no table names it any more: what it still has under way is ended.
@@ -38,11 +113,11 @@ impl Target {
 
     /// Something begins that keeps the target busy until it is [`Self::left`].
     pub(crate) fn entered(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.traffic.counts.fetch_add(ONE_BEGUN + 1, Ordering::Relaxed);
     }
 
     pub(crate) fn left(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.traffic.counts.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -53,21 +128,67 @@ pub struct Group {
     pub ready: Arc<ReadyGroup>,
     /// In the order of the group's targets.
     pub targets: Vec<Arc<Target>>,
-    /// Grows with each change of a health, so that threads look again.
+    /// Grows with each change of a health or a share, so that threads look again.
     health_changes: AtomicU64,
 }
 
 impl Group {
     /// Notes the outcome of a target's checks. Threads see it with their next request.
     pub fn set_health(&self, number: u32, is_healthy: bool) {
+        self.note_health(number, if is_healthy { health::HEALTHY } else { health::UNHEALTHY });
+    }
+
+    /// Nothing is known of a target's health: it has not been checked yet, or is no more.
+    pub(crate) fn forget_health(&self, number: u32) {
+        self.note_health(number, health::UNKNOWN);
+    }
+
+    fn note_health(&self, number: u32, found: u8) {
         let Some(target) = self.targets.get(number as usize) else { return };
-        if target.is_healthy.swap(is_healthy, Ordering::Relaxed) != is_healthy {
+        if target.health.swap(found, Ordering::Relaxed) != found {
             self.health_changes.fetch_add(1, Ordering::Release);
         }
     }
 
+    /// A window is over: compares what the targets' requests have come to, and gives each its share.
+    /// Groups that do not speak HTTP have nothing to compare. Answers whether there is anything to
+    /// tell.
+    pub(crate) fn end_window(&self) -> bool {
+        if self.ready.told.version.is_none() {
+            return false;
+        }
+        let mitigation = match self.ready.attributes.algorithm {
+            Algorithm::WeightedRandom { mitigation: true } => Mitigation::On,
+            _ => Mitigation::Off,
+        };
+        let windows: Vec<Window> =
+            self.targets.iter().map(|it| it.window(&mut it.watch())).collect();
+        let mut is_news = false;
+        let mut shares_change = false;
+        for (target, known) in self.targets.iter().zip(anomaly::next(&windows, mitigation)) {
+            let before = core::mem::replace(&mut target.watch().known, known);
+            is_news |= before.finding() != known.finding();
+            shares_change |= target.share.swap(known.share(), Ordering::Relaxed) != known.share();
+        }
+        if shares_change {
+            self.health_changes.fetch_add(1, Ordering::Release);
+        }
+        is_news
+    }
+
     pub(crate) fn health_changes(&self) -> u64 {
         self.health_changes.load(Ordering::Acquire)
+    }
+}
+
+impl Healths for Group {
+    fn is_healthy(&self, target: u32) -> bool {
+        self.targets.get(target as usize).is_some_and(|it| it.is_healthy())
+    }
+
+    fn share(&self, target: u32) -> u32 {
+        let target = self.targets.get(target as usize);
+        target.map_or(SHARE_FULL, |it| it.share.load(Ordering::Relaxed))
     }
 }
 
@@ -117,8 +238,10 @@ impl Target {
         Self {
             key,
             address,
-            is_healthy: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
+            health: AtomicU8::new(health::UNKNOWN),
+            traffic: Traffic::default(),
+            share: AtomicU32::new(SHARE_FULL),
+            watched: Mutex::default(),
             is_gone: AtomicBool::new(false),
         }
     }

@@ -24,7 +24,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What all threads share.
 pub(crate) struct Shared {
-    pub(crate) meters: Meters,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) log: access_log::Sink,
     pub(crate) connector: Connector,
     pub(crate) clock: Clock,

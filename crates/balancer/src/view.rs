@@ -169,10 +169,7 @@ impl GroupView {
         let changes = self.group.health_changes();
         if zonal.seen != changes {
             zonal.seen = changes;
-            let targets = &self.group.targets;
-            let healths =
-                |number: u32| targets.get(number as usize).is_some_and(|it| it.is_healthy());
-            zonal.rotation.refresh(&self.group.ready, zone, &healths, now);
+            zonal.rotation.refresh(&self.group.ready, zone, &*self.group, now);
         }
         use_it(&mut zonal.rotation)
     }
@@ -198,9 +195,7 @@ impl Zonal {
         before: Option<(&plan::routing::ReadyGroup, &Rotation)>,
     ) -> Self {
         let seen = group.health_changes();
-        let healths =
-            |number: u32| group.targets.get(number as usize).is_some_and(|it| it.is_healthy());
-        let rotation = Rotation::new(&group.ready, zone.as_ref(), &healths, now, before);
+        let rotation = Rotation::new(&group.ready, zone.as_ref(), group, now, before);
         Self { zone, rotation, seen }
     }
 }

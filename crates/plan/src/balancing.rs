@@ -17,7 +17,7 @@ use crate::routing::{ReadyGroup, Target};
 pub const SHARE_FULL: u32 = 1_000;
 
 /// The least share that mitigation leaves to a target, so that it can show that it is well again.
-const SHARE_LEAST: u32 = 50;
+pub(crate) const SHARE_LEAST: u32 = 50;
 
 /// How many targets are offered a request before one takes it without looking at its share.
 const OFFERS_MAX: u64 = 32;
@@ -26,6 +26,11 @@ const OFFERS_MAX: u64 = 32;
 pub trait Healths {
     /// Whether the target of that number passes its checks.
     fn is_healthy(&self, target: u32) -> bool;
+
+    /// How much of its turn it gets, of [`SHARE_FULL`]; less while it does worse than the others.
+    fn share(&self, _: u32) -> u32 {
+        SHARE_FULL
+    }
 }
 
 impl<F: Fn(u32) -> bool> Healths for F {
@@ -92,7 +97,7 @@ impl Rotation {
         rotation
     }
 
-    /// Looks again at who may be chosen: after each change of a health.
+    /// Looks again at who may be chosen, and how much: after each change of a health or a share.
     pub fn refresh(
         &mut self,
         group: &ReadyGroup,
@@ -117,8 +122,9 @@ impl Rotation {
             && healthy.len() * 100 >= registered.len() * wanted_share;
         self.fails_open = !enough && !registered.is_empty();
         self.eligible = if enough { healthy } else { registered };
-        for slot in &mut self.slots {
+        for (number, slot) in (0..).zip(&mut self.slots) {
             slot.is_eligible = false;
+            slot.share = Some(healths.share(number)).filter(|it| *it < SHARE_FULL);
         }
         self.by_load.clear();
         for number in &self.eligible {
@@ -229,13 +235,6 @@ impl Rotation {
         change(slot);
         if stood {
             self.by_load.insert((slot.in_flight, slot.last, target));
-        }
-    }
-
-    /// Gives a target less than its full share, or its full share again.
-    pub fn set_share(&mut self, target: u32, share: u32) {
-        if let Some(slot) = self.slots.get_mut(target as usize) {
-            slot.share = (share < SHARE_FULL).then_some(share.max(SHARE_LEAST));
         }
     }
 }

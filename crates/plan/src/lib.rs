@@ -1,6 +1,7 @@
 //! Every decision of the house, as pure functions from values to values with their reasons.
 
 pub mod agent;
+pub mod anomaly;
 pub mod assignments;
 pub mod balancing;
 pub mod credentials;

@@ -38,8 +38,8 @@ pub use rule::{Action, Cidr, Condition, QueryPattern, Redirect, Rule, Transform,
 pub use setting::{Setting, SettingKey};
 pub use tag::Tag;
 pub use target_group::{
-    Draining, HealthCheck, IpAddressType, Matcher, ProtocolVersion, Seen, Target, TargetGroup,
-    TargetHealth, TargetKey, TargetProtocol, TargetType,
+    Anomaly, Draining, HealthCheck, IpAddressType, Matcher, ProtocolVersion, Seen, Target,
+    TargetGroup, TargetHealth, TargetKey, TargetProtocol, TargetType,
 };
 pub use task::{
     Binding, Container, Demand, Desired, Health, Interface, LaunchType, Status, Stop, StopCode,

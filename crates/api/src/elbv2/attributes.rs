@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shapes::elbv2 as shape;
 use state::{
     Change, Context, Draft, Listener, ListenerProtocol, LoadBalancer, LoadBalancerKind, State,
-    TargetGroup,
+    TargetGroup, TargetProtocol,
 };
 
 use super::{Error, find};
@@ -29,16 +29,16 @@ use Values::{Number, Switch, Text, Words};
 type Known = (&'static str, &'static str, Values);
 
 /// Attributes of both kinds of load balancers.
-const OF_BOTH: [Known; 5] = [
+const OF_BOTH: [Known; 4] = [
     ("access_logs.s3.bucket", "", Text(1_024)),
-    ("access_logs.s3.enabled", "false", Switch),
     ("access_logs.s3.prefix", "", Text(1_024)),
     ("deletion_protection.enabled", "false", Switch),
     ("zonal_shift.config.enabled", "false", Words(&["false"])),
 ];
 
 /// Attributes of application load balancers.
-const OF_APPLICATION: [Known; 17] = [
+const OF_APPLICATION: [Known; 18] = [
+    ("access_logs.s3.enabled", "false", Switch),
     ("client_keep_alive.seconds", "3600", Number(60, 604_800, &[])),
     ("connection_logs.s3.bucket", "", Text(1_024)),
     ("connection_logs.s3.enabled", "false", Words(&["false"])),
@@ -59,11 +59,15 @@ const OF_APPLICATION: [Known; 17] = [
     ("routing.http.xff_client_port.enabled", "false", Switch),
     ("routing.http.xff_header_processing.mode", "append", Words(&["append", "preserve", "remove"])),
     ("routing.http2.enabled", "true", Switch),
-    ("waf.fail_open.enabled", "false", Switch),
+    // Differs: no web application firewall can be set before a load balancer, so that nothing can fail
+    // open.
+    ("waf.fail_open.enabled", "false", Words(&["false"])),
 ];
 
 /// Attributes of network load balancers.
-const OF_NETWORK: [Known; 2] = [
+const OF_NETWORK: [Known; 3] = [
+    // Differs: flows have no access logs, also those of TLS listeners.
+    ("access_logs.s3.enabled", "false", Words(&["false"])),
     ("load_balancing.cross_zone.enabled", "false", Switch),
     (
         "dns_record.client_routing_policy",
@@ -76,8 +80,7 @@ const OF_NETWORK: [Known; 2] = [
 const OF_HTTP_GROUPS: [Known; 15] = [
     ("deregistration_delay.timeout_seconds", "300", Number(0, 3_600, &[])),
     ("landfall.deregistration_delay.exact", "false", Switch),
-    // Differs: anomaly mitigation cannot be turned on; a share is the same whatever a target answers.
-    ("load_balancing.algorithm.anomaly_mitigation", "off", Words(&["off"])),
+    ("load_balancing.algorithm.anomaly_mitigation", "off", Words(&["on", "off"])),
     (
         "load_balancing.algorithm.type",
         "round_robin",
@@ -114,8 +117,7 @@ const OF_HTTP_GROUPS: [Known; 15] = [
 ];
 
 /// Attributes of target groups behind network load balancers.
-const OF_FLOW_GROUPS: [Known; 9] = [
-    ("deregistration_delay.connection_termination.enabled", "false", Switch),
+const OF_FLOW_GROUPS: [Known; 7] = [
     ("deregistration_delay.timeout_seconds", "300", Number(0, 3_600, &[])),
     ("landfall.deregistration_delay.exact", "false", Switch),
     (
@@ -124,18 +126,29 @@ const OF_FLOW_GROUPS: [Known; 9] = [
         Words(&["true", "false", "use_load_balancer_configuration"]),
     ),
     // Differs: targets see the balancer's address, also instances, where AWS shows the client's;
-    // `proxy_protocol_v2.enabled` tells it.
+    // `proxy_protocol_v2.enabled` tells it. Clients on the machine itself hold their own address and
+    // port, so that nobody else can speak from there, and answers to clients in the VPC go to them
+    // past the balancer: most of a region's clients are of those two kinds.
     ("preserve_client_ip.enabled", "false", Words(&["false"])),
     ("proxy_protocol_v2.enabled", "false", Switch),
     ("stickiness.enabled", "false", Switch),
-    (
-        "stickiness.type",
-        "source_ip",
-        Words(&["source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"]),
-    ),
-    // Differs: connections of a target that becomes unhealthy go on until one of the ends closes.
-    ("target_health_state.unhealthy.connection_termination.enabled", "false", Words(&["false"])),
+    // The kinds by more than the client's address are for gateway load balancers.
+    ("stickiness.type", "source_ip", Words(&["source_ip"])),
 ];
+
+/// Whether the end of its delay ends what a target still has, by the group's protocol.
+const ENDS_WITH_DELAY: &str = "deregistration_delay.connection_termination.enabled";
+
+/// More of those, for TCP and TLS.
+const OF_STREAM_GROUPS: [Known; 3] = [
+    (ENDS_WITH_DELAY, "false", Switch),
+    ("target_health_state.unhealthy.connection_termination.enabled", "true", Switch),
+    // Differs: connections of a target that becomes unhealthy end at once, or never.
+    ("target_health_state.unhealthy.draining_interval_seconds", "0", Words(&["0"])),
+];
+
+/// More of those, for UDP, and for TCP and UDP together.
+const OF_DATAGRAM_GROUPS: [Known; 1] = [(ENDS_WITH_DELAY, "true", Switch)];
 
 /// Headers that listeners put into answers.
 const OF_HTTP_LISTENERS: [Known; 8] = [
@@ -237,7 +250,7 @@ pub(super) fn modify_target_group_attributes(
     let found = find::target_group(draft.state(), ask.target_group_arn.as_deref())?;
     let mut after = found.as_ref().clone();
     let asked = ask.attributes.unwrap_or_default().into_iter().map(|it| (it.key, it.value));
-    put(&mut after.attributes, asked, known_to_group(found))?;
+    put(&mut after.attributes, asked, &known_to_group(found))?;
     check_group(&after)?;
     let shown = of_group(&after);
     draft.change(Change::from(after));
@@ -285,8 +298,15 @@ fn known_to_load_balancer(it: &LoadBalancer) -> Vec<Known> {
     OF_BOTH.iter().chain(own).copied().collect()
 }
 
-fn known_to_group(it: &TargetGroup) -> &'static [Known] {
-    if it.version.is_some() { &OF_HTTP_GROUPS } else { &OF_FLOW_GROUPS }
+fn known_to_group(it: &TargetGroup) -> Vec<Known> {
+    let more: &[Known] = match it.protocol {
+        TargetProtocol::Http | TargetProtocol::Https => return OF_HTTP_GROUPS.to_vec(),
+        TargetProtocol::Tcp | TargetProtocol::Tls => &OF_STREAM_GROUPS,
+        TargetProtocol::Udp | TargetProtocol::TcpUdp => &OF_DATAGRAM_GROUPS,
+    };
+    let mut all: Vec<Known> = OF_FLOW_GROUPS.iter().chain(more).copied().collect();
+    all.sort_by_key(|it| it.0);
+    all
 }
 
 fn known_to_listener(protocol: ListenerProtocol) -> Vec<Known> {
@@ -351,6 +371,17 @@ fn check_group(group: &TargetGroup) -> Result<(), Error> {
             "Stickiness cannot be enabled while cross-zone load balancing is off",
         ));
     }
+    if sticky && group.protocol == TargetProtocol::Tls {
+        return Err(Error::configuration(
+            "Stickiness is not supported for target groups with the TLS protocol",
+        ));
+    }
+    if says("load_balancing.algorithm.anomaly_mitigation") == "on" && algorithm != "weighted_random"
+    {
+        return Err(Error::configuration(
+            "Anomaly mitigation needs the load balancing algorithm 'weighted_random'",
+        ));
+    }
     let cookie = says("stickiness.app_cookie.cookie_name");
     if sticky && says("stickiness.type") == "app_cookie" && cookie.is_empty() {
         return Err(Error::configuration(
@@ -378,7 +409,7 @@ fn of_load_balancer(
 }
 
 fn of_group(group: &TargetGroup) -> Vec<shape::TargetGroupAttribute> {
-    let mut all = shown(known_to_group(group), &group.attributes);
+    let mut all = shown(&known_to_group(group), &group.attributes);
     // Ours shows where it was set only: AWS's clients do not know it.
     all.retain(|it| !it.0.starts_with("landfall.") || group.attributes.contains_key(&it.0));
     let one = |(key, value)| shape::TargetGroupAttribute { key: Some(key), value: Some(value) };
@@ -390,3 +421,6 @@ fn of_listener(listener: &Listener) -> Vec<shape::ListenerAttribute> {
     let known = known_to_listener(listener.protocol);
     shown(&known, &listener.attributes).into_iter().map(one).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! How targets are: what balancers find, in the words of the API.
 
 use shapes::elbv2 as shape;
-use state::{Context, State, Target, TargetGroup, TargetHealth, TargetKey};
+use state::{Anomaly, Context, Seen, State, Target, TargetGroup, TargetHealth, TargetKey};
 use types::Timestamp;
 
 use super::target_groups::targets_of;
@@ -19,7 +19,13 @@ pub(super) fn describe_target_health(
 ) -> Result<shape::DescribeTargetHealthOutput, Error> {
     let group = find::target_group(state, ask.target_group_arn.as_deref())?;
     let is_used = state.indexes().rules_of_group(&group.arn).next().is_some();
-    let show = |it: &Target| view(state, group, it, is_used);
+    let included = ask.include.unwrap_or_default();
+    let is_compared = group.version.is_some()
+        && included.iter().any(|it| ["AnomalyDetection", "All"].contains(&it.as_str()));
+    let show = |it: &Target| shape::TargetHealthDescription {
+        anomaly_detection: is_compared.then(|| anomaly(state, it)),
+        ..view(state, group, it, is_used)
+    };
     let descriptions = match ask.targets.filter(|it| !it.is_empty()) {
         None => targets_of(state, &group.arn).map(|it| show(it)).collect(),
         Some(named) => named
@@ -79,15 +85,31 @@ fn view(
     }
 }
 
+/// Whether any balancer that is there finds that the target does worse than the others of its group,
+/// and whether one gives it less for it.
+fn anomaly(state: &State, target: &Target) -> shape::AnomalyDetection {
+    let any = |wanted: [Anomaly; 2]| {
+        seen_now(state, target).any(|it| it.anomaly.is_some_and(|it| wanted.contains(&it)))
+    };
+    let is_anomalous = any([Anomaly::Detected, Anomaly::Mitigated]);
+    let is_mitigated = any([Anomaly::Mitigated, Anomaly::Recovering]);
+    shape::AnomalyDetection {
+        result: Some(if is_anomalous { "anomalous" } else { "normal" }.into()),
+        mitigation_in_effect: Some(if is_mitigated { "yes" } else { "no" }.into()),
+    }
+}
+
+/// What the balancers that are there find of a target.
+fn seen_now<'a>(state: &'a State, target: &'a Target) -> impl Iterator<Item = &'a Seen> {
+    let is_there = |name: &str| state.balancers().get(name).is_some_and(|it| it.connected);
+    target.seen.iter().filter(move |it| is_there(it.0)).map(|it| it.1)
+}
+
 /// What the balancers find together: healthy if one of those that are there finds it so. Of
 /// several bad findings the newest counts.
 pub(crate) fn found(state: &State, target: &Target) -> TargetHealth {
-    let connected = target
-        .seen
-        .iter()
-        .filter(|(name, _)| state.balancers().get(*name).is_some_and(|it| it.connected));
     let mut newest: Option<(Timestamp, &TargetHealth)> = None;
-    for (_, seen) in connected {
+    for seen in seen_now(state, target) {
         match seen.health {
             TargetHealth::Healthy => return TargetHealth::Healthy,
             TargetHealth::Initial => {}
@@ -139,3 +161,6 @@ fn not_registered(asked: shape::TargetDescription, port: u16) -> shape::TargetHe
 fn health(state: &str, reason: Option<&str>, description: Option<String>) -> shape::TargetHealth {
     shape::TargetHealth { state: Some(state.into()), reason: reason.map(Into::into), description }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,12 +73,14 @@ fn taken_in(draft: &Draft<'_>, name: &str, one: &TargetReport, now: Timestamp) -
         draft.state().targets().get(&key).filter(|it| it.registered_at == one.registered_at)?;
     let before = target.seen.get(name);
     let same_health = before.filter(|it| it.health == one.health);
-    if same_health.is_some_and(|it| it.busy == one.is_busy) {
+    if same_health.is_some_and(|it| it.busy == one.is_busy && it.anomaly == one.anomaly) {
         return None;
     }
     let since = same_health.map_or(now, |it| it.since);
-    let seen = Seen { health: one.health.clone(), since, busy: one.is_busy };
+    let seen = Seen { health: one.health.clone(), since, busy: one.is_busy, anomaly: one.anomaly };
     let mut fresh = target.as_ref().clone();
+    // Balancers that are forgotten are forgotten here too.
+    fresh.seen.retain(|it, _| draft.state().balancers().contains_key(it));
     fresh.seen.insert(name.to_owned(), seen);
     Some(fresh)
 }
@@ -123,6 +125,7 @@ mod tests {
             registered_at: Timestamp(1),
             health: health.clone(),
             is_busy: true,
+            anomaly: None,
         };
         Report { targets: (0..count).map(one).collect(), ..Report::default() }
     }
@@ -145,8 +148,28 @@ mod tests {
         }
         assert_eq!(take_in(&mut region, &report, 7), (Rest::None, 1));
         let seen = region.state.targets().get(&key(1)).and_then(|it| it.seen.get(NAME)).cloned();
-        let expected = Seen { health: TargetHealth::Healthy, since: Timestamp(5), busy: false };
+        let expected =
+            Seen { health: TargetHealth::Healthy, since: Timestamp(5), busy: false, anomaly: None };
         assert_eq!(seen, Some(expected));
+        if let Some(one) = report.targets.get_mut(1) {
+            one.anomaly = Some(state::Anomaly::Mitigated);
+        }
+        assert_eq!(take_in(&mut region, &report, 8), (Rest::None, 1));
+        assert_eq!(take_in(&mut region, &report, 9), (Rest::None, 0));
+    }
+
+    #[test]
+    fn what_a_forgotten_balancer_found_goes_with_the_next_change() {
+        let mut region = with_targets(1);
+        let report = found(1, &TargetHealth::Healthy);
+        take_in(&mut region, &report, 5);
+        region.step(|draft, _| draft.change(Change::Balancer(NAME.into(), None)));
+        region.step(|draft, _| {
+            called(draft, "other", Timestamp(6));
+            super::report(draft, "other", &report, Timestamp(6));
+        });
+        let target = region.state.targets().get(&key(0)).expect("is there");
+        assert_eq!(target.seen.keys().collect::<Vec<_>>(), ["other"]);
     }
 
     #[test]

@@ -57,9 +57,7 @@ pub(super) fn choose(
 }
 
 fn rotation(group: &Group, zone: Option<&Zone>) -> Rotation {
-    let healths =
-        |number: u32| group.targets.get(number as usize).is_some_and(|it| it.is_healthy());
-    Rotation::new(&group.ready, zone, &healths, Timestamp(0), None)
+    Rotation::new(&group.ready, zone, group, Timestamp(0), None)
 }
 
 fn draw(seed: u64, what: impl Hash) -> u64 {

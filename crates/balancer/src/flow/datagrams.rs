@@ -1,6 +1,5 @@
 //! Flows of datagrams: UDP.
 
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
@@ -10,11 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::net::sockopt::set_socket_reuseport;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use tokio::net::UdpSocket;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use types::Protocol;
 
 use super::choose::{Flow, choose};
-use super::{Flight, Shared, proxy_protocol};
+use super::stillness::Stillness;
+use super::{Flight, Life as _, Shared, proxy_protocol};
+use crate::counters::Metric;
 
 /// A flow on which nothing moves for so long is forgotten. Source: Network Load Balancers User
 /// Guide, "Connection idle timeout".
@@ -45,19 +46,17 @@ struct Line {
     /// What stands before each datagram.
     head: Vec<u8>,
     flight: Flight,
-    began: Instant,
-    /// Milliseconds after its begin at which something moved last.
-    moved: AtomicU64,
+    still: Stillness,
 }
 
 impl Line {
-    fn note(&self) {
-        self.moved.store(millis(self.began.elapsed()), Ordering::Relaxed);
+    fn note(&self, bytes: usize) {
+        self.still.end();
+        self.flight.carried(bytes);
     }
 
     fn is_over(&self) -> bool {
-        let still = millis(self.began.elapsed()).saturating_sub(self.moved.load(Ordering::Relaxed));
-        self.flight.0.is_gone() || still >= millis(IDLE)
+        !self.flight.may_go_on() || self.still.lasts(IDLE)
     }
 }
 
@@ -65,10 +64,6 @@ type Lines = Arc<Mutex<HashMap<SocketAddr, Arc<Line>>>>;
 
 fn lock(lines: &Lines) -> MutexGuard<'_, HashMap<SocketAddr, Arc<Line>>> {
     lines.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Takes datagrams in until it is aborted; flows that are under way go on until they are idle.
@@ -87,7 +82,7 @@ pub(super) async fn take_in(shared: Arc<Shared>, at: SocketAddr, socket: UdpSock
             None => begin(&shared, Flow { client, at }, &lines, &socket).await,
         };
         let Some(line) = line else { continue };
-        line.note();
+        line.note(length);
         let datagram = buffer.get(..length).unwrap_or_default();
         // A datagram that is not taken is lost, as datagrams are.
         if line.head.is_empty() {
@@ -99,16 +94,17 @@ pub(super) async fn take_in(shared: Arc<Shared>, at: SocketAddr, socket: UdpSock
 }
 
 async fn begin(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     flow: Flow,
     lines: &Lines,
     socket: &Arc<UdpSocket>,
 ) -> Option<Arc<Line>> {
-    if lock(lines).len() >= FLOWS_MAX {
-        return None;
-    }
     let snapshot = shared.snapshot();
     let entrance = snapshot.doors.get(&flow.at)?;
+    if lock(lines).len() >= FLOWS_MAX {
+        shared.meter(entrance).add_among(Metric::RejectedConnections, 1);
+        return None;
+    }
     let choice = choose(&snapshot, entrance, flow, shared.seed)?;
     let from: IpAddr = match choice.address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -123,9 +119,8 @@ async fn begin(
     let line = Arc::new(Line {
         target,
         head,
-        flight: Flight::new(choice.target),
-        began: Instant::now(),
-        moved: AtomicU64::new(0),
+        flight: Flight::new(shared, (entrance, Protocol::Udp), choice.target),
+        still: Stillness::new(),
     });
     lock(lines).insert(flow.client, Arc::clone(&line));
     let answering = answer(Arc::clone(&line), flow.client, Arc::clone(socket), Arc::clone(lines));
@@ -139,7 +134,7 @@ async fn answer(line: Arc<Line>, client: SocketAddr, socket: Arc<UdpSocket>, lin
     while !line.is_over() {
         match timeout(LOOK_EVERY, line.target.recv(&mut buffer)).await {
             Ok(Ok(length)) => {
-                line.note();
+                line.note(length);
                 let datagram = buffer.get(..length).unwrap_or_default();
                 drop(socket.send_to(datagram, client).await);
             }

@@ -1,6 +1,5 @@
 //! Flows of bytes: TCP, and TLS that ends here.
 
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
@@ -8,18 +7,19 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use types::Protocol;
 
 use super::choose::{Flow, choose};
-use super::{Flight, Shared, proxy_protocol};
-use crate::connect::connect;
+use super::stillness::Stillness;
+use super::{Flight, Life, Shared, proxy_protocol};
+use crate::connect::{ConnectError, connect};
+use crate::counters::{Meter, Metric};
 use crate::limits;
 use crate::snapshot::Entrance;
 use crate::sockets;
 use crate::stream::Stream;
-use crate::targets::Target;
 
 /// Flows on which nothing moves for so long are closed, where the listener does not say otherwise.
 /// Source: Network Load Balancers User Guide, "Connection idle timeout".
@@ -55,38 +55,70 @@ pub(super) async fn accept(shared: Arc<Shared>, at: SocketAddr, listener: TcpLis
 async fn serve(shared: Arc<Shared>, flow: Flow, stream: TcpStream) {
     let snapshot = shared.snapshot();
     let Some(entrance) = snapshot.doors.get(&flow.at).cloned() else { return };
-    let client = match entrance.tls.clone() {
-        None => Stream::Plain(stream),
-        Some(config) => {
-            let shaking = TlsAcceptor::from(config).accept(stream);
-            match timeout(limits::HANDSHAKE, shaking).await {
-                Ok(Ok(shaken)) => Stream::Server(Box::new(shaken)),
-                Ok(Err(_)) | Err(_) => return,
-            }
-        }
+    let meter = shared.meter(&entrance);
+    let Some(mut client) = greet(&entrance, stream, &meter).await else { return };
+    let Some(choice) = choose(&snapshot, &entrance, flow, shared.seed) else {
+        meter.add_among(Metric::ElbResets, 1);
+        return client.reset();
     };
-    let idle = idle_of(&entrance);
-    let Some(choice) = choose(&snapshot, &entrance, flow, shared.seed) else { return };
-    drop((snapshot, entrance));
-    let flight = Flight::new(Arc::clone(&choice.target));
+    drop(snapshot);
+    let flight = Flight::new(&shared, (&entrance, Protocol::Tcp), Arc::clone(&choice.target));
     let protocol = choice.group.ready.told.protocol;
     let connected = connect(choice.address, protocol, &shared.connector.http1).await;
+    drop(shared);
     let mut target = match connected {
         Ok(target) => target,
         Err(error) => {
             tracing::debug!(target = %choice.address, %error, "a flow has no target");
-            return;
+            meter.add_among(blamed(&error), 1);
+            return client.reset();
         }
     };
     if choice.group.ready.attributes.proxy_protocol {
         let head = proxy_protocol::head(flow.client, flow.at, Protocol::Tcp);
         if target.write_all(&head).await.is_err() {
-            return;
+            meter.add_among(Metric::TargetResets, 1);
+            return client.reset();
         }
     }
-    drop(shared);
-    // However it ends, both ends are closed.
-    drop(carry(client, target, &flight.0, idle).await);
+    match carry(&mut client, &mut target, &flight, idle_of(&entrance)).await {
+        End::Said => {}
+        End::Broken(Side::Client) => {
+            meter.add_among(Metric::ClientResets, 1);
+            target.reset();
+        }
+        End::Broken(Side::Target) => {
+            meter.add_among(Metric::TargetResets, 1);
+            client.reset();
+        }
+        End::Over => {
+            // Each end gets one.
+            meter.add_among(Metric::ElbResets, 2);
+            client.reset();
+            target.reset();
+        }
+    }
+}
+
+/// The client's bytes, if it speaks what the listener does.
+async fn greet(entrance: &Entrance, stream: TcpStream, meter: &Meter) -> Option<Stream> {
+    let Some(config) = entrance.tls.clone() else { return Some(Stream::Plain(stream)) };
+    match timeout(limits::HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
+        Ok(Ok(shaken)) => Some(Stream::Server(Box::new(shaken))),
+        Ok(Err(_)) | Err(_) => {
+            meter.add_among(Metric::ClientTlsErrors, 1);
+            None
+        }
+    }
+}
+
+/// What a connection that did not come about is counted as.
+fn blamed(error: &ConnectError) -> Metric {
+    match error {
+        ConnectError::Refused(_) => Metric::TargetResets,
+        ConnectError::Tls(_) => Metric::TargetTlsErrors,
+        ConnectError::Timeout => Metric::ElbResets,
+    }
 }
 
 fn idle_of(entrance: &Entrance) -> Duration {
@@ -94,51 +126,81 @@ fn idle_of(entrance: &Entrance) -> Duration {
     set.and_then(|it| it.parse().ok()).map_or(IDLE, Duration::from_secs)
 }
 
-/// Carries bytes both ways until both ends have said all, nothing moves any more, or the target is
-/// gone.
-async fn carry(client: Stream, target: Stream, of: &Target, idle: Duration) -> io::Result<()> {
-    let began = Instant::now();
-    let moved = AtomicU64::new(0);
-    let note = || moved.store(millis(began.elapsed()), Ordering::Relaxed);
+/// An end of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Target,
+}
+
+/// How a flow ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Both ends have said all.
+    Said,
+    /// That end broke it.
+    Broken(Side),
+    /// It was idle for too long, or may not go on.
+    Over,
+}
+
+/// Carries bytes both ways until both ends have said all, one breaks, nothing moves any more, or the
+/// flow may not go on.
+async fn carry<C, T>(client: &mut C, target: &mut T, life: &impl Life, idle: Duration) -> End
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let still = Stillness::new();
+    let note = |bytes| {
+        still.end();
+        life.carried(bytes);
+    };
     let (from_client, to_client) = tokio::io::split(client);
     let (from_target, to_target) = tokio::io::split(target);
     let both = async {
-        tokio::try_join!(pump(from_client, to_target, &note), pump(from_target, to_client, &note))
+        tokio::try_join!(
+            pump((from_client, Side::Client), (to_target, Side::Target), &note),
+            pump((from_target, Side::Target), (to_client, Side::Client), &note),
+        )
     };
     let over = async {
-        loop {
+        while life.may_go_on() && !still.lasts(idle) {
             sleep(LOOK_EVERY.min(idle)).await;
-            let still = millis(began.elapsed()).saturating_sub(moved.load(Ordering::Relaxed));
-            if of.is_gone() || still >= millis(idle) {
-                return;
-            }
         }
     };
     tokio::select! {
-        done = both => done.map(drop),
-        () = over => Ok(()),
+        done = both => done.map_or_else(End::Broken, |_| End::Said),
+        () = over => End::Over,
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// One direction. Its end is passed on, so that the other direction may go on.
+/// One direction. Its end is passed on, so that the other direction may go on. Fails with the side
+/// that broke it.
 async fn pump(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    note: &impl Fn(),
-) -> io::Result<()> {
+    (mut from, giver): (impl AsyncRead + Unpin, Side),
+    (mut to, taker): (impl AsyncWrite + Unpin, Side),
+    note: &impl Fn(usize),
+) -> Result<(), Side> {
     let mut buffer = vec![0; BUFFER];
     loop {
-        let length = from.read(&mut buffer).await?;
-        note();
+        let length = match from.read(&mut buffer).await {
+            // TLS that ends without a word has ended all the same.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+            read => read.map_err(|_| giver)?,
+        };
         if length == 0 {
-            return to.shutdown().await;
+            return to.shutdown().await.map_err(|_| taker);
         }
-        to.write_all(buffer.get(..length).unwrap_or_default()).await?;
-        to.flush().await?;
-        note();
+        note(length);
+        let sent = async {
+            to.write_all(buffer.get(..length).unwrap_or_default()).await?;
+            to.flush().await
+        };
+        sent.await.map_err(|_| taker)?;
+        note(0);
     }
 }
+
+#[cfg(test)]
+mod tests;

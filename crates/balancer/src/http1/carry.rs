@@ -122,6 +122,7 @@ impl Connection {
                 }
                 End::Closed => {
                     carriage.forward.group.meter.add(Metric::TargetConnectionErrors, 1);
+                    flight.target.shared.failed();
                     return End::Fault(Fault::BadGateway);
                 }
                 End::Upgraded => {
@@ -215,6 +216,9 @@ impl Carriage<'_> {
             ConnectError::Tls(_) => (Metric::TargetTlsErrors, Fault::BadGateway),
         };
         self.forward.group.meter.add(metric, 1);
+        if let Some(target) = self.forward.target() {
+            target.shared.failed();
+        }
         fault
     }
 

@@ -118,10 +118,16 @@ pub(super) async fn run(
                 tried.push(u32::MAX);
                 continue;
             }
-            Ok(end) => break end,
+            Ok(end) => {
+                if matches!(end, End::Closed) {
+                    flight.target.shared.failed();
+                }
+                break end;
+            }
             Err(error) => error,
         };
         let fault = note(&meter, &error);
+        flight.target.shared.failed();
         tried.push(forward.number);
         let now = thread.time(Instant::now());
         let again = tried.len() < limits::ATTEMPTS as usize

@@ -171,6 +171,7 @@ async fn a_report_is_taken_in_once_however_often_it_is_repeated() {
             registered_at: Timestamp(1),
             health: TargetHealth::Healthy,
             is_busy: true,
+            anomaly: None,
         }],
         ..Report::default()
     };

@@ -120,7 +120,16 @@ fn chance_is_even_and_less_where_a_target_does_worse() {
             count(&drawn, letter)
         );
     }
-    rotation.set_share(2, 100);
+    struct Worse;
+    impl Healths for Worse {
+        fn is_healthy(&self, _: u32) -> bool {
+            true
+        }
+        fn share(&self, target: u32) -> u32 {
+            if target == 2 { 100 } else { SHARE_FULL }
+        }
+    }
+    rotation.refresh(&group, None, &Worse, Timestamp(0));
     let drawn = draw(&mut rotation, 3_000, Timestamp(0));
     assert!((70..220).contains(&count(&drawn, 'c')), "{}", count(&drawn, 'c'));
 }

@@ -7,6 +7,11 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use state::TargetProtocol;
+
+const CONNECTION_TERMINATION: &str = "deregistration_delay.connection_termination.enabled";
+const UNHEALTHY_TERMINATION: &str = "target_health_state.unhealthy.connection_termination.enabled";
+
 /// Attributes as they were set.
 type Set = BTreeMap<String, String>;
 
@@ -149,8 +154,12 @@ pub struct FailOpen {
 pub struct GroupAttributes {
     /// `deregistration_delay.timeout_seconds`
     pub deregistration_delay: Duration,
-    /// `deregistration_delay.connection_termination.enabled`; network load balancers.
-    pub connection_termination: bool,
+    /// `deregistration_delay.connection_termination.enabled`; network load balancers. `None` is as
+    /// the group's protocol has it: [`Self::ends_with_delay`].
+    pub connection_termination: Option<bool>,
+    /// `target_health_state.unhealthy.connection_termination.enabled`; network load balancers, TCP
+    /// and TLS.
+    pub unhealthy_termination: bool,
     /// `slow_start.duration_seconds`; `None` is off.
     pub slow_start: Option<Duration>,
     /// `load_balancing.algorithm.type`
@@ -163,9 +172,6 @@ pub struct GroupAttributes {
     pub fail_open: FailOpen,
     /// `proxy_protocol_v2.enabled`; network load balancers.
     pub proxy_protocol: bool,
-    /// `preserve_client_ip.enabled`; network load balancers. `None` is as the type of the targets
-    /// has it.
-    pub preserve_client_ip: Option<bool>,
 }
 
 impl GroupAttributes {
@@ -183,7 +189,8 @@ impl GroupAttributes {
         let open = "target_group_health.unhealthy_state_routing.minimum_healthy_targets";
         Self {
             deregistration_delay: seconds(set, "deregistration_delay.timeout_seconds", 300),
-            connection_termination: on("deregistration_delay.connection_termination.enabled"),
+            connection_termination: read(set, CONNECTION_TERMINATION),
+            unhealthy_termination: is_on(set, UNHEALTHY_TERMINATION, "true"),
             slow_start: (!slow_start.is_zero()).then_some(slow_start),
             algorithm,
             cross_zone: read(set, "load_balancing.cross_zone.enabled"),
@@ -193,8 +200,23 @@ impl GroupAttributes {
                 percentage: read(set, &format!("{open}.percentage")),
             },
             proxy_protocol: on("proxy_protocol_v2.enabled"),
-            preserve_client_ip: read(set, "preserve_client_ip.enabled"),
         }
+    }
+
+    /// Whether what a target still has is closed when its deregistration delay is over.
+    pub fn ends_with_delay(&self, protocol: TargetProtocol) -> bool {
+        self.connection_termination.unwrap_or_else(|| ends_with_delay_by_default(protocol))
+    }
+}
+
+/// What `deregistration_delay.connection_termination.enabled` is where nothing is said. Source: API
+/// Reference, `TargetGroupAttribute`.
+pub fn ends_with_delay_by_default(protocol: TargetProtocol) -> bool {
+    match protocol {
+        TargetProtocol::Udp | TargetProtocol::TcpUdp => true,
+        // Requests have no life of their own beside their target's.
+        TargetProtocol::Http | TargetProtocol::Https => true,
+        TargetProtocol::Tcp | TargetProtocol::Tls => false,
     }
 }
 
@@ -209,7 +231,7 @@ fn sticky(set: &Set) -> Sticky {
             name: set.get("stickiness.app_cookie.cookie_name").cloned().unwrap_or_default(),
             duration: seconds(set, "stickiness.app_cookie.duration_seconds", DAY),
         },
-        Some("source_ip" | "source_ip_dest_ip" | "source_ip_dest_ip_proto") => Sticky::SourceIp,
+        Some("source_ip") => Sticky::SourceIp,
         _ => Sticky::LoadBalancer(seconds(set, "stickiness.lb_cookie.duration_seconds", DAY)),
     }
 }
@@ -232,6 +254,9 @@ mod tests {
         let group = GroupAttributes::of(&set(&[]));
         assert_eq!(group.deregistration_delay, Duration::from_mins(5));
         assert_eq!(group.fail_open, FailOpen { count: 1, percentage: None });
+        assert!(group.unhealthy_termination);
+        assert!(group.ends_with_delay(TargetProtocol::Udp));
+        assert!(!group.ends_with_delay(TargetProtocol::Tcp));
         assert_eq!((group.slow_start, group.sticky), (None, None));
         assert_eq!(group.algorithm, Algorithm::RoundRobin);
     }
@@ -246,12 +271,15 @@ mod tests {
             ("load_balancing.algorithm.type", "weighted_random"),
             ("load_balancing.algorithm.anomaly_mitigation", "on"),
             ("load_balancing.cross_zone.enabled", "use_load_balancer_configuration"),
+            ("deregistration_delay.connection_termination.enabled", "true"),
+            ("target_health_state.unhealthy.connection_termination.enabled", "false"),
             (
                 "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
                 "off",
             ),
         ]));
         let duration = Duration::from_mins(1);
+        assert!(group.ends_with_delay(TargetProtocol::Tcp) && !group.unhealthy_termination);
         assert_eq!(group.sticky, Some(Sticky::Application { name: "SESSION".into(), duration }));
         assert_eq!(group.algorithm, Algorithm::WeightedRandom { mitigation: true });
         assert_eq!((group.cross_zone, group.fail_open.percentage), (None, None));

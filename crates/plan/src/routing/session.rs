@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use minicbor::{Decode, Encode};
-use state::TargetHealth;
+use state::{Anomaly, TargetHealth};
 use types::{Protocol, Timestamp};
 
 use super::{Generation, RoutingTable, Target};
@@ -94,6 +94,9 @@ pub struct TargetReport {
     /// Whether requests or connections of it are under way.
     #[n(5)]
     pub is_busy: bool,
+    /// Whether it does worse than the others of its group; `None` says it does not.
+    #[n(6)]
+    pub anomaly: Option<Anomaly>,
 }
 
 impl TargetReport {
@@ -107,6 +110,7 @@ impl TargetReport {
             health,
             // One that takes requests may have some at any moment.
             is_busy: told.draining.is_none() || in_flight > 0,
+            anomaly: None,
         }
     }
 }

@@ -72,7 +72,8 @@ fn balancer(name: &str, connected: bool) -> Balancer {
     }
 }
 
-/// A target that was registered after the balancers called, and drains for five minutes; each balancer that has spoken, and whether it is busy.
+/// A target that was registered after the balancers called, and drains for five minutes; each balancer
+/// that has spoken, and whether it is busy.
 fn draining(port: u16, said: &[(&str, bool)]) -> Target {
     let seen =
         |busy| Seen { health: TargetHealth::Healthy, since: Timestamp(0), busy, anomaly: None };

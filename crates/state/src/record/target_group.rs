@@ -222,6 +222,23 @@ pub struct Seen {
     /// Whether it holds requests or connections of this target still (while it drains).
     #[n(2)]
     pub busy: bool,
+    /// Whether it does worse than the others of its group; `None` says it does not.
+    #[n(3)]
+    pub anomaly: Option<Anomaly>,
+}
+
+/// How a target that passes its checks does worse than the others of its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Anomaly {
+    /// It fails more often than they do.
+    #[n(0)]
+    Detected,
+    /// It does, and gets fewer requests for it.
+    #[n(1)]
+    Mitigated,
+    /// It does no more, and gets more requests again step by step.
+    #[n(2)]
+    Recovering,
 }
 
 /// What health checks have come to.

@@ -229,7 +229,7 @@ fn least_group() -> TargetGroup {
 }
 
 fn target() -> Target {
-    let seen = |health| Seen { health, since: at(1), busy: true };
+    let seen = |health| Seen { health, since: at(1), busy: true, anomaly: None };
     Target {
         address: Some(address("172.31.16.4")),
         zone: Some(zone()),
@@ -270,6 +270,7 @@ fn certificate() -> Certificate {
         created_at: at(1),
         tags: tags(),
         token: None,
+        renewed_at: None,
     }
 }
 
