@@ -143,7 +143,14 @@ async fn run(
                 return Err(full());
             }
             ports::reserve(door, incoming, route).await?;
-            Box::new(move |core| core.write(caller, request_id, |draft, it| write.run(draft, it)))
+            let job = move |core: &mut Core| {
+                core.write(caller, request_id, |draft, it| write.run(draft, it))
+            };
+            let answer = ask(door, Box::new(job)).await;
+            if answer.is_ok() {
+                ports::served(door, route).await;
+            }
+            return answer;
         }
         Entry::Read(entry) => {
             let read = decoded(incoming, route, |fill| entry.prepare(fill))?;

@@ -45,6 +45,16 @@ pub(crate) async fn reserve(
     })
 }
 
+/// Waits until the balancers serve the listener that a request has made or changed, so that whoever
+/// has the answer may connect. Bounded; a balancer that is late shows in its status.
+pub(crate) async fn served(door: &Door, route: &Route) {
+    if route.service.name == "elbv2"
+        && ["CreateListener", "ModifyListener"].contains(&route.operation.name)
+    {
+        door.balancers.served().await;
+    }
+}
+
 /// What a request says of the port.
 enum Asked {
     New { load_balancer: String, port: u16, protocol: String },

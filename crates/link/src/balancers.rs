@@ -31,6 +31,8 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(15);
 /// How long balancers may take to open a port.
 const RESERVE_WITHIN: Duration = Duration::from_secs(2);
+/// How long balancers may take until they serve what was just written.
+const SERVE_WITHIN: Duration = Duration::from_secs(2);
 /// Questions that wait for one balancer.
 const QUESTIONS_MAX: usize = 64;
 
@@ -77,10 +79,20 @@ pub struct Balancers {
     changed: Notify,
     /// The newest table as a frame; empty until there is one.
     told: watch::Sender<Bytes>,
+    published: watch::Sender<Published>,
     sessions: Mutex<BTreeMap<String, Arc<Line>>>,
     /// Balancers that the state believes connected and that have not called yet.
     awaited: Mutex<BTreeSet<String>>,
     questions: AtomicU64,
+}
+
+/// How often the state has been looked at for what balancers are told.
+#[derive(Debug, Clone, Copy, Default)]
+struct Published {
+    begun: u64,
+    done: u64,
+    /// What the last look came to.
+    newest: Generation,
 }
 
 /// What the rest of the house can do with one session.
@@ -88,6 +100,8 @@ pub struct Balancers {
 struct Line {
     hang_up: Notify,
     ask: mpsc::Sender<Question>,
+    /// The table that the balancer serves.
+    applied: watch::Sender<Generation>,
 }
 
 /// A port that a balancer is asked to open.
@@ -114,6 +128,7 @@ impl Balancers {
             epoch,
             changed: Notify::new(),
             told: watch::Sender::new(Bytes::new()),
+            published: watch::Sender::default(),
             sessions: Mutex::default(),
             awaited: Mutex::new(connected.into_iter().collect()),
             questions: AtomicU64::new(0),
@@ -135,8 +150,15 @@ impl Balancers {
     async fn publish(&self) {
         let mut last = RoutingTable::default();
         loop {
+            self.published.send_modify(|it| it.begun += 1);
             match self.region.table().await {
-                Some(table) => self.tell(table, &mut last),
+                Some(table) => {
+                    self.tell(table, &mut last);
+                    self.published.send_modify(|it| {
+                        it.done = it.begun;
+                        it.newest = last.generation;
+                    });
+                }
                 // Overloaded: once more with the next tick.
                 None => self.changed.notify_one(),
             }
@@ -213,6 +235,30 @@ impl Balancers {
         tokio::time::timeout(RESERVE_WITHIN, all).await.unwrap_or(Ok(()))
     }
 
+    /// Waits until every balancer that is there serves what is durable now; who takes too long is not
+    /// waited for.
+    pub async fn served(&self) {
+        let lines: Vec<Arc<Line>> = lock(&self.sessions).values().cloned().collect();
+        if lines.is_empty() {
+            return;
+        }
+        let all = async {
+            let mut published = self.published.subscribe();
+            // A look that has begun already may have missed it.
+            let wanted = published.borrow().begun + 1;
+            self.changed.notify_one();
+            let Ok(newest) = published.wait_for(|it| it.done >= wanted).await.map(|it| it.newest)
+            else {
+                return;
+            };
+            for line in lines {
+                // What a session knows stays after it has ended: the time bounds this.
+                drop(line.applied.subscribe().wait_for(|it| *it >= newest).await);
+            }
+        };
+        drop(tokio::time::timeout(SERVE_WITHIN, all).await);
+    }
+
     /// Holds one conversation until either end hangs up. A second balancer of the same name ends the
     /// first one's: it is the one that has come to take its place.
     pub async fn serve<S>(&self, socket: WebSocketStream<S>, name: String)
@@ -221,7 +267,8 @@ impl Balancers {
     {
         lock(&self.awaited).remove(&name);
         let (ask, questions) = mpsc::channel(QUESTIONS_MAX);
-        let line = Arc::new(Line { hang_up: Notify::new(), ask });
+        let line =
+            Arc::new(Line { hang_up: Notify::new(), ask, applied: watch::Sender::default() });
         if let Some(older) = lock(&self.sessions).insert(name.clone(), line.clone()) {
             older.hang_up.notify_one();
         }
@@ -240,9 +287,10 @@ impl Balancers {
         }
     }
 
-    async fn hear(&self, name: &str, heard: FromBalancer, talk: &mut Talk) {
+    async fn hear(&self, (name, line): (&str, &Line), heard: FromBalancer, talk: &mut Talk) {
         match heard {
             FromBalancer::Report(report) => {
+                line.applied.send_replace(report.applied);
                 if talk.reported.as_deref() != Some(&report) {
                     let report = Arc::new(report);
                     self.region.report(name.to_owned(), Arc::clone(&report)).await;

@@ -107,6 +107,9 @@ fn parse(
             Answer::Alias {
                 name: names::canonical(&name).map_err(|_| Error::InvalidDomainName(name))?,
                 zone: target.hosted_zone_id.unwrap_or_default(),
+                // Kept and shown; with simple routing, the only one there is, Route 53 answers
+                // with the record however its target is. Source: Route 53 Developer Guide, "Values
+                // specific for simple alias records".
                 evaluate_health: target.evaluate_target_health.unwrap_or_default(),
             }
         }

@@ -37,7 +37,7 @@ impl Balancers {
                     Ok(Some(Ok(Message::Binary(bytes)))) => {
                         heard_at = Instant::now();
                         match minicbor::decode::<FromBalancer>(&bytes) {
-                            Ok(heard) => self.hear(name, heard, &mut talk).await,
+                            Ok(heard) => self.hear((name, line), heard, &mut talk).await,
                             Err(error) => {
                                 tracing::warn!(name, %error, "a balancer sent what is no message");
                             }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use futures_util::{SinkExt as _, StreamExt as _};
 use state::{LoadBalancerKind, TargetHealth};
 use tokio::io::{DuplexStream, duplex};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -259,4 +260,36 @@ async fn balancers_that_do_not_answer_do_not_object() {
     hear_table(&mut socket).await;
     let address = IpAddr::from(Ipv4Addr::LOCALHOST);
     assert_eq!(bench.balancers.reserve(&[address], 80, &[Protocol::Tcp]).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_durable_is_served_once_every_balancer_says_so() {
+    let bench = Bench::new(&[]);
+    let (mut socket, _serving) = bench.call("b").await;
+    hear_table(&mut socket).await;
+    bench.set_table("lb");
+    let began = Instant::now();
+    let balancers = bench.balancers.clone();
+    let waiting = tokio::spawn(async move { balancers.served().await });
+    let mut table = hear_table(&mut socket).await;
+    while table.load_balancers.is_empty() {
+        table = hear_table(&mut socket).await;
+    }
+    assert!(!waiting.is_finished(), "it has been told, and has not said anything yet");
+    let report = Report { applied: table.generation, ..Report::default() };
+    say(&mut socket, &FromBalancer::Report(report)).await;
+    waiting.await.expect("returns");
+    assert!(began.elapsed() < SERVE_WITHIN, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balancer_that_says_nothing_is_not_waited_for_and_neither_is_none() {
+    let bench = Bench::new(&[]);
+    let began = Instant::now();
+    bench.balancers.served().await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    let (mut socket, _serving) = bench.call("b").await;
+    hear_table(&mut socket).await;
+    bench.balancers.served().await;
+    assert!(began.elapsed() >= SERVE_WITHIN);
 }
