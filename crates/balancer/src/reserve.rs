@@ -99,48 +99,56 @@ fn open(place: SocketAddr, transport: Protocol) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+    use core::sync::atomic::{AtomicU8, Ordering};
+    use std::net::{TcpListener, UdpSocket};
 
     use super::*;
 
-    fn local(port: u16) -> BTreeSet<SocketAddr> {
-        places([IpAddr::V4(Ipv4Addr::LOCALHOST)], port)
+    /// An address that no other test has, nor another process, at a port that the kernel gives to
+    /// nobody.
+    fn own_address() -> SocketAddr {
+        static TESTS: AtomicU8 = AtomicU8::new(1);
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        let number = TESTS.fetch_add(1, Ordering::Relaxed);
+        SocketAddr::from(([127, high | 0x80, low, number], 81))
+    }
+
+    fn alone(at: SocketAddr) -> BTreeSet<SocketAddr> {
+        places([at.ip()], at.port())
     }
 
     #[test]
     fn a_port_that_somebody_else_has_is_refused_by_name() {
-        let taken = TcpListener::bind("127.0.0.1:0").expect("binds");
-        let port = taken.local_addr().expect("has one").port();
+        let at = own_address();
+        let taken = TcpListener::bind(at).expect("binds");
         let mut reserved = Reserved::default();
         let now = Instant::now();
-        let refused = reserved.open(&local(port), &[Protocol::Tcp], now).expect_err("is taken");
-        assert_eq!(refused, format!("tcp 127.0.0.1:{port}: address already in use"));
+        let refused = reserved.open(&alone(at), &[Protocol::Tcp], now).expect_err("is taken");
+        assert_eq!(refused, format!("tcp {at}: address already in use"));
         drop(taken);
-        reserved.open(&local(port), &[Protocol::Tcp], now).expect("is free now");
-        reserved.open(&local(port), &[Protocol::Tcp], now).expect("is ours");
+        reserved.open(&alone(at), &[Protocol::Tcp], now).expect("is free now");
+        reserved.open(&alone(at), &[Protocol::Tcp], now).expect("is ours");
     }
 
     #[test]
     fn a_transport_says_nothing_about_another_one() {
-        let taken = UdpSocket::bind("127.0.0.1:0").expect("binds");
-        let port = taken.local_addr().expect("has one").port();
+        let at = own_address();
+        let _taken = UdpSocket::bind(at).expect("binds");
         let mut reserved = Reserved::default();
-        reserved.open(&local(port), &[Protocol::Tcp], Instant::now()).expect("TCP is free");
-        reserved.open(&local(port), &[Protocol::Udp], Instant::now()).expect_err("UDP is not");
+        reserved.open(&alone(at), &[Protocol::Tcp], Instant::now()).expect("TCP is free");
+        reserved.open(&alone(at), &[Protocol::Udp], Instant::now()).expect_err("UDP is not");
     }
 
     #[test]
     fn what_no_listener_comes_for_is_given_back() {
-        let free = TcpListener::bind("127.0.0.1:0").expect("binds");
-        let port = free.local_addr().expect("has one").port();
-        drop(free);
+        let at = own_address();
         let mut reserved = Reserved::default();
         let now = Instant::now();
-        reserved.open(&local(port), &[Protocol::Tcp], now).expect("is free");
+        reserved.open(&alone(at), &[Protocol::Tcp], now).expect("is free");
         let bind_alone = || {
             let socket =
                 socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-            bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            bind(&socket, &at)
         };
         bind_alone().expect_err("is kept");
         reserved.forget(now + KEPT);
