@@ -13,6 +13,7 @@ use types::Timestamp;
 use crate::date;
 use crate::http1::desync::Reason;
 use crate::rewrite::TlsFacts;
+use crate::transform::Transformed;
 
 /// Lines that wait to be written; more are dropped and counted.
 const WAITING: usize = 16_384;
@@ -103,6 +104,9 @@ pub(crate) struct Entry<'a> {
     pub(crate) actions: &'a str,
     pub(crate) redirect: &'a str,
     pub(crate) found: Option<Reason>,
+    /// What all requests of one connection have in common.
+    pub(crate) connection: u64,
+    pub(crate) transformed: &'a Transformed,
 }
 
 /// The line of an entry.
@@ -157,7 +161,12 @@ fn write_line(line: &mut String, entry: &Entry<'_>) -> core::fmt::Result {
     quote(line, &target_status);
     quote(line, entry.found.map_or("-", |it| it.class().word()));
     quote(line, entry.found.map_or("-", Reason::word));
-    line.push_str(" -");
+    write!(line, " TID_{:016x}", entry.connection)?;
+    let Transformed { host, target } = entry.transformed;
+    quote(line, host.as_deref().unwrap_or("-"));
+    quote(line, target.as_deref().unwrap_or("-"));
+    let is_changed = host.is_some() || target.is_some();
+    quote(line, if is_changed { "TransformSuccess" } else { "-" });
     Ok(())
 }
 
@@ -183,6 +192,8 @@ fn quote(line: &mut String, text: &str) {
 mod tests {
     use super::*;
 
+    static AS_IT_CAME: Transformed = Transformed { host: None, target: None };
+
     fn entry() -> Entry<'static> {
         Entry {
             kind: Kind::Http,
@@ -205,6 +216,8 @@ mod tests {
             actions: "forward",
             redirect: "-",
             found: None,
+            connection: 0x1234_abcd_5678_ef90,
+            transformed: &AS_IT_CAME,
         }
     }
 
@@ -214,7 +227,8 @@ mod tests {
             192.168.131.39:2817 10.0.0.1:80 0.000 0.001 0.000 200 200 34 366 \
             \"GET http://www.example.com:80/ HTTP/1.1\" \"curl/7.46.0\" - - arn:tg \
             \"Root=1-58337262-36d228ad5d99923122bbe354\" \"-\" \"-\" 0 \
-            2018-07-02T22:22:48.364000Z \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\" -";
+            2018-07-02T22:22:48.364000Z \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\" \
+            TID_1234abcd5678ef90 \"-\" \"-\" \"-\"";
         assert_eq!(line(&entry()), expected);
     }
 
@@ -231,7 +245,7 @@ mod tests {
         let line = line(&entry);
         assert!(line.contains(" - -1 -1 -1 200 - 34 366 "), "{line}");
         assert!(line.contains("\"a\\x22b\\x0ac\""), "{line}");
-        assert!(line.ends_with("\"-\" \"-\" \"Ambiguous\" \"BothTeClPresent\" -"), "{line}");
+        assert!(line.ends_with("\"-\" \"-\" \"Ambiguous\" \"BothTeClPresent\" TID_1234abcd5678ef90 \"-\" \"-\" \"-\""), "{line}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::counters::Metric;
 use crate::date;
 use crate::http1::field::Name;
 use crate::http1::request_head::RequestHead;
-use crate::rewrite::host_name;
+use crate::rewrite::{encoded, host_name};
 use crate::transform::Transformed;
 use crate::view::{Flight, GroupView, LocalTarget, Serving};
 
@@ -140,7 +140,9 @@ pub(crate) fn choose(serving: &Serving, asked: Asked<'_>, dice: u64, now: Timest
             choice.forward(group, settle, transformed)
         }
         Step::Nowhere => Fate::Fault(Fault::NoTarget),
-        Step::Redirect { status, location } => Fate::Redirect(Made::redirect(status, location)),
+        Step::Redirect { status, location } => {
+            Fate::Redirect(Made::redirect(status, encoded(&location)))
+        }
         Step::Fixed { status, content_type, body } => {
             Fate::Fixed(Made::fixed(status, content_type, body))
         }

@@ -17,7 +17,7 @@ use crate::http2;
 use crate::limits;
 use crate::record::Caller;
 use crate::stream::Stream;
-use crate::thread::Thread;
+use crate::thread::{Sleeper, Thread};
 use crate::tls;
 use crate::view::{Serving, View};
 
@@ -141,13 +141,17 @@ async fn accept(thread: Rc<Thread>, door: Rc<Door>, listener: tokio::net::TcpLis
 /// Serves a connection in what its client speaks.
 async fn greet(thread: Rc<Thread>, door: Rc<Door>, stream: TcpStream, client: SocketAddr) {
     let serving = door.last_serving();
+    let number = thread.dice();
+    // Who shakes hands is in already: a thread that drains waits for it.
+    let sleeper = Sleeper::new(&thread);
     let Some(config) = serving.entrance.tls.clone() else {
         drop(serving);
-        let caller = Caller { client, tls: None };
-        Connection::new(&thread, door, Stream::Plain(stream), caller).serve().await;
+        let caller = Caller { client, tls: None, number };
+        Connection::new(sleeper, door, Stream::Plain(stream), caller).serve().await;
         return;
     };
-    let shaken = Box::pin(timeout(limits::HANDSHAKE, TlsAcceptor::from(config).accept(stream)));
+    let limit = limits::HANDSHAKE.min(serving.entrance.balanced.attributes.timeout_idle);
+    let shaken = Box::pin(timeout(limit, TlsAcceptor::from(config).accept(stream)));
     let Ok(Ok(stream)) = shaken.await else {
         serving.meter.add(Metric::ClientTlsErrors, 1);
         return;
@@ -156,12 +160,12 @@ async fn greet(thread: Rc<Thread>, door: Rc<Door>, stream: TcpStream, client: So
     let speaks_http2 = connection.alpn_protocol() == Some(b"h2");
     let entrance = &serving.entrance;
     let facts = tls::facts(connection, &entrance.port, &entrance.names);
-    let caller = Caller { client, tls: Some(facts) };
+    let caller = Caller { client, tls: Some(facts), number };
     drop(serving);
     let stream = Stream::Server(Box::new(stream));
     if speaks_http2 {
-        http2::server::serve(thread, door, stream, caller).await;
+        http2::server::serve(sleeper, door, stream, caller).await;
     } else {
-        Connection::new(&thread, door, stream, caller).serve().await;
+        Connection::new(sleeper, door, stream, caller).serve().await;
     }
 }

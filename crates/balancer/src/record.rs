@@ -6,19 +6,22 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use crate::access_log::{self, Entry, Kind, Line};
-use crate::choose::text;
+use crate::choose::{Forward, text};
 use crate::counters::Metric;
 use crate::http1::desync::Reason;
 use crate::http1::field::Name;
 use crate::http1::request_head::{RequestHead, Version};
 use crate::rewrite::TlsFacts;
 use crate::thread::Thread;
+use crate::transform::Transformed;
 use crate::view::{GroupView, LocalTarget, Serving};
 
 /// Who asks, for as long as the connection stands.
 pub(crate) struct Caller {
     pub(crate) client: SocketAddr,
     pub(crate) tls: Option<TlsFacts>,
+    /// What the access log knows the connection by.
+    pub(crate) number: u64,
 }
 
 /// What of a request is kept until it is over.
@@ -57,6 +60,7 @@ pub(crate) struct Text {
     request: String,
     user_agent: String,
     trace: String,
+    transformed: Transformed,
 }
 
 impl Record {
@@ -110,7 +114,17 @@ impl Record {
             request: format!("{method} {scheme}://{host}:{port}{target} {version}"),
             user_agent: value(Name::UserAgent),
             trace: trace.to_owned(),
+            transformed: Transformed::default(),
         }));
+    }
+
+    /// Notes where the request goes.
+    pub(crate) fn forwarded(&mut self, forward: &Forward) {
+        self.done = Done::Forward;
+        self.group = Some(Rc::clone(&forward.group));
+        if let Some(text) = &mut self.text {
+            text.transformed = forward.transformed.clone();
+        }
     }
 
     /// Counts the request, and logs it if its load balancer has access logs.
@@ -226,6 +240,8 @@ impl Record {
             actions,
             redirect,
             found: self.found,
+            connection: caller.number,
+            transformed: &text.transformed,
         };
         let line = Line { load_balancer: balanced.arn.clone(), text: access_log::line(&entry) };
         thread.shared.log.put(line);

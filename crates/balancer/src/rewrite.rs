@@ -95,11 +95,22 @@ pub(crate) fn push_target(out: &mut Vec<u8>, target: &[u8]) {
     if !matches!(target.first(), Some(b'/' | b'*')) {
         out.push(b'/');
     }
-    if target.iter().all(|it| (0x21..=0x7e).contains(it)) {
-        out.extend_from_slice(target);
+    push_encoded(out, target);
+}
+
+/// An address in which nothing can end the line that it stands in.
+pub(crate) fn encoded(address: &str) -> String {
+    let mut out = Vec::with_capacity(address.len());
+    push_encoded(&mut out, address.as_bytes());
+    String::from_utf8(out).expect("it is ASCII")
+}
+
+fn push_encoded(out: &mut Vec<u8>, text: &[u8]) {
+    if text.iter().all(u8::is_ascii_graphic) {
+        out.extend_from_slice(text);
         return;
     }
-    for byte in target {
+    for byte in text {
         match byte {
             0..=0x20 | 0x7f..=0xff => {
                 out.extend_from_slice(format!("%{byte:02X}").as_bytes());

@@ -189,6 +189,11 @@ impl Sleeper {
         Self { thread: Rc::clone(thread), place: None }
     }
 
+    /// The thread that it sleeps on.
+    pub(crate) fn thread(&self) -> &Rc<Thread> {
+        &self.thread
+    }
+
     /// Remembers by what the task is woken; once is enough, it does not change.
     pub(crate) fn remember(&mut self, waker: &Waker) {
         if self.place.is_some() {

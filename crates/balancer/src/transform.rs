@@ -26,7 +26,7 @@ enum Place {
 }
 
 /// What the transforms of a rule have made of a request; `None` stays as it came.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Transformed {
     pub(crate) host: Option<String>,
     pub(crate) target: Option<String>,

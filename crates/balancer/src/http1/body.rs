@@ -182,7 +182,7 @@ impl Decoder {
 
 /// Whether a field may come after the body: not if it says where the body ends, where the request
 /// goes or who the client is. Source: RFC 9110, 6.5.1.
-fn may_trail(name: Name) -> bool {
+pub(crate) fn may_trail(name: Name) -> bool {
     matches!(name, Name::Other | Name::Odd | Name::Server | Name::Date)
 }
 

@@ -17,7 +17,7 @@ use crate::choose::Forward;
 use crate::connect::{ConnectError, connect};
 use crate::counters::Metric;
 use crate::limits;
-use crate::record::{Done, Record};
+use crate::record::Record;
 use crate::rewrite::{self, Passage};
 use crate::stream::Stream;
 use crate::thread::Thread;
@@ -32,8 +32,7 @@ impl Connection {
     ) -> Option<Ending> {
         let meter = &carriage.forward.group.meter;
         meter.add(Metric::Requests, 1);
-        record.done = Done::Forward;
-        record.group = Some(Rc::clone(&carriage.forward.group));
+        record.forwarded(&carriage.forward);
         let is_old = work.head.version == Version::Http10;
         let mut way = carriage.keep_alive;
         let outcome = self.attempts(work, record, &mut carriage, &mut way).await;
@@ -230,8 +229,7 @@ impl Carriage<'_> {
 /// Whether a request may be sent once more, on another connection: if nothing of it was sent, or if
 /// it is whole and doing it twice is as doing it once.
 fn is_repeatable(work: &Work) -> bool {
-    let method = work.head.method.of(&work.head_bytes);
-    let is_idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
+    let is_idempotent = work.head.is_idempotent(&work.head_bytes);
     work.up.is_repeatable() && (work.up.carried == 0 || is_idempotent)
 }
 

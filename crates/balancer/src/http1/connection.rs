@@ -51,14 +51,14 @@ pub(super) enum Ending {
 }
 
 impl Connection {
-    pub(crate) fn new(thread: &Rc<Thread>, door: Rc<Door>, stream: Stream, caller: Caller) -> Self {
+    pub(crate) fn new(sleeper: Sleeper, door: Rc<Door>, stream: Stream, caller: Caller) -> Self {
         Self {
-            thread: Rc::clone(thread),
+            thread: Rc::clone(sleeper.thread()),
             door,
             stream,
             caller,
             timer: Timer::default(),
-            sleeper: Sleeper::new(thread),
+            sleeper,
             began: Instant::now(),
             has_asked: false,
         }

@@ -130,6 +130,11 @@ impl RequestHead {
         self.settle(buffer)
     }
 
+    /// Whether doing it twice is as doing it once. Source: RFC 9110, 9.2.2.
+    pub(crate) fn is_idempotent(&self, buffer: &[u8]) -> bool {
+        matches!(self.method.of(buffer), b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE")
+    }
+
     fn clear(&mut self) {
         let mut fields = core::mem::take(&mut self.fields);
         fields.clear();

@@ -18,7 +18,7 @@ use crate::http1::answer_head::AnswerHead;
 use crate::http1::exchange::answer_cookies;
 use crate::http1::work::Work;
 use crate::limits;
-use crate::record::{Done, Record};
+use crate::record::Record;
 use crate::rewrite::{Passage, Return, answer_fields};
 use crate::view::Serving;
 
@@ -96,8 +96,7 @@ pub(super) async fn run(
     if forward.group.group.ready.told.version == Some(ProtocolVersion::Grpc) {
         meter.add(Metric::GrpcRequests, 1);
     }
-    record.done = Done::Forward;
-    record.group = Some(std::rc::Rc::clone(&forward.group));
+    record.forwarded(&forward);
     let mut tried = Vec::new();
     let end = loop {
         let Some(flight) = forward.begin() else { break End::Fault(Fault::NoTarget) };

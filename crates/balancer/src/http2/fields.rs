@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::http1::body::may_trail;
+use crate::http1::field::Name;
 use crate::rewrite::Fields;
 
 /// Fields of a message, with names in lower case.
@@ -17,6 +19,17 @@ impl Fields for HeaderFields<'_> {
             self.0.append(name, value);
         }
     }
+}
+
+/// Trailers without those that would change the message that they come after.
+pub(super) fn trailing(trailers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(trailers.len());
+    for (name, value) in trailers {
+        if may_trail(Name::of(name.as_str().as_bytes())) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
 }
 
 /// The trailers in lines, as HTTP/1 has them.
@@ -53,5 +66,7 @@ mod tests {
         assert_eq!(trailers["grpc-message"], "a: b");
         assert_eq!(lines(&trailers), text);
         assert_eq!(from_lines(b""), None);
+        let more = from_lines(b"grpc-status: 0\r\nhost: x\r\ncontent-length: 1\r\n");
+        assert_eq!(lines(&trailing(&more.expect("there are some"))), b"grpc-status: 0\r\n");
     }
 }

@@ -7,11 +7,12 @@ use std::io::Write as _;
 
 use bytes::{Bytes, BytesMut};
 use h2::SendStream;
+use http::Response;
 use tokio::io::AsyncWrite as _;
 use tokio::time::Instant;
 
 use super::exchange::{Carriage, End, pooled};
-use super::fields;
+use super::fields::{self, HeaderFields};
 use super::server::ClientStream;
 use crate::answer::Fault;
 use crate::connect::{ConnectError, connect};
@@ -19,7 +20,7 @@ use crate::http1::answer_head::{Asked, Malformed};
 use crate::http1::body::{Decoder, Framing};
 use crate::http1::work::Work;
 use crate::record::Record;
-use crate::rewrite;
+use crate::rewrite::{self, Fields as _};
 use crate::stream::{Stream, poll_read};
 use crate::timer::Timer;
 use crate::view::Flight;
@@ -59,12 +60,19 @@ pub(super) async fn carry(
         record,
         timer: Timer::default(),
         active: Instant::now(),
-        up: Up { backlog: head, written: 0, state: Sending::Body, is_untouched: true },
+        up: Up {
+            backlog: head,
+            written: 0,
+            state: Sending::Body,
+            is_untouched: true,
+            has_begun: false,
+        },
         down: None,
     };
     let end = poll_fn(|cx| exchange.poll(cx)).await;
     let has_uploaded = exchange.up.state == Sending::Done;
-    let is_untouched = exchange.up.is_untouched;
+    let may_repeat = exchange.up.is_untouched
+        && (!exchange.up.has_begun || exchange.work.head.is_idempotent(&exchange.work.head_bytes));
     let backlog = core::mem::take(&mut exchange.up.backlog);
     let sent = exchange.down.as_ref().map_or(0, |it| it.sent);
     record.sent += sent;
@@ -74,7 +82,7 @@ pub(super) async fn carry(
         flight.target.pool.give(target, Instant::now());
     }
     match end {
-        End::Closed if was_kept && is_untouched => Ok(End::Closed),
+        End::Closed if was_kept && may_repeat => Ok(End::Closed),
         End::Closed => Ok(End::Fault(Fault::BadGateway)),
         end => Ok(end),
     }
@@ -87,6 +95,8 @@ struct Up {
     state: Sending,
     /// Whether nothing of the client's body has been taken.
     is_untouched: bool,
+    /// Whether the target has been sent anything.
+    has_begun: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +140,11 @@ impl Exchange<'_, '_> {
         if let Some(end) = self.step(cx, &mut scratch) {
             return Poll::Ready(end);
         }
-        if self.stream.respond.poll_reset(cx).is_ready() && self.down.is_none() {
+        let reset = match &mut self.down {
+            Some(down) => down.send.poll_reset(cx),
+            None => self.stream.respond.poll_reset(cx),
+        };
+        if reset.is_ready() {
             return Poll::Ready(End::ClientGone);
         }
         if self.flight.target.shared.is_gone() {
@@ -139,8 +153,10 @@ impl Exchange<'_, '_> {
         let idle = self.carriage.serving.entrance.balanced.attributes.timeout_idle;
         if self.timer.has_passed(self.active + idle, cx) {
             let fault = match self.up.state {
-                Sending::Body => Fault::RequestTimeout,
-                Sending::Rest | Sending::Done | Sending::Failed => Fault::GatewayTimeout,
+                Sending::Body if self.up.backlog.is_empty() => Fault::RequestTimeout,
+                Sending::Body | Sending::Rest | Sending::Done | Sending::Failed => {
+                    Fault::GatewayTimeout
+                }
             };
             return Poll::Ready(self.broken(fault));
         }
@@ -172,7 +188,10 @@ impl Exchange<'_, '_> {
                 let rest = self.up.backlog.get(self.up.written..).unwrap_or_default();
                 match Pin::new(&mut *self.target).poll_write(cx, rest) {
                     Poll::Pending => return None,
-                    Poll::Ready(Ok(count)) if count > 0 => self.up.written += count,
+                    Poll::Ready(Ok(count)) if count > 0 => {
+                        self.up.written += count;
+                        self.up.has_begun = true;
+                    }
                     Poll::Ready(_) => {
                         self.up.state = Sending::Failed;
                         return None;
@@ -225,6 +244,7 @@ impl Exchange<'_, '_> {
         if is_chunked {
             self.up.backlog.extend_from_slice(b"0\r\n");
             if let Some(trailers) = trailers {
+                let trailers = fields::trailing(&trailers);
                 self.up.backlog.extend_from_slice(&fields::lines(&trailers));
             }
             self.up.backlog.extend_from_slice(b"\r\n");
@@ -263,15 +283,29 @@ impl Exchange<'_, '_> {
                 Ok(true) => {}
             }
             let len = answer.len;
-            if answer.status == 101 {
-                return Err(End::Fault(Fault::BadGateway));
-            }
-            if answer.status >= 200 {
-                self.begin_answer()?;
+            match answer.status {
+                101 => return Err(End::Fault(Fault::BadGateway)),
+                100..=199 => self.pass_early(),
+                _ => self.begin_answer()?,
             }
             self.work.answer_input.advance(len);
         }
         Ok(())
+    }
+
+    /// `100 Continue` and the like: passed on as they are.
+    fn pass_early(&mut self) {
+        let Work { answer, answer_input, .. } = &*self.work;
+        let head = answer_input.rest();
+        let mut response = Response::new(());
+        let Ok(status) = answer.status.try_into() else { return };
+        *response.status_mut() = status;
+        let mut fields = HeaderFields(response.headers_mut());
+        for field in answer.fields.iter().filter(|it| !it.meaning.is_of_the_hop()) {
+            fields.put(field.name.of(head), field.value.of(head));
+        }
+        // A client that is gone is noticed by what follows.
+        let _ = self.stream.respond.send_informational(response);
     }
 
     fn begin_answer(&mut self) -> Result<(), End> {

@@ -13,7 +13,7 @@ use http::{HeaderMap, Request, Uri};
 use tokio::time::{Instant, timeout};
 
 use super::exchange::{Carriage, End};
-use super::fields::HeaderFields;
+use super::fields::{self, HeaderFields};
 use super::gather::gather;
 use super::server::ClientStream;
 use crate::answer::Fault;
@@ -62,21 +62,37 @@ pub(super) async fn carry(
     let mut answer = pin!(answer);
     let respond = &mut stream.respond;
     let head = poll_fn(|cx| {
-        if up.poll(cx).is_err() {
-            return Poll::Ready(Err(End::ClientGone));
+        match up.poll(cx) {
+            Err(Side::From) => return Poll::Ready(Err(End::ClientGone)),
+            // A target that takes no more may have answered all the same.
+            Ok(_) | Err(Side::To) => {}
         }
         if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-            return Poll::Ready(answer.map_err(|_| End::Fault(Fault::BadGateway)));
+            return Poll::Ready(answer.map_err(|error| {
+                let may_repeat = has_not_begun(&error) && up.is_untouched();
+                if may_repeat { End::Closed } else { End::Fault(Fault::BadGateway) }
+            }));
         }
         if respond.poll_reset(cx).is_ready() {
             return Poll::Ready(Err(End::ClientGone));
         }
-        watch.poll(cx).map(|fault| Err(End::Fault(fault)))
+        let fault = watch.poll(cx);
+        fault.map(|fault| match fault {
+            Fault::GatewayTimeout if up.is_waiting_to_read() => {
+                Err(End::Fault(Fault::RequestTimeout))
+            }
+            fault => Err(End::Fault(fault)),
+        })
     })
     .await;
     let (parts, mut body) = match head {
         Ok(response) => response.into_parts(),
-        Err(end) => return Ok(end),
+        Err(end) => {
+            if end == End::Closed {
+                flight.target.pool.sessions.clear();
+            }
+            return Ok(end);
+        }
     };
     let received = up.carried;
     let up_state = up.into_parts();
@@ -107,12 +123,21 @@ pub(super) async fn carry(
             Err(Side::From) => return Poll::Ready(End::Cut),
             Err(Side::To) => return Poll::Ready(End::ClientGone),
         }
+        if down.to.poll_reset(cx).is_ready() {
+            return Poll::Ready(End::ClientGone);
+        }
         watch.poll(cx).map(|_| End::Cut)
     })
     .await;
     record.received += up.carried;
     record.sent += down.carried;
     Ok(end)
+}
+
+/// Whether the target says that it has done nothing for the request. Source: RFC 9113, 8.7.
+fn has_not_begun(error: &h2::Error) -> bool {
+    let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (is_refused || error.is_go_away())
 }
 
 /// The request as the target gets it.
@@ -270,6 +295,16 @@ impl<'a> Flow<'a> {
         Self { from, to, waiting, is_done, moved, carried }
     }
 
+    /// Whether nothing of the body has been taken.
+    fn is_untouched(&self) -> bool {
+        self.carried == 0 && self.waiting.is_empty()
+    }
+
+    /// Whether only its sender can bring it on.
+    fn is_waiting_to_read(&self) -> bool {
+        !self.is_done && self.waiting.is_empty()
+    }
+
     /// Carries what can be carried now; `true` once all has been.
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<bool, Side> {
         while !self.is_done {
@@ -302,7 +337,7 @@ impl<'a> Flow<'a> {
                     Poll::Ready(Ok(trailers)) => {
                         self.is_done = true;
                         let ended = match trailers {
-                            Some(trailers) => self.to.send_trailers(trailers),
+                            Some(trailers) => self.to.send_trailers(fields::trailing(&trailers)),
                             None => self.to.send_data(Bytes::new(), true),
                         };
                         ended.map_err(|_| Side::To)?;

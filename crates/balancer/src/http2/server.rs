@@ -25,7 +25,7 @@ use crate::http1::work::Work;
 use crate::limits;
 use crate::listeners::Door;
 use crate::record::{Caller, Done, Record};
-use crate::rewrite::Fields as _;
+use crate::rewrite::{Fields as _, host_name};
 use crate::stream::Stream;
 use crate::thread::{Sleeper, Thread};
 use crate::timer::Timer;
@@ -51,7 +51,9 @@ pub(super) struct Session {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(thread: Rc<Thread>, door: Rc<Door>, stream: Stream, caller: Caller) {
+pub(crate) async fn serve(sleeper: Sleeper, door: Rc<Door>, stream: Stream, caller: Caller) {
+    let mut sleeper = sleeper;
+    let thread = Rc::clone(sleeper.thread());
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(limits::STREAMS)
@@ -64,7 +66,6 @@ pub(crate) async fn serve(thread: Rc<Thread>, door: Rc<Door>, stream: Stream, ca
     let (stream, flusher) = gather(stream);
     let shaking = timeout(limits::HANDSHAKE, builder.handshake::<_, Bytes>(stream));
     let Ok(Ok(connection)) = Box::pin(shaking).await else { return };
-    let mut sleeper = Sleeper::new(&thread);
     let session = Rc::new(Session { thread, door, caller, under_way: Cell::new(0) });
     let mut keeper = Keeper {
         session: Rc::clone(&session),
@@ -183,10 +184,7 @@ fn write_head(
     out.extend_from_slice(target.as_str().as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let mut lines = crate::rewrite::Lines(out);
-    let authority = parts.uri.authority().map(|it| it.as_str().as_bytes());
-    let host =
-        authority.or_else(|| parts.headers.get(http::header::HOST).map(HeaderValue::as_bytes));
-    lines.put(b"host", host.ok_or(Fault::BadRequest)?);
+    lines.put(b"host", host(parts)?);
     let mut cookies: Vec<u8> = Vec::new();
     for (name, value) in &parts.headers {
         match name.as_str() {
@@ -208,6 +206,16 @@ fn write_head(
     }
     out.extend_from_slice(b"\r\n");
     Ok(())
+}
+
+/// The host that a stream is for. One that says two is for none. Source: RFC 9113, 8.3.1.
+fn host(parts: &http::request::Parts) -> Result<&[u8], Fault> {
+    let authority = parts.uri.authority().map(|it| it.as_str().as_bytes());
+    let fields = parts.headers.get_all(http::header::HOST);
+    let mut all = authority.into_iter().chain(fields.iter().map(HeaderValue::as_bytes));
+    let host = all.next().ok_or(Fault::BadRequest)?;
+    let is_same = |other: &[u8]| host_name(other).eq_ignore_ascii_case(host_name(host));
+    if all.all(is_same) { Ok(host) } else { Err(Fault::BadRequest) }
 }
 
 async fn carry(

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -20,7 +20,10 @@ use types::Timestamp;
 use super::origin::Origin;
 
 /// What a client waits for at most; nothing here takes so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The time of the day in a lab.
+pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 pub(crate) const LOAD_BALANCER: &str =
     "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/lab/0123456789abcdef";
@@ -39,7 +42,9 @@ pub(crate) struct Lab {
 fn own_ip() -> IpAddr {
     static LABS: AtomicU8 = AtomicU8::new(1);
     let [_, _, high, low] = std::process::id().to_be_bytes();
-    Ipv4Addr::new(127, high | 0x80, low, LABS.fetch_add(1, Ordering::Relaxed)).into()
+    let number = LABS.fetch_add(1, Ordering::Relaxed);
+    assert_ne!(number, 0, "a process has 255 labs at most");
+    Ipv4Addr::new(127, high | 0x80, low, number).into()
 }
 
 pub(crate) fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -104,9 +109,19 @@ impl Lab {
         Self::with(|table| table.load_balancers[0].attributes = attributes(pairs))
     }
 
+    /// A lab whose only target is at that address.
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        Self::with(|table| table.groups[0].targets = vec![target(address)])
+    }
+
     /// A lab with a table of its own making: a listener for HTTP on port 80 that forwards to the
     /// origin, changed.
     pub(crate) fn with(change: impl FnOnce(&mut RoutingTable)) -> Self {
+        Self::at(NOW, change)
+    }
+
+    /// The same at another time of the day.
+    pub(crate) fn at(now: Timestamp, change: impl FnOnce(&mut RoutingTable)) -> Self {
         let ip = own_ip();
         let origin = Origin::start(ip);
         let listener = Listener {
@@ -134,7 +149,7 @@ impl Lab {
             seal: vec![7; 32],
         };
         change(&mut table);
-        let clock = Arc::new(|| Timestamp(1_700_000_000_000));
+        let clock = Arc::new(move || now);
         let config = Config { threads: 1, addresses: Vec::new(), clock };
         let balancer = Balancer::start(config).expect("starts");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -160,10 +175,11 @@ impl Lab {
         Client::connect(self.address)
     }
 
-    /// Sends that on a connection of its own, and reads until the balancer closes it.
+    /// Sends that on a connection of its own, and reads until the balancer closes it. Who is answered
+    /// early need not be rid of everything.
     pub(crate) fn talk(&self, request: impl AsRef<[u8]>) -> String {
         let mut client = self.client();
-        client.send(request);
+        let _ = client.0.write_all(request.as_ref());
         client.rest()
     }
 
@@ -173,18 +189,26 @@ impl Lab {
     }
 }
 
-pub(crate) struct Client(pub(crate) TcpStream);
+/// One end of a connection.
+pub(crate) struct Client<S = TcpStream>(pub(crate) S);
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("taken in");
+        Self::of(TcpStream::connect(address).expect("taken in"))
+    }
+
+    /// A connection that waits for a while, and for nothing when it writes.
+    pub(crate) fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         Self(stream)
     }
+}
 
+impl<S: Read + Write> Client<S> {
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).expect("takes it");
+        self.0.flush().expect("takes it");
     }
 
     /// All that comes until the connection is closed.
@@ -195,7 +219,7 @@ impl Client {
             match self.0.read(&mut bytes) {
                 Ok(0) => break,
                 Ok(count) => all.extend_from_slice(&bytes[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
                 Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&all)),
             }
         }
@@ -212,6 +236,19 @@ impl Client {
             all.push(byte[0]);
         }
         String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// The head of a message; `None` if the other end has closed.
+    pub(crate) fn head(&mut self) -> Option<String> {
+        let mut all = Vec::new();
+        let mut byte = [0];
+        while !all.ends_with(b"\r\n\r\n") {
+            match self.0.read(&mut byte) {
+                Ok(1) => all.push(byte[0]),
+                _ => return None,
+            }
+        }
+        Some(String::from_utf8_lossy(&all).into_owned())
     }
 
     /// An answer with a `Content-Length`.

@@ -2,11 +2,16 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, reason = "tests may fail so")]
 
+mod frames;
 mod hostile;
 mod http1;
 mod http2;
+mod http2_cases;
 mod lab;
 mod operation;
 mod origin;
 mod routing;
+mod streams;
+mod targets;
 mod timeouts;
+mod tls;

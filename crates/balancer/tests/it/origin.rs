@@ -1,9 +1,11 @@
 //! A target that does what the path of a request says.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+use super::lab::Client;
 
 /// A target, and the first lines of the requests that it has read.
 pub(crate) struct Origin {
@@ -29,6 +31,20 @@ impl Origin {
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().expect("nobody panics with it").clone()
     }
+}
+
+/// A target that does with each connection what it is told to; the first has number zero.
+pub(crate) fn scripted(serve: impl Fn(usize, &mut Client) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for (number, stream) in (0..).zip(listener.incoming()) {
+            let (stream, serve) = (stream.expect("accepts"), Arc::clone(&serve));
+            thread::spawn(move || serve(number, &mut Client::of(stream)));
+        }
+    });
+    address
 }
 
 /// Ends with an error when the balancer closes the connection, as it may at any time.
