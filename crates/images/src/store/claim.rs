@@ -87,6 +87,9 @@ impl Drop for Claim {
             // costs an empty file until the next collection.
             let _ = fs::remove_file(&self.path);
         }
+        // Closing the file alone would not let go of it while a process that is just being started
+        // has it open as well, until that runs its program.
+        let _ = self.file.unlock();
     }
 }
 
@@ -117,6 +120,18 @@ mod tests {
         drop(first);
         assert!(!path.exists());
         assert!(Claim::take(&path, Afterwards::Remove).expect("no error").is_some());
+    }
+
+    #[test]
+    fn a_claim_ends_though_a_process_that_is_being_started_has_its_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("layer");
+        let first = Claim::wait(&path, Afterwards::Keep).expect("free");
+        // What a fork has until it runs its program.
+        let inherited = first.file.try_clone().expect("opens");
+        drop(first);
+        assert!(Claim::take(&path, Afterwards::Keep).expect("no error").is_some());
+        drop(inherited);
     }
 
     #[test]
