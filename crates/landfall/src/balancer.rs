@@ -111,6 +111,8 @@ fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
         tokio::select! {
             ended = &mut station => ended?,
             () = asked.wait() => {
+                // Whoever waits to be taken in is taken in by others at the same addresses.
+                let _handover = network::Handover::begin();
                 tell.send_replace(true);
                 station.await?;
             }
