@@ -273,8 +273,13 @@ def containers():
     run()
 
 
+def changes():
+    from changes import run
+    run()
+
+
 PARTS = {"moto": against_moto, "disk": slow_disk, "latency": latency, "placement": placement,
-         "containers": containers, "memory": memory}
+         "containers": containers, "changes": changes, "memory": memory}
 
 
 def main():
