@@ -29,7 +29,7 @@ pub(crate) const AUDITS_KEPT: u64 = 10_000;
 /// The audit trail is looked at whenever it has grown by so many rows.
 const AUDITS_LOOKED_AT_EVERY: u64 = 64;
 
-/// Rows whose time in the state is over: as many as one write takes away.
+/// Rows whose time in the state is over.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Due {
     /// Tasks, the longest stopped first.
@@ -41,32 +41,50 @@ pub struct Due {
 }
 
 impl Due {
+    /// Most rows that an archivist should carry in one turn. A backlog leaves the state at that rate
+    /// for each sync of the history, and the writer describes no more than so many rows in one go:
+    /// a few milliseconds.
+    pub const CARRIED_MAX: usize = 1_000;
+
     /// Whether nothing is due.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty() && self.audits.is_empty()
     }
+
+    /// How many there are.
+    pub fn rows(&self) -> usize {
+        self.tasks.len() + self.audits.len()
+    }
+
+    /// The same in parts, each as much as one write takes away.
+    pub fn parts(&self) -> impl Iterator<Item = Self> {
+        let tasks = self.tasks.chunks(state::CHANGES_MAX);
+        let audits = self.audits.chunks(state::CHANGES_MAX);
+        let of_tasks = tasks.map(|it| Self { tasks: it.to_vec(), ..Self::default() });
+        of_tasks.chain(audits.map(|it| Self { audits: it.to_vec(), ..Self::default() }))
+    }
 }
 
-/// What may leave the state now. A task that still holds resources of a lost instance stays until
-/// they are released.
-pub fn due(state: &State, policy: &Policy, now: Timestamp) -> Due {
+/// What may leave the state now, at most so many rows. A task that still holds resources of a lost
+/// instance stays until they are released.
+pub fn due(state: &State, policy: &Policy, now: Timestamp, most: usize) -> Due {
     let old = |at: Timestamp| at.after(policy.stopped_kept) <= now;
     let stopped = || state.indexes().stopped().iter();
     let tasks: Vec<_> = stopped()
         .take_while(|(at, _)| old(*at))
         .filter_map(|(_, id)| state.task(*id).filter(|it| it.released).cloned())
-        .take(state::CHANGES_MAX)
+        .take(most)
         .collect();
+    let audits = due_audits(state, policy, now, most - tasks.len());
+    if tasks.len() + audits.len() == most {
+        return Due { tasks, audits, again_at: Some(now) };
+    }
     let next_task = stopped().map(|(at, _)| *at).find(|at| !old(*at));
-    let audits = due_audits(state, policy, now, state::CHANGES_MAX - tasks.len());
+    let next_task = next_task.map(|at| at.after(policy.stopped_kept));
     let first_left = audits.last().map_or(0, |it| it.number + 1);
     let next_audit = audits_age(policy)
         .and_then(|kept| Some(state.audits().range(first_left..).next()?.1.at.after(kept)));
-    let next_task = next_task.map(|at| at.after(policy.stopped_kept));
-    let again_at = match tasks.len() + audits.len() {
-        state::CHANGES_MAX => Some(now),
-        _ => [next_task, next_audit].into_iter().flatten().min(),
-    };
+    let again_at = [next_task, next_audit].into_iter().flatten().min();
     Due { tasks, audits, again_at }
 }
 
@@ -121,7 +139,7 @@ impl Reconciler for PastReaper {
     }
 
     fn review(&self, draft: &mut Draft<'_>, _: &Subject, context: &mut Context<'_>) -> Outcome {
-        let due = due(draft.state(), &self.policy, context.now);
+        let due = due(draft.state(), &self.policy, context.now, state::CHANGES_MAX);
         forget(draft, &due);
         match due.again_at {
             Some(at) if at <= context.now => Outcome::Again,

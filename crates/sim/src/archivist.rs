@@ -76,7 +76,8 @@ impl World {
     pub(crate) fn look_back(&mut self) -> Checked {
         let policy = self.policy();
         self.job(Cause::Review, |core| {
-            Release::Due(reconcilers::due(core.state(), &policy, core.now()))
+            let due = reconcilers::due(core.state(), &policy, core.now(), Due::CARRIED_MAX);
+            Release::Due(due)
         })
     }
 
@@ -103,7 +104,9 @@ impl World {
     fn forget(&mut self, due: Due) -> Checked {
         let again_at = due.again_at;
         self.job(Cause::Archivist, |core| {
-            core.write(Caller::region(), 0, |draft, _| reconcilers::forget(draft, &due));
+            for part in due.parts() {
+                core.write(Caller::region(), 0, |draft, _| reconcilers::forget(draft, &part));
+            }
             Release::Forgotten { again_at }
         })
     }

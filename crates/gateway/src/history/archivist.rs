@@ -19,7 +19,7 @@ use crate::region::Clock;
 
 /// The longest time between two looks at the state: how late a task may leave it.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// The shortest.
+/// The shortest, unless a whole turn's rows were due: then more are, and it goes on at once.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(50);
 /// After a failure the disk is left alone for so long.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
@@ -61,6 +61,8 @@ impl Archivist {
         };
         let now = (self.clock)();
         let again = load.due.again_at.map_or(LOOK_EVERY, |at| at.since(now));
+        let rest =
+            if load.due.rows() < Due::CARRIED_MAX { LOOK_AT_MOST_EVERY } else { Duration::ZERO };
         let Load { due, tasks, audits } = load;
         let history = self.history.clone();
         let kept = tokio::task::spawn_blocking(move || {
@@ -82,11 +84,13 @@ impl Archivist {
         }
         if !due.is_empty() {
             let forget = move |core: &mut Core| {
-                core.write(Caller::region(), 0, |draft, _| reconcilers::forget(draft, &due));
+                for part in due.parts() {
+                    core.write(Caller::region(), 0, |draft, _| reconcilers::forget(draft, &part));
+                }
             };
             self.ask(forget).await;
         }
-        again.clamp(LOOK_AT_MOST_EVERY, LOOK_EVERY)
+        again.clamp(rest, LOOK_EVERY)
     }
 
     fn trouble(&self, error: &telemetry::history::HistoryError) {
@@ -119,8 +123,11 @@ impl Archivist {
 
 fn load(core: &mut Core, policy: &Policy) -> Load {
     let (state, now): (_, Timestamp) = (core.state(), core.now());
-    let due = reconcilers::due(state, policy, now);
+    let due = reconcilers::due(state, policy, now, Due::CARRIED_MAX);
     let tasks = due.tasks.iter().map(|it| task_record(state, it)).collect();
     let audits = due.audits.iter().map(|it| audit_record(it)).collect();
     Load { due, tasks, audits }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@ use state::{Audit, Change, Draft, Outcome};
 use types::Timestamp;
 
 use super::fixture::{HOUR, MINUTE, World, instance, region, stopped, task};
-use crate::{Past, Policy, due, forget};
+use crate::{Due, Past, Policy, due, forget};
 
 fn audit(number: u64, at: i64) -> Audit {
     Audit {
@@ -56,7 +56,7 @@ fn what_is_due_has_had_its_hour() {
     state.apply(stopped(&task(8, 1), MINUTE).into());
     state.apply(audit(1, 2 * MINUTE).into());
     let named = |now: i64| {
-        let due = due(&state, &archived(), Timestamp(now));
+        let due = due(&state, &archived(), Timestamp(now), 100);
         let tasks: Vec<u128> = due.tasks.iter().map(|it| it.id.bits()).collect();
         (tasks, due.audits.len(), due.again_at.map(|it| it.0))
     };
@@ -72,7 +72,7 @@ fn what_has_changed_since_it_was_due_is_not_forgotten() {
     state.apply(instance(1).into());
     state.apply(stopped(&task(7, 1), 0).into());
     state.apply(stopped(&task(8, 1), 0).into());
-    let due = due(&state, &archived(), Timestamp(HOUR));
+    let due = due(&state, &archived(), Timestamp(HOUR), 100);
     let mut other = stopped(&task(7, 1), 0);
     other.version += 1;
     state.apply(other.into());
@@ -83,7 +83,7 @@ fn what_has_changed_since_it_was_due_is_not_forgotten() {
 }
 
 #[test]
-fn one_write_takes_a_hundred_away() {
+fn no_more_is_due_than_was_asked_for() {
     let mut state = region();
     state.apply(instance(1).into());
     for bits in 0..70 {
@@ -91,10 +91,30 @@ fn one_write_takes_a_hundred_away() {
         state.apply(audit(u64::try_from(bits).expect("small") + 1, 0).into());
     }
     let now = Timestamp(HOUR);
-    let first = due(&state, &archived(), now);
+    let first = due(&state, &archived(), now, 100);
     assert_eq!((first.tasks.len(), first.audits.len()), (70, 30));
     assert_eq!(first.again_at, Some(now), "there is more at once");
     forget(&mut Draft::new(&mut state), &first);
-    let second = due(&state, &archived(), now);
+    let second = due(&state, &archived(), now, 100);
     assert_eq!((second.tasks.len(), second.audits.len(), second.again_at), (0, 40, None));
+}
+
+#[test]
+fn a_backlog_leaves_in_writes_of_a_hundred_rows() {
+    let mut state = region();
+    state.apply(instance(1).into());
+    for bits in 0..250 {
+        state.apply(stopped(&task(bits, 1), 0).into());
+        state.apply(audit(u64::try_from(bits).expect("small") + 1, 0).into());
+    }
+    let due = due(&state, &archived(), Timestamp(HOUR), Due::CARRIED_MAX);
+    assert_eq!((due.rows(), due.again_at), (500, None));
+    let mut writes = Vec::new();
+    for part in due.parts() {
+        let mut draft = Draft::new(&mut state);
+        forget(&mut draft, &part);
+        writes.push(draft.keep().len());
+    }
+    assert_eq!(writes, [100, 100, 50, 100, 100, 50]);
+    assert_eq!((state.tasks().len(), state.audits().len()), (0, 0));
 }
