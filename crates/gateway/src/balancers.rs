@@ -6,7 +6,7 @@ use api::Rest;
 use http::{Request, Response, header};
 use hyper::body::Incoming as Body;
 use hyper_util::rt::TokioIo;
-use link::{BalancerRegion, Later, Silence};
+use link::{BalancerRegion, Later, Silence, Taken};
 use plan::routing::session::{Report, Series};
 use plan::routing::{Generation, RoutingTable, seal, told};
 use state::{Caller, Purpose};
@@ -98,29 +98,29 @@ impl BalancerRegion for LiveRegion {
         }))
     }
 
-    fn called(&self, name: String) -> Later<'_, ()> {
+    fn called(&self, name: String) -> Later<'_, Taken> {
         Box::pin(async move {
-            self.ask(move |core| {
+            let done = self.ask(move |core| {
                 core.write(Caller::region(), 0, |draft, context| {
                     api::balancer_called(draft, &name, context.now);
                 });
-            })
-            .await;
+            });
+            done.await.map_or(Taken::NotNow, |()| Taken::Durably)
         })
     }
 
-    fn gone(&self, name: String, _: Silence) -> Later<'_, ()> {
+    fn gone(&self, name: String, _: Silence) -> Later<'_, Taken> {
         Box::pin(async move {
-            self.ask(move |core| {
+            let done = self.ask(move |core| {
                 core.write(Caller::region(), 0, |draft, context| {
                     api::balancer_gone(draft, &name, context.now);
                 });
-            })
-            .await;
+            });
+            done.await.map_or(Taken::NotNow, |()| Taken::Durably)
         })
     }
 
-    fn report(&self, name: String, report: Arc<Report>) -> Later<'_, ()> {
+    fn report(&self, name: String, report: Arc<Report>) -> Later<'_, Taken> {
         Box::pin(async move {
             loop {
                 let (name, report) = (name.clone(), Arc::clone(&report));
@@ -131,9 +131,10 @@ impl BalancerRegion for LiveRegion {
                         })
                     })
                     .await;
-                // What an overloaded writer does not take in comes again with the next report.
-                if rest != Some(Rest::More) {
-                    return;
+                match rest {
+                    Some(Rest::More) => {}
+                    Some(Rest::None) => return Taken::Durably,
+                    None => return Taken::NotNow,
                 }
             }
         })

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use plan::routing::session::{FromBalancer, Report, Series, ToBalancer};
-use plan::routing::{Generation, RoutingTable};
+use plan::routing::{Generation, Publisher, RoutingTable, is_told};
 use state::Change;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -45,6 +45,15 @@ pub enum Silence {
     NeverCalled,
 }
 
+/// Whether the region has taken in what it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is durable.
+    Durably,
+    /// The region is overloaded. It is to be told again.
+    NotNow,
+}
+
 /// A balancer's answer that a port cannot be opened, for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("balancer {balancer}: {why}")]
@@ -62,11 +71,11 @@ pub trait BalancerRegion: Send + Sync + 'static {
     /// What balancers are to be told now; `None` if the region cannot say at the moment.
     fn table(&self) -> Later<'_, Option<RoutingTable>>;
     /// A balancer's session stands. Returns once that is durable.
-    fn called(&self, name: String) -> Later<'_, ()>;
+    fn called(&self, name: String) -> Later<'_, Taken>;
     /// A balancer is not there any more.
-    fn gone(&self, name: String, how: Silence) -> Later<'_, ()>;
+    fn gone(&self, name: String, how: Silence) -> Later<'_, Taken>;
     /// What a balancer finds.
-    fn report(&self, name: String, report: Arc<Report>) -> Later<'_, ()>;
+    fn report(&self, name: String, report: Arc<Report>) -> Later<'_, Taken>;
     /// What a balancer has counted.
     fn counted(&self, name: String, series: Vec<Series>) -> Later<'_, ()>;
 }
@@ -148,15 +157,15 @@ impl Balancers {
     }
 
     async fn publish(&self) {
-        let mut last = RoutingTable::default();
+        let mut publisher = Publisher::new(self.epoch);
         loop {
             self.published.send_modify(|it| it.begun += 1);
             match self.region.table().await {
                 Some(table) => {
-                    self.tell(table, &mut last);
+                    let fresh = self.tell(table, &mut publisher);
                     self.published.send_modify(|it| {
                         it.done = it.begun;
-                        it.newest = last.generation;
+                        it.newest = fresh.unwrap_or(it.newest);
                     });
                 }
                 // Overloaded: once more with the next tick.
@@ -167,15 +176,11 @@ impl Balancers {
         }
     }
 
-    /// Gives a table a generation and has it told, if it says anything new.
-    fn tell(&self, mut table: RoutingTable, last: &mut RoutingTable) {
-        table.generation = last.generation;
-        if table == *last && last.generation.version > 0 {
-            return;
-        }
-        table.generation = Generation { epoch: self.epoch, version: last.generation.version + 1 };
-        *last = table.clone();
-        self.told.send_replace(session::frame(&ToBalancer::Told(table)));
+    /// Has a table told, if it says anything new. Answers the generation of a new one.
+    fn tell(&self, table: RoutingTable, publisher: &mut Publisher) -> Option<Generation> {
+        let fresh = publisher.publish(table)?;
+        self.told.send_replace(session::frame(&ToBalancer::Told(fresh.clone())));
+        Some(fresh.generation)
     }
 
     async fn wait_for_calls(&self) {
@@ -189,10 +194,21 @@ impl Balancers {
     /// It may have called meanwhile, and what the region notes last is what stays.
     async fn note_gone(&self, name: String, how: Silence) {
         tracing::warn!(name, ?how, "the balancer is not there");
-        self.region.gone(name.clone(), how).await;
-        let is_back = lock(&self.sessions).contains_key(&name);
-        if is_back {
-            self.region.called(name).await;
+        let is_back = || lock(&self.sessions).contains_key(&name);
+        while self.region.gone(name.clone(), how).await == Taken::NotNow && !is_back() {
+            tokio::time::sleep(TICK).await;
+        }
+        if is_back() {
+            self.note_called(&name).await;
+        }
+    }
+
+    /// Returns once it is durable, or the balancer has left again.
+    async fn note_called(&self, name: &str) {
+        while self.region.called(name.to_owned()).await == Taken::NotNow
+            && lock(&self.sessions).contains_key(name)
+        {
+            tokio::time::sleep(TICK).await;
         }
     }
 
@@ -273,7 +289,7 @@ impl Balancers {
             older.hang_up.notify_one();
         }
         // Only now: who notes that an older one is gone must see that this one is there.
-        self.region.called(name.clone()).await;
+        self.note_called(&name).await;
         tracing::info!(name, "the balancer's session stands");
         let why = self.converse(socket, &name, &line, questions).await;
         tracing::info!(name, why, "the balancer's session has ended");
@@ -293,8 +309,9 @@ impl Balancers {
                 line.applied.send_replace(report.applied);
                 if talk.reported.as_deref() != Some(&report) {
                     let report = Arc::new(report);
-                    self.region.report(name.to_owned(), Arc::clone(&report)).await;
-                    talk.reported = Some(report);
+                    let taken = self.region.report(name.to_owned(), Arc::clone(&report)).await;
+                    // What was not taken in is news when it is said again.
+                    talk.reported = (taken == Taken::Durably).then_some(report);
                 }
             }
             FromBalancer::Reserved { question, refused } => {
@@ -313,19 +330,6 @@ impl Balancers {
 struct Talk {
     reported: Option<Arc<Report>>,
     asked: BTreeMap<u64, oneshot::Sender<Option<String>>>,
-}
-
-/// Whether what balancers are told may be made of it.
-fn is_told(change: &Change) -> bool {
-    matches!(
-        change,
-        Change::LoadBalancer(..)
-            | Change::Listener(..)
-            | Change::Rule(..)
-            | Change::TargetGroup(..)
-            | Change::Target(..)
-            | Change::Certificate(..)
-    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -8,6 +8,6 @@ pub mod frames;
 mod hub;
 mod telemetry;
 
-pub use balancers::{BalancerRegion, Balancers, Refused, Silence};
+pub use balancers::{BalancerRegion, Balancers, Refused, Silence, Taken};
 pub use hub::{Hub, Later, Region, Told};
 pub use telemetry::TaskUse;

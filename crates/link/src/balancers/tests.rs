@@ -26,11 +26,18 @@ struct Script {
     notes: Mutex<Vec<Note>>,
     /// While somebody holds it, no call becomes durable.
     slow: tokio::sync::Mutex<()>,
+    /// So many notes are not taken in.
+    refusals: AtomicU64,
 }
 
 impl Script {
-    fn note(&self, note: Note) {
+    fn note(&self, note: Note) -> Taken {
+        let less = |it: u64| it.checked_sub(1);
+        if self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            return Taken::NotNow;
+        }
         lock(&self.notes).push(note);
+        Taken::Durably
     }
 }
 
@@ -43,18 +50,18 @@ impl BalancerRegion for Script {
         Box::pin(async { Some(lock(&self.table).clone()) })
     }
 
-    fn called(&self, name: String) -> Later<'_, ()> {
+    fn called(&self, name: String) -> Later<'_, Taken> {
         Box::pin(async {
             let _durable = self.slow.lock().await;
-            self.note(Note::Called(name));
+            self.note(Note::Called(name))
         })
     }
 
-    fn gone(&self, name: String, how: Silence) -> Later<'_, ()> {
+    fn gone(&self, name: String, how: Silence) -> Later<'_, Taken> {
         Box::pin(async move { self.note(Note::Gone(name, how)) })
     }
 
-    fn report(&self, name: String, report: Arc<Report>) -> Later<'_, ()> {
+    fn report(&self, name: String, report: Arc<Report>) -> Later<'_, Taken> {
         Box::pin(async move { self.note(Note::Report(name, report.as_ref().clone())) })
     }
 
@@ -187,6 +194,26 @@ async fn a_report_is_taken_in_once_however_often_it_is_repeated() {
     let b = || "b".to_owned();
     let expected = [Note::Called(b()), Note::Report(b(), report), Note::Gone(b(), Silence::HungUp)];
     assert_eq!(bench.notes(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_overloaded_region_does_not_take_in_it_is_told_again() {
+    let bench = Bench::new(&[]);
+    bench.script.refusals.store(2, Ordering::Relaxed);
+    let (mut socket, serving) = bench.call("b").await;
+    hear_table(&mut socket).await;
+    bench.script.refusals.store(1, Ordering::Relaxed);
+    for _ in 0..2 {
+        say(&mut socket, &FromBalancer::Report(Report::default())).await;
+        hear_table(&mut socket).await;
+        hear_table(&mut socket).await;
+    }
+    bench.script.refusals.store(3, Ordering::Relaxed);
+    drop(socket);
+    serving.await.expect("ends");
+    let b = || "b".to_owned();
+    let report = Note::Report(b(), Report::default());
+    assert_eq!(bench.notes(), [Note::Called(b()), report, Note::Gone(b(), Silence::HungUp)]);
 }
 
 #[tokio::test(start_paused = true)]
