@@ -6,8 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use plan::routing::Generation;
-use plan::routing::RoutingTable;
+use plan::routing::{Generation, Reception, RoutingTable};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -51,6 +50,8 @@ const ORDERS: usize = 4;
 
 enum Order {
     Apply(Arc<Snapshot>, listeners::Sockets, oneshot::Sender<()>),
+    /// Some targets' time is over.
+    End,
     /// Answered once nobody is connected any more.
     Drain(oneshot::Sender<()>),
 }
@@ -108,7 +109,7 @@ impl Balancer {
     pub async fn apply(&self, table: RoutingTable) -> Applied {
         let _one_at_a_time = self.applying.lock().await;
         let before = self.snapshot();
-        if table.generation < before.compiled.generation {
+        if table.generation.beside(before.compiled.generation) == Reception::Older {
             return Applied::Stale;
         }
         let snapshot = Arc::new(Snapshot::new(table, &before, &self.targets, &self.addresses));
@@ -152,6 +153,17 @@ impl Balancer {
     /// The generation that is served.
     pub fn generation(&self) -> Generation {
         self.snapshot().compiled.generation
+    }
+
+    /// Ends what targets still have whose time to finish is over. Answers whether others still have
+    /// time, so that this is to be asked again.
+    pub async fn end_overdue(&self) -> bool {
+        if self.targets.end_overdue(Instant::now()) {
+            for thread in &self.threads {
+                let _ = thread.send(Order::End).await;
+            }
+        }
+        self.targets.any_finishing()
     }
 
     /// What has been counted since the process began, for each load balancer and target group.
@@ -217,6 +229,10 @@ async fn run(thread: Rc<Thread>, mut orders: mpsc::Receiver<Order>) {
                     close_gone(&before);
                     drop(before);
                     let _ = done.send(());
+                }
+                Some(Order::End) => {
+                    close_gone(&thread.view());
+                    thread.wake_all();
                 }
                 Some(Order::Drain(done)) => {
                     until_closed(doors.close()).await;

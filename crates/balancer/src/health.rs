@@ -5,34 +5,23 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use plan::target_health::{self, Check, Checked};
-use state::{HealthCheck, ProtocolVersion, TargetHealth, TargetKey};
+use plan::routing::Compiled;
+use plan::target_health::{self, Check, Roster, Subject};
+use state::{HealthCheck, TargetHealth, TargetKey};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use types::Timestamp;
 
-use crate::snapshot::Snapshot;
 use crate::tls::Connector;
 
 mod probe;
 
-/// Who is asked, and how. A change of any of it begins a new round of questions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Subject {
-    address: SocketAddr,
-    version: Option<ProtocolVersion>,
-    settings: HealthCheck,
-    registered_at: Timestamp,
-}
-
 /// What has been found so far.
 #[derive(Default)]
 struct Found {
-    known: Mutex<BTreeMap<TargetKey, Checked>>,
+    known: Mutex<Roster>,
     changed: Notify,
 }
 
@@ -40,7 +29,7 @@ struct Found {
 pub(crate) struct Checker {
     found: Arc<Found>,
     connector: Arc<Connector>,
-    asked: BTreeMap<TargetKey, (Subject, AbortHandle)>,
+    asked: BTreeMap<TargetKey, AbortHandle>,
 }
 
 impl Checker {
@@ -52,38 +41,17 @@ impl Checker {
         }
     }
 
-    /// Asks the targets of a snapshot from now on, and no others. Those that are asked already and
+    /// Asks the targets of a table from now on, and no others. Those that are asked already and
     /// stay as they are notice nothing. Runs in a runtime.
-    pub(crate) fn settle(&mut self, snapshot: &Snapshot) {
-        let wanted = subjects(snapshot);
-        let mut known = self.found.lock();
-        known.retain(|key, _| wanted.contains_key(key));
-        let mut before = core::mem::take(&mut self.asked);
-        for (key, subject) in wanted {
-            let standing = before.remove(&key);
-            if let Some((same, task)) = standing {
-                if same == subject {
-                    self.asked.insert(key, (same, task));
-                    continue;
-                }
-                task.abort();
-                let is_other =
-                    same.address != subject.address || same.registered_at != subject.registered_at;
-                if is_other {
-                    known.remove(&key);
-                }
-            }
-            let asking = ask(
-                key.clone(),
-                subject.clone(),
-                Arc::clone(&self.found),
-                Arc::clone(&self.connector),
-            );
-            let task = tokio::spawn(asking).abort_handle();
-            self.asked.insert(key, (subject, task));
-        }
-        for (_, task) in before.into_values() {
+    pub(crate) fn settle(&mut self, compiled: &Compiled) {
+        let settled = self.found.lock().settle(compiled);
+        for task in settled.ended.iter().filter_map(|it| self.asked.remove(it)) {
             task.abort();
+        }
+        for (key, subject) in settled.begun {
+            let (found, connector) = (Arc::clone(&self.found), Arc::clone(&self.connector));
+            let asking = ask(key.clone(), subject, found, connector);
+            self.asked.insert(key, tokio::spawn(asking).abort_handle());
         }
     }
 
@@ -95,73 +63,42 @@ impl Checker {
 
     /// What is known of a target.
     pub(crate) fn health(&self, key: &TargetKey) -> TargetHealth {
-        self.found.lock().get(key).map_or(TargetHealth::Initial, |it| it.health.clone())
+        self.found.lock().health(key)
     }
 }
 
 impl Drop for Checker {
     fn drop(&mut self) {
-        for (_, task) in self.asked.values() {
+        for task in self.asked.values() {
             task.abort();
         }
     }
 }
 
 impl Found {
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<TargetKey, Checked>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Roster> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_in(&self, key: &TargetKey, check: Check, settings: &HealthCheck) {
-        let mut known = self.lock();
-        let before = known.get(key).cloned().unwrap_or_default();
-        let after = target_health::next(&before, check, settings);
-        let is_other = before.health != after.health;
-        if is_other {
-            tracing::info!(
-                group = key.group,
-                target = key.id,
-                port = key.port,
-                before = ?before.health,
-                after = ?after.health,
-                "the health of a target has changed"
-            );
-        }
-        known.insert(key.clone(), after);
-        drop(known);
-        if is_other {
-            self.changed.notify_one();
-        }
+    fn take_in(&self, key: &TargetKey, asked: &Subject, check: Check) {
+        let Some((before, after)) = self.lock().take_in(key, asked, check) else { return };
+        tracing::info!(
+            group = key.group,
+            target = key.id,
+            port = key.port,
+            ?before,
+            ?after,
+            "the health of a target has changed"
+        );
+        self.changed.notify_one();
     }
-}
-
-fn subjects(snapshot: &Snapshot) -> BTreeMap<TargetKey, Subject> {
-    let mut subjects = BTreeMap::new();
-    for group in &snapshot.compiled.groups {
-        let settings = &group.told.health_check;
-        for target in &group.told.targets {
-            let Some(address) = target.address.filter(|_| target.draining.is_none()) else {
-                continue;
-            };
-            let id = target.id.clone();
-            let key = TargetKey { group: group.told.arn.clone(), id, port: target.port };
-            let subject = Subject {
-                address: SocketAddr::new(address, settings.port.unwrap_or(target.port)),
-                version: group.told.version,
-                settings: settings.clone(),
-                registered_at: target.registered_at,
-            };
-            subjects.insert(key, subject);
-        }
-    }
-    subjects
 }
 
 /// Asks one target for ever. Cancelling it leaves nothing but a connection that closes.
 async fn ask(key: TargetKey, subject: Subject, found: Arc<Found>, connector: Arc<Connector>) {
     let settings = &subject.settings;
     if !settings.enabled {
-        found.take_in(&key, Check::Reached, settings);
+        found.take_in(&key, &subject, Check::Reached);
         return;
     }
     sleep(first_wait(settings)).await;
@@ -176,7 +113,7 @@ async fn ask(key: TargetKey, subject: Subject, found: Arc<Found>, connector: Arc
             }
             Err(_) => Check::Timeout,
         };
-        found.take_in(&key, check, settings);
+        found.take_in(&key, &subject, check);
         sleep_until(again_at).await;
     }
 }

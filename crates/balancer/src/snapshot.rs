@@ -7,6 +7,7 @@ use std::sync::Arc;
 use plan::routing::{Balanced, Compiled, Port, RoutingTable};
 use rustls::ServerConfig;
 use state::{ListenerProtocol, LoadBalancerKind};
+use tokio::time::Instant;
 use types::Zone;
 
 use crate::listener_attributes::ListenerAttributes;
@@ -63,7 +64,8 @@ impl Snapshot {
         let seal = core::mem::take(&mut table.seal);
         let certificates = tls::Certificates::new(&table.certificates);
         let compiled = Compiled::new(table, Some(&before.compiled));
-        let groups = targets.settle(&compiled, &before.groups);
+        let standing = (&before.compiled, before.groups.as_slice());
+        let groups = targets.settle(&compiled, standing, Instant::now());
         let mut doors = BTreeMap::new();
         for balanced in &compiled.load_balancers {
             let nodes = balanced.told.nodes.iter().map(|(zone, ip)| (Some(zone.clone()), *ip));

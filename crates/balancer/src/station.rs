@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use plan::anomaly;
-use plan::routing::RoutingTable;
 use plan::routing::session::{FromBalancer, Report, TargetReport, ToBalancer};
-use state::{Anomaly, TargetHealth, TargetKey};
+use plan::routing::{Reception, RoutingTable};
+use state::{Anomaly, TargetHealth};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use types::Protocol;
@@ -119,7 +119,8 @@ pub async fn run(
             }
             () = sleep_until(say_at) => {
                 station.say(&out);
-                let wait = if station.drains() { LOOK_EVERY } else { REPORT_EVERY };
+                let finishing = station.balancer.end_overdue().await;
+                let wait = if finishing { LOOK_EVERY } else { REPORT_EVERY };
                 say_at = Instant::now() + wait;
             }
         }
@@ -198,14 +199,14 @@ impl Station {
     }
 
     async fn take_and_keep(&mut self, table: RoutingTable) {
-        let served = self.balancer.generation();
-        if table.generation < served {
-            return;
-        }
-        if table.generation > served
-            && let Err(error) = keep::write(&self.folder, &table)
-        {
-            tracing::error!(%error, folder = %self.folder.display(), "cannot keep the table");
+        match table.generation.beside(self.balancer.generation()) {
+            Reception::Older => return,
+            Reception::Same => {}
+            Reception::Newer => {
+                if let Err(error) = keep::write(&self.folder, &table) {
+                    tracing::error!(%error, folder = %self.folder.display(), "cannot keep the table");
+                }
+            }
         }
         self.take(table).await;
     }
@@ -233,7 +234,7 @@ impl Station {
             }
             self.refused = refused;
         }
-        self.checker.settle(&self.balancer.snapshot());
+        self.checker.settle(&self.balancer.snapshot().compiled);
         self.destinations.send_replace(access_files::destinations(&self.balancer.snapshot()));
         self.note_health();
     }
@@ -273,13 +274,6 @@ impl Station {
         let snapshot = self.balancer.snapshot();
         wanted.retain(|it| !snapshot.doors.contains_key(it) || self.refused.contains_key(it));
         self.reserved.open(&wanted, transports, Instant::now())
-    }
-
-    /// Whether any target drains, so that it matters when it is idle.
-    fn drains(&self) -> bool {
-        let snapshot = self.balancer.snapshot();
-        let mut targets = snapshot.compiled.groups.iter().flat_map(|it| &it.told.targets);
-        targets.any(|it| it.draining.is_some())
     }
 
     /// Says what is found, if it is something new or has not been said for a while.
@@ -340,22 +334,10 @@ impl Station {
         let mut targets = Vec::new();
         for group in &snapshot.groups {
             for (told, shared) in group.ready.told.targets.iter().zip(&group.targets) {
-                let key = TargetKey {
-                    group: group.ready.told.arn.clone(),
-                    id: told.id.clone(),
-                    port: told.port,
-                };
-                let health = self.checker.health(&key);
-                targets.push(TargetReport {
-                    group: key.group,
-                    id: key.id,
-                    port: key.port,
-                    registered_at: told.registered_at,
-                    health,
-                    // One that takes requests may have some at any moment.
-                    is_busy: told.draining.is_none() || shared.in_flight() > 0,
-                    anomaly: shared.anomaly(),
-                });
+                let health = self.checker.health(&shared.key);
+                let in_flight = shared.in_flight();
+                let report = TargetReport::new(&shared.key.group, told, health, in_flight);
+                targets.push(TargetReport { anomaly: shared.anomaly(), ..report });
             }
         }
         let refused = self.refused.iter().filter_map(|(place, why)| {

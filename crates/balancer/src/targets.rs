@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use plan::anomaly::{self, Mitigation, Outcomes, Watched, Window};
 use plan::balancing::{Healths, SHARE_FULL};
 use plan::routing::attributes::Algorithm;
-use plan::routing::{Compiled, ReadyGroup};
+use plan::routing::{Compiled, ReadyGroup, Stay, stay};
 use state::{Anomaly, TargetKey};
+use tokio::time::Instant;
 
 /// A target, for as long as a table names it with that address.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ impl Target {
         self.traffic.in_flight()
     }
 
-    /// Whether no table names it any more: what it still has under way is ended.
+    /// Whether it has left, and its time to finish is over: what it still has under way is ended.
     pub fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Relaxed)
     }
@@ -192,16 +193,28 @@ impl Healths for Group {
     }
 }
 
-/// Every target that a table names.
+/// Every target that a table names, and those that finish what they have.
 #[derive(Debug, Default)]
-pub(crate) struct Targets(Mutex<BTreeMap<TargetKey, Arc<Target>>>);
+pub(crate) struct Targets(Mutex<BTreeMap<TargetKey, Known>>);
+
+#[derive(Debug)]
+struct Known {
+    target: Arc<Target>,
+    /// When what it still has is ended, if it takes nothing new.
+    ends_at: Option<Instant>,
+}
 
 impl Targets {
     /// The targets of a table: those that stood before with the same address stay as they are, and
-    /// those that are named no more are gone. O(targets).
-    pub(crate) fn settle(&self, compiled: &Compiled, before: &[Arc<Group>]) -> Vec<Arc<Group>> {
-        let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = core::mem::take(&mut *standing);
+    /// those that are named no more leave. O(targets).
+    pub(crate) fn settle(
+        &self,
+        compiled: &Compiled,
+        (before, groups_before): (&Compiled, &[Arc<Group>]),
+        now: Instant,
+    ) -> Vec<Arc<Group>> {
+        let mut known = self.lock();
+        let mut old = core::mem::take(&mut *known);
         let mut groups = Vec::with_capacity(compiled.groups.len());
         for ready in &compiled.groups {
             let mut targets = Vec::with_capacity(ready.told.targets.len());
@@ -209,12 +222,24 @@ impl Targets {
                 let group = ready.told.arn.clone();
                 let key = TargetKey { group, id: told.id.clone(), port: told.port };
                 let address = told.address.map(|it| SocketAddr::new(it, told.port));
-                let same = old.get(&key).filter(|it| it.address == address).cloned();
-                let target = same.unwrap_or_else(|| Arc::new(Target::new(key.clone(), address)));
-                standing.insert(key, Arc::clone(&target));
-                targets.push(target);
+                let serves = told.draining.is_none();
+                let is_same =
+                    |it: &Known| it.target.address == address && !(serves && it.target.is_gone());
+                let same = match old.remove(&key) {
+                    Some(it) if is_same(&it) => it,
+                    other => {
+                        if let Some(it) = other {
+                            it.target.end();
+                        }
+                        let target = Arc::new(Target::new(key.clone(), address));
+                        Known { target, ends_at: None }
+                    }
+                };
+                let ends_at = ends_at(&key, same.ends_at, (before, compiled), now);
+                targets.push(Arc::clone(&same.target));
+                known.insert(key, Known { ends_at, ..same });
             }
-            let same = before.iter().find(|it| Arc::ptr_eq(&it.ready, ready));
+            let same = groups_before.iter().find(|it| Arc::ptr_eq(&it.ready, ready));
             groups.push(match same {
                 Some(group) => Arc::clone(group),
                 None => Arc::new(Group {
@@ -224,16 +249,59 @@ impl Targets {
                 }),
             });
         }
-        for (key, target) in old {
-            if !standing.get(&key).is_some_and(|it| Arc::ptr_eq(it, &target)) {
-                target.is_gone.store(true, Ordering::Relaxed);
+        for (key, it) in old {
+            match ends_at(&key, it.ends_at, (before, compiled), now) {
+                Some(at) if at > now => drop(known.insert(key, Known { ends_at: Some(at), ..it })),
+                _ => it.target.end(),
             }
         }
         groups
     }
+
+    /// Ends what targets have whose time is over, whether anybody tells of it or not. Answers whether
+    /// there was one.
+    pub(crate) fn end_overdue(&self, now: Instant) -> bool {
+        let mut any = false;
+        for it in self.lock().values_mut() {
+            if it.ends_at.is_some_and(|at| at <= now) && !it.target.is_gone() {
+                it.target.end();
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Whether any target is finishing what it has, so that it matters when it is idle.
+    pub(crate) fn any_finishing(&self) -> bool {
+        self.lock().values().any(|it| it.ends_at.is_some() && !it.target.is_gone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<TargetKey, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When what a target has is ended. Time that runs already runs on.
+fn ends_at(
+    key: &TargetKey,
+    already: Option<Instant>,
+    (before, now): (&Compiled, &Compiled),
+    at: Instant,
+) -> Option<Instant> {
+    match stay(key, before, now) {
+        Stay::Serves => None,
+        Stay::Finishes(within) => already.or_else(|| at.checked_add(within)),
+        // Of a group that left before the one that is served now.
+        Stay::Gone if now.group_number(&key.group).is_none() => already,
+        Stay::Gone => Some(at),
+    }
 }
 
 impl Target {
+    fn end(&self) {
+        self.is_gone.store(true, Ordering::Relaxed);
+    }
+
     fn new(key: TargetKey, address: Option<SocketAddr>) -> Self {
         Self {
             key,
@@ -246,3 +314,6 @@ impl Target {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

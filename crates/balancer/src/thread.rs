@@ -149,7 +149,7 @@ impl Thread {
     }
 
     /// Wakes everybody who waits, so that they see what has changed.
-    fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         for waker in self.sleepers.borrow().iter().flatten() {
             waker.wake_by_ref();
         }

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use balancer::Applied;
+use state::Draining;
+use types::Timestamp;
 
 use super::lab::{Client, LOAD_BALANCER, Lab, status};
 
@@ -45,7 +47,7 @@ fn a_table_changes_under_load_without_a_failed_request() {
     });
     // A client has its whole answer a moment before the balancer is done with the request.
     let target = lab.balancer.snapshot().groups[0].targets[0].clone();
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while target.in_flight() > 0 && Instant::now() < deadline {
         std::thread::yield_now();
     }
@@ -64,6 +66,46 @@ fn what_a_target_has_under_way_ends_when_it_is_gone() {
     lab.apply(|table| table.groups[0].targets.clear());
     assert!(target.is_gone());
     assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn what_is_under_way_goes_on_where_its_group_is_named_no_more() {
+    let mut lab = Lab::start();
+    let mut client = lab.client();
+    client
+        .send("GET /upgrade HTTP/1.1\r\nHost: lab\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+    client.until("\r\n\r\nhi");
+    let target = lab.balancer.snapshot().groups[0].targets[0].clone();
+    let fixed = state::Action::Fixed { status: 204, content_type: None, body: String::new() };
+    let groups = core::mem::take(&mut lab.table.groups);
+    lab.apply(|table| table.load_balancers[0].listeners[0].rules[0].action = fixed);
+    assert_eq!(status(&lab.get("/echo")), 204);
+    client.send("still there");
+    client.until("still there");
+    lab.apply(|table| table.groups = groups);
+    assert_eq!(lab.balancer.snapshot().groups[0].targets[0].in_flight(), 1, "it is known again");
+    lab.apply(|table| table.groups[0].targets.clear());
+    assert!(target.is_gone());
+    assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn the_time_of_a_target_that_drains_is_over_though_nobody_tells_of_it() {
+    let mut lab = Lab::start();
+    let mut client = lab.client();
+    client
+        .send("GET /upgrade HTTP/1.1\r\nHost: lab\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+    client.until("\r\n\r\nhi");
+    let target = lab.balancer.snapshot().groups[0].targets[0].clone();
+    let draining = Draining { since: Timestamp(1_000), until: Timestamp(1_001) };
+    lab.apply(|table| table.groups[0].targets[0].draining = Some(draining));
+    while lab.block_on(lab.balancer.end_overdue()) {
+        std::thread::yield_now();
+    }
+    assert!(target.is_gone());
+    assert_eq!(client.rest(), "");
+    lab.apply(|table| table.groups[0].targets[0].draining = None);
+    assert_eq!(status(&lab.get("/echo")), 200, "it is registered again");
 }
 
 #[test]
@@ -127,7 +169,7 @@ fn every_request_is_logged_if_that_is_asked_for() {
     let words: Vec<_> = line.text.split(' ').collect();
     assert_eq!([words[0], words[2]], ["http", "app/lab/0123456789abcdef"]);
     // The time of the end: when the lab's clock stands, plus what the request took.
-    assert!(words[1].starts_with("2023-11-14T22:13:2"), "{}", line.text);
+    assert!(words[1].starts_with("2023-11-14T22:1"), "{}", line.text);
     assert_eq!(words[4], lab.origin.address.to_string());
     assert!(line.text.contains(" 200 200 "), "{}", line.text);
     assert!(
