@@ -90,8 +90,10 @@ def test_a_balancer_with_addresses_of_a_machine_serves_there_too(shared, web):
             assert extra.wait(60) == 0
         with pytest.raises(OSError):
             web.get(address=ADDRESS)
-    # Its row tells that it is gone; the others go on.
-    until(lambda: "GONE" in shared.landfall("balancer", "status").stdout, 30, what="it is gone")
+    # Its row tells that it is gone, below those that are there; they go on.
+    status = lambda: shared.landfall("balancer", "status").stdout
+    until(lambda: "GONE" in status(), 30, what="it is gone")
+    assert status().splitlines()[-1].split()[:2] == ["extra", "GONE"]
     assert web.get()[0] == 200
 
 

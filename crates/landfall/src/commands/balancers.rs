@@ -27,8 +27,12 @@ pub(crate) fn run(flags: &StatusFlags) -> anyhow::Result<()> {
             say(
                 "No balancer has called. `landfall up` runs one; `landfall balancer` adds another.",
             );
+            return Ok(());
         }
         print(&table(&balancers, now()).to_string())?;
+        if !balancers.iter().any(is_connected) {
+            say("No balancer is connected: those that still run serve what they were told last.");
+        }
         for (balancer, refused) in balancers.iter().flat_map(|it| {
             let refused = it.refused_listeners.iter().flatten();
             refused.map(move |refused| (it, refused))
@@ -45,20 +49,40 @@ pub(crate) fn run(flags: &StatusFlags) -> anyhow::Result<()> {
     })
 }
 
+/// Those that are there come first.
 fn table(balancers: &[Balancer], now: Timestamp) -> Table {
     let mut table =
-        Table::new(&["BALANCER", "STATUS", "FOR", "HEALTHY", "REFUSED", "MACHINE'S ADDRESSES"]);
-    for it in balancers {
-        let status = if it.connected == Some(true) { "CONNECTED" } else { "GONE" };
-        let healthy = it.healthy_targets.unwrap_or(0);
+        Table::new(&["BALANCER", "STATUS", "CALLED", "HEALTHY TARGETS", "REFUSED", "ALSO AT"]);
+    let (there, gone): (Vec<_>, Vec<_>) = balancers.iter().partition(|it| is_connected(it));
+    for it in there.into_iter().chain(gone) {
         table.row([
             it.name.clone().unwrap_or_default(),
-            status.to_owned(),
-            age(it.connected_at, now),
-            format!("{healthy} of {}", it.targets.unwrap_or(0)),
-            it.refused_listeners.as_ref().map_or(0, Vec::len).to_string(),
+            if is_connected(it) { "CONNECTED" } else { "GONE" }.to_owned(),
+            format!("{} ago", age(it.connected_at, now)),
+            healthy(it),
+            refused(it),
             it.addresses.clone().unwrap_or_default().join(" "),
         ]);
     }
     table
+}
+
+fn is_connected(it: &Balancer) -> bool {
+    it.connected == Some(true)
+}
+
+/// Nothing where it is told of no target.
+fn healthy(it: &Balancer) -> String {
+    match it.targets.unwrap_or(0) {
+        0 => String::new(),
+        all => format!("{} of {all}", it.healthy_targets.unwrap_or(0)),
+    }
+}
+
+fn refused(it: &Balancer) -> String {
+    match it.refused_listeners.as_ref().map_or(0, Vec::len) {
+        0 => String::new(),
+        1 => "1 listener".to_owned(),
+        many => format!("{many} listeners"),
+    }
 }
