@@ -3,7 +3,6 @@
 //! They are imported, or made at once by the region's own authority, which everybody can be told to
 //! trust. Source: AWS Certificate Manager API Reference, version 2015-12-08.
 
-mod authority;
 mod certificates;
 mod describe;
 mod error;
@@ -12,7 +11,6 @@ mod reading;
 mod request;
 mod tags;
 
-pub(crate) use authority::found;
 pub use error::Error;
 
 use shapes::acm as op;

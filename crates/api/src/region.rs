@@ -1,11 +1,11 @@
 //! What a region is from its first start: its network, its first cluster, its first key, its
 //! certificate authority.
 
-use plan::credentials;
+use plan::{authority, credentials};
 use state::{Change, Context, Draft, Purpose, RegionRow, Subnet};
 use types::{ClusterName, Zone};
 
-use crate::{acm, ecs};
+use crate::ecs;
 
 /// How many bits of the VPC's addresses number its subnets: sixteen of them, as in AWS's default
 /// VPC.
@@ -85,8 +85,8 @@ pub fn first_start(
         draft.change(Change::from(key));
     }
     if draft.state().authority().is_empty() {
-        let authority = acm::found(draft.state(), context);
-        draft.change(Change::from(authority));
+        let fresh = authority::found(draft.state(), context);
+        draft.change(Change::from(fresh));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod anomaly;
 pub mod assignments;
+pub mod authority;
 pub mod balancing;
 pub mod credentials;
 pub mod idempotency;

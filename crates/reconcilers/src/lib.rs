@@ -5,6 +5,7 @@
 
 mod deleted_definitions;
 mod draining_targets;
+mod expiring_certificates;
 mod forgotten_tasks;
 mod gone_balancers;
 mod gone_clusters;

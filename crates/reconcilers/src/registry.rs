@@ -7,6 +7,7 @@ use types::{ClusterName, InstanceId, Timestamp};
 
 use crate::deleted_definitions::DeletedDefinitions;
 use crate::draining_targets::DrainingTargets;
+use crate::expiring_certificates::ExpiringCertificates;
 use crate::forgotten_tasks::ForgottenTasks;
 use crate::gone_clusters::GoneClusters;
 use crate::gone_balancers::GoneBalancers;
@@ -92,6 +93,7 @@ pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
     let mut all: Vec<Box<dyn Reconciler>> = vec![
         Box::new(DeletedDefinitions),
         Box::new(DrainingTargets),
+        Box::new(ExpiringCertificates),
         Box::new(ForgottenTasks),
         Box::new(GoneClusters),
         Box::new(GoneInstances { kept: policy.stopped_kept }),

@@ -1,6 +1,7 @@
 //! Promises kept, on made-up time: what is looked at, when, and what comes of it.
 
 mod balancers;
+mod certificates;
 mod clusters;
 mod credentials;
 mod definitions;

@@ -58,6 +58,7 @@ pub(super) fn import_certificate(
             None => tags::parse(ask.tags)?,
         },
         token: None,
+        renewed_at: None,
     }));
     Ok(shape::ImportCertificateResponse { certificate_arn: Some(arn) })
 }

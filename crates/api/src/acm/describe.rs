@@ -55,7 +55,7 @@ fn detail(
         in_use_by: Some(find::users(state, &it.arn).into_iter().collect()),
         key_usages: Some(facts.key_usages().into_iter().map(usage).collect()),
         extended_key_usages: Some(facts.extended_usages().into_iter().map(extended).collect()),
-        renewal_eligibility: Some("INELIGIBLE".into()),
+        renewal_eligibility: Some(eligibility(state, it).into()),
         options: Some(shape::CertificateOptions {
             certificate_transparency_logging_preference: Some(
                 match it.origin {
@@ -77,11 +77,31 @@ fn detail(
         },
         Origin::Issued => shape::CertificateDetail {
             r#type: Some("AMAZON_ISSUED".into()),
-            issued_at: created,
-            domain_validation_options: Some(it.names.iter().map(|it| validation(it)).collect()),
+            issued_at: Some(time(issued_at(it))),
+            domain_validation_options: Some(validations(it)),
+            renewal_summary: it.renewed_at.map(|at| shape::RenewalSummary {
+                renewal_status: Some("SUCCESS".into()),
+                domain_validation_options: Some(validations(it)),
+                updated_at: Some(time(at)),
+                renewal_status_reason: None,
+            }),
             ..shown
         },
     }
+}
+
+fn issued_at(it: &Certificate) -> Timestamp {
+    it.renewed_at.unwrap_or(it.created_at)
+}
+
+/// What is shown and was made here is renewed here.
+fn eligibility(state: &State, it: &Certificate) -> &'static str {
+    let is_renewed = it.origin == Origin::Issued && !find::users(state, &it.arn).is_empty();
+    if is_renewed { "ELIGIBLE" } else { "INELIGIBLE" }
+}
+
+fn validations(it: &Certificate) -> Vec<shape::DomainValidation> {
+    it.names.iter().map(|it| validation(it)).collect()
 }
 
 /// How the validation of a name ended, as if it had been asked for: clients want to see it.
@@ -203,7 +223,7 @@ fn summary(
     let created = Some(time(it.created_at));
     let (kind, imported_at, issued_at) = match it.origin {
         Origin::Imported => ("IMPORTED", created, None),
-        Origin::Issued => ("AMAZON_ISSUED", None, created),
+        Origin::Issued => ("AMAZON_ISSUED", None, Some(time(issued_at(it)))),
     };
     shape::CertificateSummary {
         certificate_arn: Some(it.arn.clone()),
@@ -216,7 +236,7 @@ fn summary(
         key_usages: Some(usages),
         extended_key_usages: Some(extended),
         in_use: Some(!find::users(state, &it.arn).is_empty()),
-        renewal_eligibility: Some("INELIGIBLE".into()),
+        renewal_eligibility: Some(eligibility(state, it).into()),
         not_before: Some(time(it.not_before)),
         not_after: Some(time(it.not_after)),
         created_at: created,

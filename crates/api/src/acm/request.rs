@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use plan::authority;
 use shapes::acm as shape;
 use state::{Certificate, Change, Context, Draft, Origin, State};
 use types::Timestamp;
 
-use super::{Error, authority, find, tags};
+use super::{Error, find, tags};
 
 /// How long a token is remembered, in milliseconds. Source: API Reference, `RequestCertificate`.
 const TOKEN_LIFE: i64 = 60 * 60 * 1_000;

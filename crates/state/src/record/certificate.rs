@@ -44,6 +44,10 @@ pub struct Certificate {
     /// By which a repeated RequestCertificate is known.
     #[n(11)]
     pub token: Option<String>,
+    /// When the region's own authority made it anew last. Set by the reconciler of expiring
+    /// certificates.
+    #[n(12)]
+    pub renewed_at: Option<Timestamp>,
 }
 
 /// Where a certificate came from.

@@ -1,4 +1,4 @@
-//! The region's own certificate authority.
+//! The region's own certificate authority: makes certificates, and makes them anew in time.
 //!
 //! Its keys are on the curve P-256, which every client knows, and its signatures need no randomness
 //! (RFC 6979), so that equal dice make equal certificates. Source: RFC 5280.
@@ -30,18 +30,26 @@ use x509_cert::time::{Time, Validity};
 const BEFORE: Duration = Duration::from_hours(24);
 /// The authority outlives everything that is made by it.
 const AUTHORITY_LIFE: Duration = Duration::from_hours(20 * 365 * 24);
-/// Differs: AWS's certificates are valid for 13 months and renewed by it; this region's are valid for
-/// 825 days, the longest that clients take from an authority of one's own, and are not renewed.
+/// Differs: AWS's certificates are valid for 13 months; this region's are valid for 825 days, the
+/// longest that clients take from an authority of one's own.
 const LIFE: Duration = Duration::from_hours(825 * 24);
+/// How long before its end a certificate is made anew. Source: Certificate Manager User Guide,
+/// "Managed certificate renewal".
+const RENEWED_BEFORE: Duration = Duration::from_hours(60 * 24);
 /// Longest common name. Source: RFC 5280, appendix A.1.
 const COMMON_NAME_MAX: usize = 64;
 
 /// Why a certificate could not be made: names that fit into none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unfit;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("these names fit into no certificate")]
+pub struct Unfit;
 
 /// Makes the authority of a region.
-pub(crate) fn found(state: &State, context: &mut Context<'_>) -> Authority {
+///
+/// # Panics
+///
+/// Never: its name is made of letters and digits.
+pub fn found(state: &State, context: &mut Context<'_>) -> Authority {
     let secret = secret(context.dice);
     let subject = format!("CN=Landfall {} {}", state.home().region, context.dice.below(1 << 32));
     let certificate = certify(
@@ -62,7 +70,7 @@ pub(crate) fn found(state: &State, context: &mut Context<'_>) -> Authority {
 /// # Errors
 ///
 /// The names fit into no certificate.
-pub(super) fn issue(
+pub fn issue(
     authority: &Authority,
     names: &[String],
     arn: String,
@@ -96,6 +104,35 @@ pub(super) fn issue(
         created_at: context.now,
         tags: Vec::new(),
         token: None,
+        renewed_at: None,
+    })
+}
+
+/// When a certificate is to be made anew; those that were imported are renewed by whoever made them.
+pub fn renewal_due(it: &Certificate) -> Option<Timestamp> {
+    let before = i64::try_from(RENEWED_BEFORE.as_millis()).unwrap_or_default();
+    match it.origin {
+        Origin::Issued => Some(Timestamp(it.not_after.0.saturating_sub(before))),
+        Origin::Imported => None,
+    }
+}
+
+/// The same certificate with a life and a key of its own.
+///
+/// # Errors
+///
+/// The names fit into no certificate.
+pub fn renew(
+    authority: &Authority,
+    it: &Certificate,
+    context: &mut Context<'_>,
+) -> Result<Certificate, Unfit> {
+    Ok(Certificate {
+        created_at: it.created_at,
+        tags: it.tags.clone(),
+        token: it.token.clone(),
+        renewed_at: Some(context.now),
+        ..issue(authority, &it.names, it.arn.clone(), context)?
     })
 }
 
