@@ -189,10 +189,65 @@ def test_limits_and_policies_are_told(elb):
     assert refused(elb.describe_ssl_policies, Names=["x"])[0] == "SSLPolicyNotFound"
 
 
+def test_every_list_goes_on_page_by_page(region, elb, network, name):
+    acm = region.client("acm")
+    certificates = [acm.request_certificate(DomainName=f"{it}.example.com")["CertificateArn"]
+                    for it in "ab"]
+    lbs = [elb.create_load_balancer(Name=f"{name}-{it}", Subnets=network[1])["LoadBalancers"][0]
+           ["LoadBalancerArn"] for it in "ab"]
+    groups = [elb.create_target_group(Name=f"{name}-{it}", Protocol="HTTP", Port=80, VpcId=network[0])
+              ["TargetGroups"][0]["TargetGroupArn"] for it in "ab"]
+    fixed = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}]
+    listeners = [elb.create_listener(LoadBalancerArn=lbs[0], Protocol="HTTPS", Port=port,
+                                     Certificates=[{"CertificateArn": certificates[0]}],
+                                     DefaultActions=fixed)["Listeners"][0]["ListenerArn"]
+                 for port in (443, 444)]
+    elb.add_listener_certificates(
+        ListenerArn=listeners[0], Certificates=[{"CertificateArn": certificates[1]}])
+    rule = elb.create_rule(
+        ListenerArn=listeners[0], Priority=7, Actions=fixed,
+        Conditions=[{"Field": "path-pattern", "Values": ["/a"]}])["Rules"][0]["RuleArn"]
+    for operation, ask, result, key, expected in [
+        ("describe_load_balancers", {}, "LoadBalancers", "LoadBalancerArn", lbs),
+        ("describe_load_balancers", {"LoadBalancerArns": lbs[::-1]}, "LoadBalancers",
+         "LoadBalancerArn", lbs),
+        ("describe_load_balancers", {"Names": [f"{name}-b", f"{name}-a"]}, "LoadBalancers",
+         "LoadBalancerArn", lbs),
+        ("describe_target_groups", {}, "TargetGroups", "TargetGroupArn", groups),
+        ("describe_target_groups", {"Names": [f"{name}-b", f"{name}-a"]}, "TargetGroups",
+         "TargetGroupArn", groups),
+        ("describe_listeners", {"LoadBalancerArn": lbs[0]}, "Listeners", "ListenerArn", listeners),
+        ("describe_listeners", {"ListenerArns": listeners[::-1]}, "Listeners", "ListenerArn", listeners),
+        ("describe_listener_certificates", {"ListenerArn": listeners[0]}, "Certificates",
+         "CertificateArn", certificates),
+        ("describe_rules", {"ListenerArn": listeners[0]}, "Rules", "RuleArn", [rule]),
+        ("describe_account_limits", {}, "Limits", "Name", ["target-groups"]),
+        ("describe_ssl_policies", {}, "SslPolicies", "Name", ["ELBSecurityPolicy-2016-08"]),
+    ]:
+        pages = list(elb.get_paginator(operation).paginate(
+            **ask, PaginationConfig={"PageSize": 1}))
+        assert all(len(it[result]) == 1 for it in pages), operation
+        seen = [it[key] for page in pages for it in page[result]]
+        assert len(seen) == len(set(seen)) and set(expected) <= set(seen), operation
+    for arn in lbs:
+        elb.delete_load_balancer(LoadBalancerArn=arn)
+    for arn in groups:
+        elb.delete_target_group(TargetGroupArn=arn)
+    for arn in certificates:
+        acm.delete_certificate(CertificateArn=arn)
+
+
+def test_the_trail_names_load_balancers_and_what_they_are_made_of(region, elb, balanced):
+    shown = region.landfall("audit", "--json").stdout
+    for arn in (balanced[0]["LoadBalancerArn"], balanced[1]["TargetGroupArn"], balanced[2]["ListenerArn"]):
+        assert arn in shown
+
+
 def test_the_command_line_waits_for_a_load_balancer(region, network, name):
     words = " ".join(network[1])
     made = region.aws(f"aws elbv2 create-load-balancer --name {name} --subnets {words}")
     arn = json.loads(made.stdout)["LoadBalancers"][0]["LoadBalancerArn"]
+    region.aws(f"aws elbv2 wait load-balancer-exists --load-balancer-arns {arn}")
     region.aws(f"aws elbv2 wait load-balancer-available --load-balancer-arns {arn}")
     region.aws(f"aws elbv2 delete-load-balancer --load-balancer-arn {arn}")
     region.aws(f"aws elbv2 wait load-balancers-deleted --load-balancer-arns {arn}")

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from region import free_port
-from until import until
-from web import Load, Web, balancers, serving
+from until import QUICKLY, until
+from web import PORT, Load, Web, balancers, serving
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,23 @@ def test_a_target_that_nobody_is_busy_with_drains_at_once(web):
     until(lambda: leaving not in web.health(), 5, what="the idle target is gone")
     assert web.health() == {staying: "healthy"}
     assert {web.get()[0] for _ in range(10)} == {200}
+
+
+def test_waiters_know_when_targets_are_in_service_and_when_they_have_left(balanced, web):
+    """As boto3 and the command line wait, over all targets and over those that are named."""
+    named = [f"Id={it},Port={PORT}" for it in web.addresses]
+    balanced.aws(f"aws elbv2 wait target-in-service --target-group-arn {web.group}")
+    balanced.aws(f"aws elbv2 wait target-in-service --target-group-arn {web.group} --targets {named[0]}")
+    leaving = [{"Id": web.addresses[0], "Port": PORT}]
+    web.elbv2.get_waiter("target_in_service").wait(TargetGroupArn=web.group, Targets=leaving)
+    web.deregister(web.addresses[0])
+    web.elbv2.get_waiter("target_deregistered").wait(
+        TargetGroupArn=web.group, Targets=leaving, WaiterConfig=QUICKLY)
+    balanced.aws("aws elbv2 wait target-deregistered --target-group-arn "
+                 f"{web.group} --targets {named[0]}")
+    # What is not registered is deregistered again without a complaint.
+    web.deregister(web.addresses[0])
+    assert list(web.health()) == [web.addresses[1]]
 
 
 def test_changes_under_load_fail_no_request(web):

@@ -29,13 +29,14 @@ def values(*texts, ttl=60):
     return {"TTL": ttl, "ResourceRecords": [{"Value": it} for it in texts]}
 
 
-def test_records_are_made_listed_changed_and_deleted(route53, zone, name):
+def test_records_are_made_listed_changed_and_deleted(region, route53, zone, name):
     base = f"{name}.example.com."
     info = change(route53, zone,
                   ("CREATE", f"www.{base}", "A", values("10.0.0.1", "10.0.0.2")),
                   ("UPSERT", f"*.{base}", "CNAME", values(f"www.{base}")),
                   ("CREATE", f"t.{base}", "TXT", values('"a" "b"')))
     assert info["Status"] == "INSYNC"
+    assert f"hostedzone/{zone}" in region.landfall("audit", "--json").stdout
     route53.get_waiter("resource_record_sets_changed").wait(Id=info["Id"])
     pages = route53.get_paginator("list_resource_record_sets").paginate(
         HostedZoneId=zone, PaginationConfig={"PageSize": 2})

@@ -94,9 +94,22 @@ fn touched(draft: &Draft<'_>) -> Vec<String> {
         Change::ContainerInstance(id, Some(it)) if changed(inverse, it) => {
             Some(home.instance(&it.cluster, *id))
         }
+        Change::LoadBalancer(arn, _)
+        | Change::Listener(arn, _)
+        | Change::Rule(arn, _)
+        | Change::TargetGroup(arn, _)
+        | Change::Certificate(arn, _) => Some(arn.clone()),
+        Change::Target(key, _) => Some(key.group.clone()),
+        Change::HostedZone(id, _) => Some(hosted_zone(id)),
+        Change::RecordSet(key, _) => Some(hosted_zone(&key.zone)),
         _ => None,
     });
     named.filter(|it| seen.insert(it.clone())).take(RESOURCES_MAX).collect()
+}
+
+/// Zones are of no region and no account. Source: Service Authorization Reference, "Amazon Route 53".
+fn hosted_zone(id: &str) -> String {
+    format!("arn:aws:route53:::hostedzone/{id}")
 }
 
 /// Whether an instance differs in what the API shows of it, not only in what it is told to hold:

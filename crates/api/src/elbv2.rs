@@ -10,6 +10,7 @@ mod certificates;
 mod conditions;
 mod error;
 mod find;
+mod health_checks;
 mod limits;
 mod listeners;
 mod load_balancers;

@@ -11,6 +11,7 @@ mod gone_balancers;
 mod gone_clusters;
 mod gone_instances;
 mod join_token_expiry;
+mod left_parts;
 mod lost_instances;
 mod past;
 mod queue;

@@ -13,6 +13,7 @@ use crate::gone_clusters::GoneClusters;
 use crate::gone_balancers::GoneBalancers;
 use crate::gone_instances::GoneInstances;
 use crate::join_token_expiry::JoinTokenExpiry;
+use crate::left_parts::LeftParts;
 use crate::lost_instances::LostInstances;
 use crate::past::{AUDITS_KEPT, Past, PastReaper};
 use crate::task_credentials::TaskCredentials;
@@ -29,6 +30,8 @@ pub enum Subject {
     Instance(InstanceId),
     /// One task definition.
     Definition(Revision),
+    /// A load balancer, a listener or a target group, by its ARN.
+    Whole(String),
 }
 
 /// What one look found.
@@ -98,6 +101,7 @@ pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
         Box::new(GoneClusters),
         Box::new(GoneInstances { kept: policy.stopped_kept }),
         Box::new(JoinTokenExpiry),
+        Box::new(LeftParts),
         Box::new(LostInstances { give_up_after: policy.give_up_after }),
         Box::new(TaskCredentials),
         Box::new(GoneBalancers),

@@ -8,6 +8,7 @@ mod definitions;
 mod draining;
 mod fixture;
 mod instances;
+mod left_parts;
 mod past;
 mod queue;
 mod stopped_tasks;

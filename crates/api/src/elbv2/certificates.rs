@@ -109,9 +109,9 @@ pub(super) fn default_of(
         (false, _) => Err(Error::configuration(
             "A certificate can be specified for HTTPS and TLS listeners only",
         )),
-        (true, []) => Err(Error::CertificateNotFound(
-            "A certificate must be specified for this listener".into(),
-        )),
+        (true, []) => {
+            Err(Error::invalid("A certificate must be specified for HTTPS and TLS listeners"))
+        }
         (true, [only]) => known(state, only).map(|it| vec![it]),
         (true, _) => Err(Error::configuration(
             "One default certificate can be specified; add others to the listener afterwards",
@@ -143,7 +143,10 @@ fn known(state: &State, certificate: &shape::Certificate) -> Result<String, Erro
     if state.certificates().contains_key(&arn) {
         return Ok(arn);
     }
-    Err(Error::CertificateNotFound(format!("Certificate ARN '{arn}' is not valid")))
+    if arn.starts_with("arn:") && arn.contains(":certificate/") {
+        return Err(Error::CertificateNotFound(format!("Certificate '{arn}' not found")));
+    }
+    Err(Error::invalid(format!("Certificate ARN '{arn}' is not valid")))
 }
 
 fn shown(listener: &Listener, arn: Option<String>) -> shape::Certificate {

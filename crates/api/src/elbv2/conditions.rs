@@ -125,11 +125,11 @@ fn either(
         [short_regex, long_regex.unwrap_or_default()].into_iter().filter(|it| !it.is_empty());
     match (given.next(), given.next(), expressions.next(), expressions.next()) {
         (Some(values), None, None, None) => {
-            values.iter().try_for_each(|it| check_length(it, VALUE_CHARS_MAX))?;
+            values.iter().try_for_each(|it| check_length(field, it, VALUE_CHARS_MAX))?;
             Ok(Given::Patterns(values))
         }
         (None, None, Some(values), None) => {
-            values.iter().try_for_each(|it| check_regex(it))?;
+            values.iter().try_for_each(|it| check_regex(field, it))?;
             Ok(Given::Expressions(values))
         }
         (None, None, None, None) => Err(missing(field)),
@@ -140,13 +140,14 @@ fn either(
 }
 
 fn missing(field: &str) -> Error {
-    Error::invalid(format!("A value must be specified for the '{field}' condition"))
+    Error::invalid(format!("A condition value must be specified for '{field}'"))
 }
 
 fn header(config: shape::HttpHeaderConditionConfig) -> Result<Condition, Error> {
     let name = config.http_header_name.unwrap_or_default().to_ascii_lowercase();
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.bytes().all(is_token) {
+    check_length("HttpHeaderName", &name, NAME_CHARS_MAX)?;
+    if !name.bytes().all(is_token) {
         return Err(Error::invalid("The header name of a condition is not valid"));
     }
     if name == "host" {
@@ -162,10 +163,9 @@ fn methods(values: Vec<String>) -> Result<Condition, Error> {
     if values.is_empty() {
         return Err(missing("http-request-method"));
     }
-    let good = |it: &String| {
-        (1..=NAME_CHARS_MAX).contains(&it.len())
-            && it.bytes().all(|it| it.is_ascii_uppercase() || matches!(it, b'-' | b'_'))
-    };
+    values.iter().try_for_each(|it| check_length("http-request-method", it, NAME_CHARS_MAX))?;
+    let good =
+        |it: &String| it.bytes().all(|it| it.is_ascii_uppercase() || matches!(it, b'-' | b'_'));
     match values.iter().find(|it| !good(it)) {
         None => Ok(Condition::Method(values)),
         Some(bad) => Err(Error::invalid(format!("'{bad}' is not a valid request method"))),
@@ -179,8 +179,8 @@ fn query(values: Vec<shape::QueryStringKeyValuePair>) -> Result<Condition, Error
     let pair = |it: shape::QueryStringKeyValuePair| {
         let value = it.value.ok_or_else(|| missing("query-string"))?;
         let key = it.key.filter(|it| !it.is_empty());
-        check_length(&value, VALUE_CHARS_MAX)?;
-        key.iter().try_for_each(|it| check_length(it, VALUE_CHARS_MAX))?;
+        check_length("query-string", &value, VALUE_CHARS_MAX)?;
+        key.iter().try_for_each(|it| check_length("query-string", it, VALUE_CHARS_MAX))?;
         Ok(QueryPattern { key, value })
     };
     values.into_iter().map(pair).collect::<Result<_, Error>>().map(Condition::Query)
@@ -197,10 +197,13 @@ fn range(text: &str) -> Result<Cidr, Error> {
     Ok(Cidr { base, prefix })
 }
 
-fn check_length(value: &str, most: usize) -> Result<(), Error> {
-    if value.is_empty() || value.chars().count() > most {
+fn check_length(field: &str, value: &str, most: usize) -> Result<(), Error> {
+    if value.is_empty() {
+        return Err(missing(field));
+    }
+    if value.chars().count() > most {
         return Err(Error::invalid(format!(
-            "A condition value must have between 1 and {most} characters"
+            "The '{field}' value is too long; the limit is '{most}'"
         )));
     }
     Ok(())
@@ -227,8 +230,8 @@ fn check_path(value: &str) -> Result<(), Error> {
     Err(Error::invalid(format!("Condition value '{value}' contains a character that is not valid")))
 }
 
-fn check_regex(text: &str) -> Result<(), Error> {
-    check_length(text, VALUE_CHARS_MAX)?;
+fn check_regex(field: &str, text: &str) -> Result<(), Error> {
+    check_length(field, text, VALUE_CHARS_MAX)?;
     if routing::is_expression(text) {
         return Ok(());
     }
@@ -296,7 +299,7 @@ pub(super) fn transforms(asked: &[shape::RuleTransform]) -> Result<Vec<Transform
         })?;
         let shape::RewriteConfig { regex, replace } = rewrite;
         let (regex, replacement) = (regex.unwrap_or_default(), replace.unwrap_or_default());
-        check_length(&regex, REGEX_CHARS_MAX)?;
+        check_length(kind, &regex, REGEX_CHARS_MAX)?;
         if replacement.chars().count() > REGEX_CHARS_MAX || !routing::is_expression(&regex) {
             return Err(Error::invalid(format!("The rewrite of '{kind}' is not valid")));
         }

@@ -68,7 +68,7 @@ pub(super) fn target_group<'a>(
     match state.target_groups().get(arn) {
         Some(found) => Ok(found),
         None if is_of(arn, "targetgroup/") => {
-            Err(Error::TargetGroupNotFound(format!("Target group '{arn}' not found")))
+            Err(Error::TargetGroupNotFound(format!("Target groups '{arn}' not found")))
         }
         None => Err(malformed(arn, "target group")),
     }
@@ -97,6 +97,12 @@ pub(super) fn rules<'a>(
     listener: &str,
 ) -> impl Iterator<Item = &'a Arc<Rule>> + use<'a> {
     routing::parts(state.rules(), routing::rules_start(listener))
+}
+
+/// Puts what was asked for by name into the order of ARNs, each once, as pages have it.
+pub(super) fn in_order<T>(found: &mut Vec<&Arc<T>>, arn: impl Fn(&T) -> &String) {
+    found.sort_by(|a, b| arn(a).cmp(arn(b)));
+    found.dedup_by(|a, b| arn(a) == arn(b));
 }
 
 /// Whether an ARN is one of ours of that kind.

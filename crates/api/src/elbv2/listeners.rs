@@ -89,14 +89,18 @@ pub(super) fn delete_listener(
     Ok(shape::DeleteListenerOutput {})
 }
 
-/// Takes a listener and its rules away.
+/// Takes a listener and its rules away, as far as there is room. What is left has nothing that it
+/// is part of; a reconciler takes it away.
 pub(super) fn remove(draft: &mut Draft<'_>, listener: &str) {
-    let rules: Vec<String> =
-        find::rules(draft.state(), listener).map(|it| it.arn.clone()).collect();
+    if draft.room() == 0 {
+        return;
+    }
+    draft.change(Change::Listener(listener.to_owned(), None));
+    let rules = find::rules(draft.state(), listener).map(|it| it.arn.clone());
+    let rules: Vec<String> = rules.take(draft.room()).collect();
     for rule in rules {
         draft.change(Change::Rule(rule, None));
     }
-    draft.change(Change::Listener(listener.to_owned(), None));
 }
 
 /// `DescribeListeners`: of one load balancer, or those named.
@@ -110,13 +114,19 @@ pub(super) fn describe_listeners(
     _: &Context<'_>,
 ) -> Result<shape::DescribeListenersOutput, Error> {
     let named = ask.listener_arns.unwrap_or_default();
-    let listeners: Vec<&Arc<Listener>> = match (&ask.load_balancer_arn, named.as_slice()) {
+    let mut listeners: Vec<&Arc<Listener>> = match (&ask.load_balancer_arn, named.as_slice()) {
         (Some(arn), []) => {
             let load_balancer = find::load_balancer(state, Some(arn))?;
             find::listeners(state, &load_balancer.arn).collect()
         }
         (None, [_, ..]) => {
-            named.iter().map(|it| find::listener(state, Some(it))).collect::<Result<_, _>>()?
+            let with_arn = |arn: &String| match find::listener(state, Some(arn)) {
+                Err(Error::ListenerNotFound(_)) => {
+                    Err(Error::ListenerNotFound("One or more listeners not found".into()))
+                }
+                other => other,
+            };
+            named.iter().map(with_arn).collect::<Result<_, _>>()?
         }
         _ => {
             return Err(Error::invalid(
@@ -124,6 +134,7 @@ pub(super) fn describe_listeners(
             ));
         }
     };
+    find::in_order(&mut listeners, |it| &it.arn);
     let scope = format!("DescribeListeners {:?}", ask.load_balancer_arn);
     let page = Page::parse(scope, ask.marker.as_deref(), ask.page_size, PAGE)?;
     let rest = listeners.into_iter().filter(|it| page.after().is_none_or(|after| *it.arn > *after));
@@ -216,7 +227,7 @@ impl Asked {
         ask: shape::CreateListenerInput,
     ) -> Result<Self, Error> {
         let Some(port) = ask.port.and_then(|it| u16::try_from(it).ok()).filter(|it| *it > 0) else {
-            return Err(Error::invalid("A port must be specified"));
+            return Err(Error::invalid("A listener port must be specified"));
         };
         let protocol = protocol(ask.protocol.as_ref(), load_balancer.kind)?;
         let secure = matches!(protocol, ListenerProtocol::Https | ListenerProtocol::Tls);
@@ -311,7 +322,7 @@ fn protocol(
     kind: LoadBalancerKind,
 ) -> Result<ListenerProtocol, Error> {
     let Some(asked) = asked else {
-        return Err(Error::invalid("A protocol must be specified"));
+        return Err(Error::invalid("A listener protocol must be specified"));
     };
     match (asked.as_str(), kind) {
         ("HTTP", LoadBalancerKind::Application) => Ok(ListenerProtocol::Http),
@@ -377,7 +388,7 @@ fn check_protocols(
                 "Listener protocol '{}' is not supported with a target group with the protocol of \
                  '{}'",
                 view::listener_protocol(protocol),
-                group.arn
+                view::target_protocol(group.protocol)
             )));
         }
     }

@@ -14,7 +14,7 @@ use super::error::PAGE;
 use super::{Error, find, tags, view};
 use crate::page::Page;
 
-/// Load balancers of a region. Source: handbook 7.1 (ELB quotas).
+/// Load balancers of one kind in a region. Source: handbook 7.1 (ELB quotas).
 const LOAD_BALANCERS_MAX: usize = 50;
 /// Characters of a name. Source: handbook 7.1.
 const NAME_MAX: usize = 32;
@@ -52,9 +52,11 @@ pub(super) fn create_load_balancer(
         let shown = view::load_balancer(state, &standing);
         return Ok(shape::CreateLoadBalancerOutput { load_balancers: Some(vec![shown]) });
     }
-    if state.load_balancers().len() >= LOAD_BALANCERS_MAX {
+    let of_kind = state.load_balancers().values().filter(|it| it.kind == asked.kind);
+    if of_kind.count() >= LOAD_BALANCERS_MAX {
         return Err(Error::TooManyLoadBalancers(format!(
-            "A region can have at most {LOAD_BALANCERS_MAX} load balancers"
+            "A region can have at most {LOAD_BALANCERS_MAX} load balancers of type '{}'",
+            view::kind(asked.kind)
         )));
     }
     let mut shown = view::load_balancer(state, &asked);
@@ -88,12 +90,13 @@ pub(super) fn delete_load_balancer(
             found.arn
         )));
     }
+    // Nobody is told of listeners without it; those for which there is no room here follow.
+    draft.change(Change::LoadBalancer(found.arn.clone(), None));
     let listeners: Vec<String> =
-        find::listeners(state, &found.arn).map(|it| it.arn.clone()).collect();
+        find::listeners(draft.state(), &found.arn).map(|it| it.arn.clone()).collect();
     for listener in listeners {
         super::listeners::remove(draft, &listener);
     }
-    draft.change(Change::LoadBalancer(found.arn.clone(), None));
     Ok(shape::DeleteLoadBalancerOutput {})
 }
 
@@ -109,17 +112,20 @@ pub(super) fn describe_load_balancers(
 ) -> Result<shape::DescribeLoadBalancersOutput, Error> {
     let arns = ask.load_balancer_arns.unwrap_or_default();
     let names = ask.names.unwrap_or_default();
-    let found: Vec<&Arc<LoadBalancer>> = match (&*arns, &*names) {
+    let missing =
+        |it: &str| Error::LoadBalancerNotFound(format!("Load balancers '[{it}]' not found"));
+    let mut found: Vec<&Arc<LoadBalancer>> = match (&*arns, &*names) {
         ([], []) => state.load_balancers().values().collect(),
         (_, []) => {
-            arns.iter().map(|it| find::load_balancer(state, Some(it))).collect::<Result<_, _>>()?
+            let with_arn = |arn: &String| match find::load_balancer(state, Some(arn)) {
+                Err(Error::LoadBalancerNotFound(_)) => Err(missing(arn)),
+                other => other,
+            };
+            arns.iter().map(with_arn).collect::<Result<_, _>>()?
         }
         ([], _) => {
-            let named = |name: &String| {
-                find::load_balancer_named(state, name).ok_or_else(|| {
-                    Error::LoadBalancerNotFound(format!("Load balancers '[{name}]' not found"))
-                })
-            };
+            let named =
+                |name: &String| find::load_balancer_named(state, name).ok_or_else(|| missing(name));
             names.iter().map(named).collect::<Result<_, _>>()?
         }
         _ => {
@@ -128,6 +134,7 @@ pub(super) fn describe_load_balancers(
             ));
         }
     };
+    find::in_order(&mut found, |it| &it.arn);
     let page = Page::parse("DescribeLoadBalancers", ask.marker.as_deref(), ask.page_size, PAGE)?;
     let rest = found.into_iter().filter(|it| page.after().is_none_or(|after| *it.arn > *after));
     let (found, next_marker) = page.cut(rest, |it| it.arn.clone());
@@ -213,8 +220,11 @@ pub(super) fn set_subnets(
 fn name(name: Option<&str>) -> Result<String, Error> {
     let name = name.unwrap_or_default();
     let refuse = |why: &str| Err(Error::invalid(format!("The load balancer name '{name}' {why}")));
-    if name.is_empty() || name.len() > NAME_MAX {
-        return refuse("cannot be empty or longer than '32' characters");
+    if name.is_empty() {
+        return refuse("cannot be empty");
+    }
+    if name.chars().count() > NAME_MAX {
+        return refuse("cannot be longer than '32' characters");
     }
     if !name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-') {
         return refuse(

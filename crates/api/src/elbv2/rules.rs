@@ -108,7 +108,13 @@ pub(super) fn describe_rules(
             find::rules(state, &listener.arn).collect()
         }
         (None, [_, ..]) => {
-            named.iter().map(|it| find::rule(state, Some(it))).collect::<Result<_, _>>()?
+            let with_arn = |arn: &String| match find::rule(state, Some(arn)) {
+                Err(Error::RuleNotFound(_)) => {
+                    Err(Error::RuleNotFound("One or more rules not found".into()))
+                }
+                other => other,
+            };
+            named.iter().map(with_arn).collect::<Result<_, _>>()?
         }
         _ => {
             return Err(Error::invalid(
@@ -119,6 +125,7 @@ pub(super) fn describe_rules(
     // In the order in which they are asked; a page begins behind the last one of the page before.
     let place = |it: &Arc<Rule>| format!("{:08}{}", it.priority.unwrap_or(u32::MAX), it.arn);
     rules.sort_by_key(|it| place(it));
+    rules.dedup_by(|a, b| a.arn == b.arn);
     let scope = format!("DescribeRules {:?}", ask.listener_arn);
     let page = Page::parse(scope, ask.marker.as_deref(), ask.page_size, PAGE)?;
     let rest = rules.into_iter().filter(|it| page.after().is_none_or(|after| &*place(it) > after));

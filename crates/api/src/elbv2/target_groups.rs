@@ -1,25 +1,21 @@
 //! Target groups: made, changed, described and deleted.
 
-use core::time::Duration;
 use std::sync::Arc;
 
 use shapes::elbv2 as shape;
 use state::{
-    Change, Context, Draft, HealthCheck, IpAddressType, Matcher, ProtocolVersion, State,
-    TargetGroup, TargetKey, TargetProtocol, TargetType,
+    Change, Context, Draft, IpAddressType, ProtocolVersion, State, TargetGroup, TargetKey,
+    TargetProtocol, TargetType,
 };
 
 use super::error::PAGE;
-use super::{Error, find, tags, view};
+use super::{Error, find, health_checks, tags, view};
 use crate::page::Page;
 
 /// Target groups of a region. Source: handbook 7.1.
 const GROUPS_MAX: usize = 3_000;
 /// Characters of a name. Source: API Reference, `CreateTargetGroup`.
 const NAME_MAX: usize = 32;
-/// What a gRPC target is asked by default, and what it answers by default (`UNIMPLEMENTED`).
-const GRPC_PATH: &str = "/AWS.ALB/healthcheck";
-const GRPC_CODE: &str = "12";
 
 /// `CreateTargetGroup`: one of that name and the same settings is answered as it is.
 ///
@@ -81,16 +77,18 @@ pub(super) fn delete_target_group(
         Err(Error::TargetGroupNotFound(_)) => return Ok(shape::DeleteTargetGroupOutput {}),
         Err(other) => return Err(other),
     };
-    if state.indexes().rules_of_group(&arn).next().is_some() {
+    if !view::load_balancers_of(state, &arn).is_empty() {
         return Err(Error::ResourceInUse(format!(
             "Target group '{arn}' is currently in use by a listener or a rule"
         )));
     }
-    let targets: Vec<TargetKey> = targets_of(state, &arn).map(|it| it.key.clone()).collect();
+    draft.change(Change::TargetGroup(arn.clone(), None));
+    // Those for which there is no room here follow.
+    let targets = targets_of(draft.state(), &arn).map(|it| it.key.clone());
+    let targets: Vec<TargetKey> = targets.take(draft.room()).collect();
     for key in targets {
         draft.change(Change::Target(key, None));
     }
-    draft.change(Change::TargetGroup(arn, None));
     Ok(shape::DeleteTargetGroupOutput {})
 }
 
@@ -106,15 +104,18 @@ pub(super) fn describe_target_groups(
 ) -> Result<shape::DescribeTargetGroupsOutput, Error> {
     let arns = ask.target_group_arns.unwrap_or_default();
     let names = ask.names.unwrap_or_default();
-    let groups: Vec<&Arc<TargetGroup>> = match (&ask.load_balancer_arn, &*arns, &*names) {
+    let missing = || Error::TargetGroupNotFound("One or more target groups not found".into());
+    let mut groups: Vec<&Arc<TargetGroup>> = match (&ask.load_balancer_arn, &*arns, &*names) {
         (None, [_, ..], []) => {
-            arns.iter().map(|it| find::target_group(state, Some(it))).collect::<Result<_, _>>()?
+            let with_arn = |arn: &String| match find::target_group(state, Some(arn)) {
+                Err(Error::TargetGroupNotFound(_)) => Err(missing()),
+                other => other,
+            };
+            arns.iter().map(with_arn).collect::<Result<_, _>>()?
         }
         (None, [], [_, ..]) => {
             let named = |name: &String| {
-                state.target_groups().values().find(|it| it.name == *name).ok_or_else(|| {
-                    Error::TargetGroupNotFound("One or more target groups not found".into())
-                })
+                state.target_groups().values().find(|it| it.name == *name).ok_or_else(missing)
             };
             names.iter().map(named).collect::<Result<_, _>>()?
         }
@@ -132,6 +133,7 @@ pub(super) fn describe_target_groups(
             ));
         }
     };
+    find::in_order(&mut groups, |it| &it.arn);
     let scope = format!("DescribeTargetGroups {:?}", ask.load_balancer_arn);
     let page = Page::parse(scope, ask.marker.as_deref(), ask.page_size, PAGE)?;
     let rest = groups.into_iter().filter(|it| page.after().is_none_or(|after| *it.arn > *after));
@@ -152,19 +154,8 @@ pub(super) fn modify_target_group(
 ) -> Result<shape::ModifyTargetGroupOutput, Error> {
     let state = draft.state();
     let group = find::target_group(state, ask.target_group_arn.as_deref())?.as_ref().clone();
-    let asked = CheckAsked {
-        enabled: ask.health_check_enabled,
-        protocol: ask.health_check_protocol,
-        port: ask.health_check_port,
-        path: ask.health_check_path,
-        interval: ask.health_check_interval_seconds,
-        timeout: ask.health_check_timeout_seconds,
-        healthy: ask.healthy_threshold_count,
-        unhealthy: ask.unhealthy_threshold_count,
-        matcher: ask.matcher,
-    };
     let kind = (group.target_type, group.version);
-    let health_check = asked.over(group.health_check.clone(), kind)?;
+    let health_check = health_checks::over(ask, group.health_check.clone(), kind)?;
     let group = TargetGroup { health_check, ..group };
     let shown = view::target_group(state, &group);
     draft.change(Change::from(group));
@@ -184,8 +175,11 @@ pub(super) fn targets_of<'a>(
 fn name(name: Option<&str>) -> Result<String, Error> {
     let name = name.unwrap_or_default();
     let refuse = |why: &str| Err(Error::invalid(format!("Target group name '{name}' {why}")));
-    if name.is_empty() || name.len() > NAME_MAX {
-        return refuse("cannot be empty or longer than '32' characters");
+    if name.is_empty() {
+        return refuse("cannot be empty");
+    }
+    if name.chars().count() > NAME_MAX {
+        return refuse("cannot be longer than '32' characters");
     }
     if !name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-') {
         return refuse(
@@ -193,7 +187,7 @@ fn name(name: Option<&str>) -> Result<String, Error> {
         );
     }
     if name.starts_with('-') || name.ends_with('-') {
-        return refuse("cannot begin or end with a hyphen(-)");
+        return refuse("cannot begin or end with '-'");
     }
     Ok(name.to_owned())
 }
@@ -202,7 +196,7 @@ fn parse(
     state: &State,
     arn: String,
     name: String,
-    ask: shape::CreateTargetGroupInput,
+    mut ask: shape::CreateTargetGroupInput,
     context: &Context<'_>,
 ) -> Result<TargetGroup, Error> {
     let target_type = match ask.target_type.as_ref().map_or("instance", |it| it.as_str()) {
@@ -244,19 +238,9 @@ fn parse(
             return Err(Error::invalid(format!("IP address type '{other}' is not valid here")));
         }
     };
-    let asked = CheckAsked {
-        enabled: ask.health_check_enabled,
-        protocol: ask.health_check_protocol,
-        port: ask.health_check_port,
-        path: ask.health_check_path,
-        interval: ask.health_check_interval_seconds,
-        timeout: ask.health_check_timeout_seconds,
-        healthy: ask.healthy_threshold_count,
-        unhealthy: ask.unhealthy_threshold_count,
-        matcher: ask.matcher,
-    };
-    let usual = usual_check(protocol, version, asked.protocol.as_ref())?;
-    let health_check = asked.over(usual, (target_type, version))?;
+    let usual = health_checks::usual(protocol, version, ask.health_check_protocol.as_ref())?;
+    let tags = tags::parse(ask.tags.take())?;
+    let health_check = health_checks::over(checks(ask), usual, (target_type, version))?;
     Ok(TargetGroup {
         arn,
         name,
@@ -268,12 +252,33 @@ fn parse(
         health_check,
         attributes: std::collections::BTreeMap::new(),
         ip_address_type,
-        tags: tags::parse(ask.tags)?,
+        tags,
         created_at: context.now,
     })
 }
 
-fn target_protocol(protocol: &shape::ProtocolEnum) -> Result<TargetProtocol, Error> {
+/// What a request for a new group says about health checks, as a request for a change says it.
+fn checks(ask: shape::CreateTargetGroupInput) -> shape::ModifyTargetGroupInput {
+    shape::ModifyTargetGroupInput {
+        target_group_arn: None,
+        health_check_enabled: ask.health_check_enabled,
+        health_check_protocol: ask.health_check_protocol,
+        health_check_port: ask.health_check_port,
+        health_check_path: ask.health_check_path,
+        health_check_interval_seconds: ask.health_check_interval_seconds,
+        health_check_timeout_seconds: ask.health_check_timeout_seconds,
+        healthy_threshold_count: ask.healthy_threshold_count,
+        unhealthy_threshold_count: ask.unhealthy_threshold_count,
+        matcher: ask.matcher,
+    }
+}
+
+/// Reads what targets speak.
+///
+/// # Errors
+///
+/// Gateway load balancers and QUIC are not supported.
+pub(super) fn target_protocol(protocol: &shape::ProtocolEnum) -> Result<TargetProtocol, Error> {
     Ok(match protocol.as_str() {
         "HTTP" => TargetProtocol::Http,
         "HTTPS" => TargetProtocol::Https,
@@ -306,175 +311,4 @@ fn version(
             return Err(Error::invalid(format!("Protocol version '{other}' is not valid")));
         }
     })
-}
-
-/// How targets are checked where nothing is said. Source: handbook 7.3, 7.7.
-fn usual_check(
-    protocol: TargetProtocol,
-    version: Option<ProtocolVersion>,
-    asked: Option<&shape::ProtocolEnum>,
-) -> Result<HealthCheck, Error> {
-    let usual = match protocol {
-        TargetProtocol::Http | TargetProtocol::Https => TargetProtocol::Http,
-        TargetProtocol::Tcp
-        | TargetProtocol::Tls
-        | TargetProtocol::Udp
-        | TargetProtocol::TcpUdp => TargetProtocol::Tcp,
-    };
-    let check = asked.map_or(Ok(usual), target_protocol)?;
-    let speaks_http = matches!(check, TargetProtocol::Http | TargetProtocol::Https);
-    let is_flow = version.is_none();
-    let matcher = match (version, speaks_http) {
-        (Some(ProtocolVersion::Grpc), _) => Some(Matcher::Grpc(GRPC_CODE.to_owned())),
-        (Some(_), true) => Some(Matcher::Http("200".to_owned())),
-        (None, true) => Some(Matcher::Http("200-399".to_owned())),
-        (_, false) => None,
-    };
-    let path = match (version, speaks_http) {
-        (Some(ProtocolVersion::Grpc), _) => Some(GRPC_PATH),
-        (_, true) => Some("/"),
-        (_, false) => None,
-    };
-    Ok(HealthCheck {
-        enabled: true,
-        protocol: check,
-        port: None,
-        path: path.map(str::to_owned),
-        interval: Duration::from_secs(30),
-        timeout: Duration::from_secs(match (is_flow, speaks_http) {
-            (false, _) => 5,
-            (true, true) => 6,
-            (true, false) => 10,
-        }),
-        healthy_threshold: 5,
-        unhealthy_threshold: 2,
-        matcher,
-    })
-}
-
-/// What a request says about health checks.
-struct CheckAsked {
-    enabled: Option<bool>,
-    protocol: Option<shape::ProtocolEnum>,
-    port: Option<String>,
-    path: Option<String>,
-    interval: Option<i32>,
-    timeout: Option<i32>,
-    healthy: Option<i32>,
-    unhealthy: Option<i32>,
-    matcher: Option<shape::Matcher>,
-}
-
-impl CheckAsked {
-    /// What is asked for, over what was.
-    fn over(
-        self,
-        mut check: HealthCheck,
-        (target_type, version): (TargetType, Option<ProtocolVersion>),
-    ) -> Result<HealthCheck, Error> {
-        if let Some(protocol) = &self.protocol {
-            let wanted = target_protocol(protocol)?;
-            let fits = match wanted {
-                TargetProtocol::Http | TargetProtocol::Https => true,
-                TargetProtocol::Tcp => version.is_none(),
-                TargetProtocol::Tls | TargetProtocol::Udp | TargetProtocol::TcpUdp => false,
-            };
-            if !fits {
-                return Err(Error::configuration(format!(
-                    "Health check protocol '{protocol}' is not supported for this target group"
-                )));
-            }
-            check.protocol = wanted;
-        }
-        let speaks_http = matches!(check.protocol, TargetProtocol::Http | TargetProtocol::Https);
-        match self.port.as_deref() {
-            None => {}
-            Some("traffic-port") => check.port = None,
-            Some(text) => match text.parse::<u16>() {
-                Ok(port) if port > 0 => check.port = Some(port),
-                _ => {
-                    return Err(Error::invalid(format!("Health check port '{text}' is not valid")));
-                }
-            },
-        }
-        if let Some(path) = self.path {
-            if !speaks_http {
-                return Err(Error::configuration(
-                    "A health check path is for HTTP and HTTPS health checks only",
-                ));
-            }
-            if !path.starts_with('/') {
-                return Err(Error::invalid(format!(
-                    "Health check path '{path}' must begin with a '/' character"
-                )));
-            }
-            check.path = Some(path);
-        }
-        if let Some(matcher) = self.matcher {
-            check.matcher = Some(read_matcher(matcher, version, speaks_http)?);
-        }
-        read_seconds(self.interval, &mut check.interval);
-        read_seconds(self.timeout, &mut check.timeout);
-        read_count(self.healthy, &mut check.healthy_threshold);
-        read_count(self.unhealthy, &mut check.unhealthy_threshold);
-        if let Some(enabled) = self.enabled {
-            if !enabled && matches!(target_type, TargetType::Instance | TargetType::Ip) {
-                return Err(Error::configuration(
-                    "Health check enabled must be true for target groups with target type \
-                     'instance' or 'ip'",
-                ));
-            }
-            check.enabled = enabled;
-        }
-        if check.timeout >= check.interval && version.is_some() {
-            return Err(Error::invalid(format!(
-                "Health check timeout '{}' must be smaller than the interval '{}'",
-                check.timeout.as_secs(),
-                check.interval.as_secs()
-            )));
-        }
-        Ok(check)
-    }
-}
-
-/// The model bounds the numbers.
-fn read_seconds(asked: Option<i32>, into: &mut Duration) {
-    if let Some(seconds) = asked {
-        *into = Duration::from_secs(u64::from(seconds.unsigned_abs()));
-    }
-}
-
-fn read_count(asked: Option<i32>, into: &mut u32) {
-    if let Some(count) = asked {
-        *into = count.unsigned_abs();
-    }
-}
-
-/// Reads which codes are good: numbers and ranges, in the bounds of the protocol.
-fn read_matcher(
-    matcher: shape::Matcher,
-    version: Option<ProtocolVersion>,
-    speaks_http: bool,
-) -> Result<Matcher, Error> {
-    let is_grpc = version == Some(ProtocolVersion::Grpc);
-    let (text, bounds) = match (matcher.http_code, matcher.grpc_code) {
-        (Some(text), None) if !is_grpc && speaks_http => {
-            (text, if version.is_some() { 200..=499 } else { 200..=599 })
-        }
-        (None, Some(text)) if is_grpc => (text, 0..=99),
-        _ => return Err(Error::configuration("The matcher does not fit the target group")),
-    };
-    let good = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        match (first.trim().parse::<u16>(), last.trim().parse::<u16>()) {
-            (Ok(first), Ok(last)) => {
-                first <= last && bounds.contains(&first) && bounds.contains(&last)
-            }
-            _ => false,
-        }
-    };
-    if !text.split(',').all(good) {
-        return Err(Error::invalid(format!("Health check matcher '{text}' is not valid")));
-    }
-    Ok(if is_grpc { Matcher::Grpc(text) } else { Matcher::Http(text) })
 }

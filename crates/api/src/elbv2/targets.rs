@@ -56,11 +56,12 @@ pub(super) fn register_targets(
 /// `DeregisterTargets`: what they have under way may end until the group's delay is over.
 ///
 /// Without a port every target of that id goes. Differs: AWS takes the group's port then; clients
-/// that know of one registration mean the same.
+/// that know of one registration mean the same. A target that is not registered is no error.
+/// Source: API Reference, `DeregisterTargets`.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidTarget`] for targets that are not registered.
+/// [`Error::TargetGroupNotFound`].
 pub(super) fn deregister_targets(
     draft: &mut Draft<'_>,
     ask: shape::DeregisterTargetsInput,
@@ -73,13 +74,7 @@ pub(super) fn deregister_targets(
         let id = asked.id.unwrap_or_default();
         let port = asked.port.and_then(|it| u16::try_from(it).ok());
         let meant = |it: &Target| it.key.id == id && port.is_none_or(|port| it.key.port == port);
-        let mut found = targets_of(state, &group.arn).filter(|it| meant(it)).peekable();
-        if found.peek().is_none() {
-            return Err(Error::InvalidTarget(format!(
-                "The following targets are not registered with target group '{}': {id}",
-                group.arn
-            )));
-        }
+        let found = targets_of(state, &group.arn).filter(|it| meant(it));
         leaving.extend(found.map(|it| (it.key.clone(), it.as_ref().clone())));
     }
     let in_use = state.indexes().rules_of_group(&group.arn).next().is_some();

@@ -51,10 +51,12 @@ pub(super) fn check_groups(
 }
 
 /// ARNs of the load balancers whose rules name a group: one at most, as far as the API lets it.
+/// Rules that are about to follow a load balancer that is gone do not count.
 pub(super) fn load_balancers_of(state: &State, group: &str) -> BTreeSet<String> {
     let rules = state.indexes().rules_of_group(group).filter_map(|it| state.rules().get(it));
     let listeners = rules.filter_map(|it| state.listeners().get(&it.listener));
-    listeners.map(|it| it.load_balancer.clone()).collect()
+    let load_balancers = listeners.map(|it| &it.load_balancer);
+    load_balancers.filter(|it| state.load_balancers().contains_key(*it)).cloned().collect()
 }
 
 /// A load balancer.
@@ -250,7 +252,8 @@ fn target_type(target_type: TargetType) -> &'static str {
     }
 }
 
-fn target_protocol(protocol: TargetProtocol) -> &'static str {
+/// How the API spells what targets speak.
+pub(super) fn target_protocol(protocol: TargetProtocol) -> &'static str {
     match protocol {
         TargetProtocol::Http => "HTTP",
         TargetProtocol::Https => "HTTPS",

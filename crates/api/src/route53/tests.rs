@@ -169,6 +169,18 @@ fn a_batch_takes_effect_as_a_whole_or_is_refused_in_awss_words() {
 }
 
 #[test]
+fn a_batch_has_a_thousand_changes_at_most() {
+    let mut region = region();
+    let zone = create(&mut region, "example.com", "1").expect("made");
+    let lines: Vec<String> =
+        (0..=1_000).map(|it| format!("CREATE h{it}.example.com A 60 10.0.0.1")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let refusal = apply(&mut region, &zone, &lines).expect_err("too many at once");
+    assert_eq!(refusal.to_string(), "[Number of records limit of 1000 exceeded.]");
+    apply(&mut region, &zone, &lines[..1_000]).expect("a thousand");
+}
+
+#[test]
 fn an_alias_names_what_is_there() {
     let mut region = region();
     let zone = create(&mut region, "example.com", "one").expect("made");
