@@ -212,12 +212,8 @@ impl GroupAttributes {
 /// What `deregistration_delay.connection_termination.enabled` is where nothing is said. Source: API
 /// Reference, `TargetGroupAttribute`.
 pub fn ends_with_delay_by_default(protocol: TargetProtocol) -> bool {
-    match protocol {
-        TargetProtocol::Udp | TargetProtocol::TcpUdp => true,
-        // Requests have no life of their own beside their target's.
-        TargetProtocol::Http | TargetProtocol::Https => true,
-        TargetProtocol::Tcp | TargetProtocol::Tls => false,
-    }
+    // Requests have no life of their own beside their target's.
+    !matches!(protocol, TargetProtocol::Tcp | TargetProtocol::Tls)
 }
 
 fn is_on_word(set: &Set, name: &str) -> bool {
