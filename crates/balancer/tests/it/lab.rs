@@ -20,7 +20,7 @@ use types::Timestamp;
 use super::origin::Origin;
 
 /// What a client waits for at most; nothing here takes so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The time of the day in a lab.
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
