@@ -113,30 +113,55 @@ fn from_arn(text: &str) -> Option<&str> {
     Some(name.strip_suffix(":*").unwrap_or(name))
 }
 
-/// One page of a list: items after a token, and the token of the next page. Tokens are names, told
-/// in hexadecimal so that nobody reads meaning into them.
+/// Where an item stands in a list: a time, if the list is in order of time, and a name.
+type Place<'a> = (i64, &'a str);
+
+/// How the places of a list follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Ascending,
+    Descending,
+}
+
+/// One page of a list in the order of its places: items after a token, and the token of the next
+/// page. Tokens are places, told in hexadecimal so that nobody reads meaning into them; they stay
+/// good while items come and go.
 fn page<T>(
     items: Vec<T>,
-    name: impl Fn(&T) -> &str,
+    order: Order,
+    place: impl Fn(&T) -> Place<'_>,
     token: Option<&str>,
     limit: usize,
 ) -> Result<(Vec<T>, Option<String>), Fault> {
     let after = match token {
         None => None,
-        Some(token) => {
-            Some(unhex(token).ok_or_else(|| invalid("The specified nextToken is invalid."))?)
+        Some(token) => Some(unhex(token).ok_or_else(bad_token)?),
+    };
+    let after = match &after {
+        None => None,
+        Some(text) => {
+            let (at, name) = text.split_once('/').ok_or_else(bad_token)?;
+            Some((at.parse().map_err(|_| bad_token())?, name))
         }
     };
-    let start = match &after {
-        None => 0,
-        Some(after) => {
-            items.iter().position(|it| name(it) == after).map_or(items.len(), |it| it + 1)
-        }
+    let is_before = |it: &T| {
+        after.is_some_and(|after| match order {
+            Order::Ascending => place(it) <= after,
+            Order::Descending => place(it) >= after,
+        })
     };
+    let start = items.iter().position(|it| !is_before(it)).unwrap_or(items.len());
     let more = items.len() > start + limit;
     let items: Vec<T> = items.into_iter().skip(start).take(limit).collect();
-    let next = items.last().filter(|_| more).map(|it| types::hex(name(it).as_bytes()));
+    let next = items.last().filter(|_| more).map(|it| {
+        let (at, name) = place(it);
+        types::hex(format!("{at}/{name}").as_bytes())
+    });
     Ok((items, next))
+}
+
+fn bad_token() -> Fault {
+    invalid("The specified nextToken is invalid.")
 }
 
 pub(crate) fn unhex(text: &str) -> Option<String> {

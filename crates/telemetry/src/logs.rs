@@ -18,7 +18,7 @@ use catalog::Catalog;
 pub use catalog::{GroupFacts, StreamFacts};
 pub use event::Event;
 pub use pattern::{Pattern, PatternError};
-pub use search::{Found, Search};
+pub use search::{Found, Place, Search};
 pub use stream::{From, Page};
 
 /// An answer of the log store other than success.

@@ -1,11 +1,11 @@
 //! Log events: taken in, read, searched.
 
 use shapes::logs as shape;
-use telemetry::logs::{Event, From, Limits, Pattern, Search};
+use telemetry::logs::{Event, From, Limits, Pattern, Place, Search};
 use types::Timestamp;
 use wire::Fault;
 
-use super::{Desk, fault, group_name, invalid};
+use super::{Desk, bad_token, fault, group_name, invalid, unhex};
 
 /// Most events of one batch, and of one answer. Source: CloudWatch Logs quotas.
 const EVENTS_MAX: usize = 10_000;
@@ -105,13 +105,12 @@ pub(super) fn get(
 }
 
 fn place(token: &str) -> Result<From, Fault> {
-    let wrong = || invalid("The specified nextToken is invalid.");
-    let (way, number) = token.split_once('/').ok_or_else(wrong)?;
-    let place = number.parse().map_err(|_| wrong())?;
+    let (way, number) = token.split_once('/').ok_or_else(bad_token)?;
+    let place = number.parse().map_err(|_| bad_token())?;
     match way {
         "f" => Ok(From::Forward(place)),
         "b" => Ok(From::Backward(place)),
-        _ => Err(wrong()),
+        _ => Err(bad_token()),
     }
 }
 
@@ -129,14 +128,14 @@ pub(super) fn filter(
             "logStreamNames and logStreamNamePrefix are mutually exclusive parameters.",
         ));
     }
-    let skip = match ask.next_token.as_deref() {
-        None => 0,
-        Some(token) => token.parse().map_err(|_| invalid("The specified nextToken is invalid."))?,
+    let after = match ask.next_token.as_deref() {
+        None => None,
+        Some(token) => Some(after(token).ok_or_else(bad_token)?),
     };
     let limits = limits(desk, &group, (ask.start_time, ask.end_time), ask.limit)?;
-    let search = Search { streams, prefix, pattern, limits, skip };
+    let search = Search { streams, prefix, pattern, limits, after };
     let found = desk.store.search(&group, &search).map_err(fault)?;
-    let next_token = found.more.then(|| (skip + found.events.len()).to_string());
+    let next_token = found.more_after.map(|it| token(&it));
     let events = found.events.into_iter().map(|(stream, place, it)| shape::FilteredLogEvent {
         event_id: Some(format!("{:020}{place:036}", it.timestamp)),
         ingestion_time: Some(it.ingested),
@@ -149,6 +148,18 @@ pub(super) fn filter(
         searched_log_streams: Some(Vec::new()),
         next_token,
     })
+}
+
+/// The token of the events after a place. It stays good while streams come, grow and go.
+fn token(it: &Place) -> String {
+    types::hex(format!("{}/{}/{}", it.at, it.place, it.stream).as_bytes())
+}
+
+fn after(token: &str) -> Option<Place> {
+    let text = unhex(token)?;
+    let (at, rest) = text.split_once('/')?;
+    let (place, stream) = rest.split_once('/')?;
+    Some(Place { at: at.parse().ok()?, stream: stream.to_owned(), place: place.parse().ok()? })
 }
 
 /// What an answer may hold. Events past their group's retention are not shown.

@@ -4,7 +4,7 @@ use shapes::{Empty, logs as shape};
 use telemetry::logs::GroupFacts;
 use wire::Fault;
 
-use super::{Desk, fault, from_arn, group_arn, group_name, invalid, page};
+use super::{Desk, Order, fault, from_arn, group_arn, group_name, invalid, page};
 
 /// Days that events may be kept. Source: CloudWatch Logs API Reference, `PutRetentionPolicy`.
 const RETENTIONS: &[i32] = &[
@@ -49,7 +49,9 @@ pub(super) fn describe(
         groups.retain(|(it, _)| names.contains(&it.name.as_str()));
     }
     let limit = ask.limit.and_then(|it| usize::try_from(it).ok()).unwrap_or(50);
-    let (groups, next_token) = page(groups, |(it, _)| &it.name, ask.next_token.as_deref(), limit)?;
+    let token = ask.next_token.as_deref();
+    let (groups, next_token) =
+        page(groups, Order::Ascending, |(it, _)| (0, &it.name), token, limit)?;
     Ok(shape::DescribeLogGroupsResponse {
         log_groups: Some(groups.into_iter().map(|(it, bytes)| view(desk, it, bytes)).collect()),
         next_token,

@@ -4,7 +4,7 @@ use shapes::{Empty, logs as shape};
 use telemetry::logs::StreamFacts;
 use wire::Fault;
 
-use super::{Desk, fault, group_arn, group_name, invalid, page};
+use super::{Desk, Order, fault, group_arn, group_name, invalid, page};
 
 pub(super) fn create(desk: &Desk<'_>, ask: shape::CreateLogStreamRequest) -> Result<Empty, Fault> {
     let group = group_name(ask.log_group_name, None)?;
@@ -30,14 +30,16 @@ pub(super) fn describe(
         return Err(invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
     }
     let mut streams = desk.store.streams(&group, &prefix).map_err(fault)?;
-    if by_time {
-        streams.sort_by(|a, b| (a.last, &a.name).cmp(&(b.last, &b.name)));
-    }
-    if ask.descending.unwrap_or(false) {
+    // Streams without events come first.
+    let time = |it: &StreamFacts| if by_time { it.last.unwrap_or(i64::MIN) } else { 0 };
+    streams.sort_by(|a, b| (time(a), &a.name).cmp(&(time(b), &b.name)));
+    let order = if ask.descending.unwrap_or(false) { Order::Descending } else { Order::Ascending };
+    if order == Order::Descending {
         streams.reverse();
     }
     let limit = ask.limit.and_then(|it| usize::try_from(it).ok()).unwrap_or(50);
-    let (streams, next_token) = page(streams, |it| &it.name, ask.next_token.as_deref(), limit)?;
+    let token = ask.next_token.as_deref();
+    let (streams, next_token) = page(streams, order, |it| (time(it), &it.name), token, limit)?;
     Ok(shape::DescribeLogStreamsResponse {
         log_streams: Some(streams.into_iter().map(|it| view(desk, &group, it)).collect()),
         next_token,

@@ -131,3 +131,37 @@ fn groups_are_listed_in_pages() {
     }
     assert_eq!(names, ["/a", "/app", "/b", "/c"]);
 }
+
+#[test]
+fn a_page_token_stays_good_when_what_it_names_is_gone() {
+    for order in [shape::OrderBy::LogStreamName, shape::OrderBy::LastEventTime] {
+        let world = World::new();
+        for name in ["a", "b", "c", "d"] {
+            let ask = shape::CreateLogStreamRequest {
+                log_group_name: Some("/app".into()),
+                log_stream_name: Some(name.into()),
+            };
+            streams::create(&world.desk(), ask).expect("made");
+        }
+        let list = |token: Option<String>| {
+            let ask = shape::DescribeLogStreamsRequest {
+                log_group_name: Some("/app".into()),
+                order_by: Some(order.clone()),
+                limit: Some(if token.is_none() { 2 } else { 50 }),
+                next_token: token,
+                ..Default::default()
+            };
+            let page = streams::describe(&world.desk(), ask).expect("lists");
+            let names = page.log_streams.into_iter().flatten().filter_map(|it| it.log_stream_name);
+            (names.collect::<Vec<_>>(), page.next_token)
+        };
+        let (first, token) = list(None);
+        assert_eq!(first, ["a", "b"]);
+        let ask = shape::DeleteLogStreamRequest {
+            log_group_name: Some("/app".into()),
+            log_stream_name: Some("b".into()),
+        };
+        streams::delete(&world.desk(), ask).expect("deleted");
+        assert_eq!(list(token).0, ["c", "d", "one"], "{order:?}");
+    }
+}

@@ -17,8 +17,19 @@ pub struct Search {
     pub pattern: Pattern,
     /// Times, and how much one answer may hold.
     pub limits: Limits,
-    /// How many matching events come before those asked for: earlier answers have held them.
-    pub skip: usize,
+    /// The last event that an earlier answer has held.
+    pub after: Option<Place>,
+}
+
+/// Where an event stands among those of all streams. It stays there while streams come, grow and go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The latest time of its stream by then: events of a stream keep their order of arrival.
+    pub at: i64,
+    /// Name of the stream.
+    pub stream: String,
+    /// Place in it.
+    pub place: u64,
 }
 
 /// What was found.
@@ -26,8 +37,8 @@ pub struct Search {
 pub struct Found {
     /// Name of the stream, place in it, event; in order of time.
     pub events: Vec<(String, u64, Event)>,
-    /// Whether there is more.
-    pub more: bool,
+    /// The last of them, if there is more.
+    pub more_after: Option<Place>,
 }
 
 impl Search {
@@ -40,43 +51,41 @@ impl Search {
     /// the answer.
     pub(super) fn run(&self, readers: &[Reader]) -> Result<Found, LogError> {
         let mut heads = BinaryHeap::new();
-        for (index, reader) in readers.iter().enumerate() {
-            if let Some(head) = self.head(readers, index, reader.head)? {
-                heads.push(head);
-            }
+        for reader in readers {
+            heads.extend(self.head(reader, reader.head, i64::MIN)?);
         }
-        let mut found = Found { events: Vec::new(), more: false };
-        let (mut skipped, mut bytes) = (0, 0);
-        while let Some(Reverse(Head { index, place, next, event, .. })) = heads.pop() {
-            if skipped < self.skip {
-                skipped += 1;
-            } else if found.events.len() >= self.limits.events || bytes >= self.limits.bytes {
-                found.more = true;
+        let mut found = Found { events: Vec::new(), more_after: None };
+        let (mut bytes, mut last) = (0, None);
+        while let Some(Reverse(Head { order, reader, next, event })) = heads.pop() {
+            heads.extend(self.head(reader, next, order.at)?);
+            if self.after.as_ref().is_some_and(|it| order <= *it) {
+                continue;
+            }
+            if found.events.len() >= self.limits.events || bytes >= self.limits.bytes {
+                found.more_after = last;
                 break;
-            } else if let Some(reader) = readers.get(index) {
-                bytes += event.message.len();
-                found.events.push((reader.name.clone(), place, event));
             }
-            if let Some(head) = self.head(readers, index, next)? {
-                heads.push(head);
-            }
+            bytes += event.message.len();
+            found.events.push((order.stream.clone(), order.place, event));
+            last = Some(order);
         }
         Ok(found)
     }
 
-    /// The next event of a stream that matches, from a place on.
-    fn head(
+    /// The next event of a stream that matches, from a place on; what came before it was as late as
+    /// `since`.
+    fn head<'a>(
         &self,
-        readers: &[Reader],
-        index: usize,
+        reader: &'a Reader,
         mut place: u64,
-    ) -> Result<Option<Reverse<Head>>, LogError> {
-        let Some(reader) = readers.get(index) else { return Ok(None) };
+        since: i64,
+    ) -> Result<Option<Reverse<Head<'a>>>, LogError> {
         while let Some((event, next)) = reader.next(place)? {
             let in_time = (self.limits.start..self.limits.end).contains(&event.timestamp);
             if in_time && self.pattern.matches(&event.message) {
-                let at = event.timestamp;
-                return Ok(Some(Reverse(Head { at, index, place, next, event })));
+                let at = event.timestamp.max(since);
+                let order = Place { at, stream: reader.name.clone(), place };
+                return Ok(Some(Reverse(Head { order, reader, next, event })));
             }
             place = next;
         }
@@ -84,37 +93,30 @@ impl Search {
     }
 }
 
-/// The first event of a stream that was not taken yet; ordered by time, then stream, then place.
-struct Head {
-    at: i64,
-    index: usize,
-    place: u64,
+/// The first event of a stream that was not taken yet.
+struct Head<'a> {
+    order: Place,
+    reader: &'a Reader,
     next: u64,
     event: Event,
 }
 
-impl Head {
-    fn order(&self) -> (i64, usize, u64) {
-        (self.at, self.index, self.place)
-    }
-}
-
-impl PartialEq for Head {
+impl PartialEq for Head<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.order() == other.order()
+        self.order == other.order
     }
 }
 
-impl Eq for Head {}
+impl Eq for Head<'_> {}
 
-impl PartialOrd for Head {
+impl PartialOrd for Head<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Head {
+impl Ord for Head<'_> {
     fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        self.order().cmp(&other.order())
+        self.order.cmp(&other.order)
     }
 }
