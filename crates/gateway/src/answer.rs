@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::{Entry, Fault, Invalid};
-use http::{Response, request::Parts};
+use http::{HeaderValue, Response, request::Parts};
 use shapes::{Protocol, Shape};
 use state::Caller;
 use store::{Core, Release};
@@ -28,6 +28,12 @@ pub(crate) fn random() -> u128 {
 /// A request id: the bits of a UUID of version 4. Answers and the audit trail show the same one.
 fn request_id(bits: u128) -> u128 {
     bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62
+}
+
+/// A request id for an answer that asks nobody.
+pub(crate) fn fresh_id() -> HeaderValue {
+    let id = types::uuid(&request_id(random()).to_be_bytes());
+    HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("-"))
 }
 
 /// Answers one request of an AWS client.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use api::Registry;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming as Body};
 use hyper::server::conn::http1;
@@ -26,9 +26,13 @@ use crate::keys::{Keys, Trust};
 use crate::region::Clock;
 use crate::{authority, balancers, ready, socket};
 
+/// The header that names an answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 /// The largest request body, in bytes. A task definition has at most 64 KiB, a batch of log events
 /// 1 MiB.
 pub(crate) const BODY_MAX: usize = 4 * 1024 * 1024;
+/// How much of a larger body is read on, so that its sender comes to hear that it is too large.
+const PASS_OVER_MAX: usize = 64 * 1024 * 1024;
 /// Connections at once; further ones wait.
 const CONNECTIONS_MAX: usize = 16_384;
 /// How long a client may take to send the head of a request.
@@ -110,7 +114,7 @@ async fn connection(
     let peer = peer.ip().to_string();
     let service = service_fn(|request| {
         let (door, peer) = (door.clone(), peer.clone());
-        async move { Ok::<_, core::convert::Infallible>(handle(&door, request, &peer).await) }
+        async move { Ok::<_, core::convert::Infallible>(numbered(&door, request, &peer).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -135,6 +139,13 @@ async fn told(close: &mut watch::Receiver<bool>) {
     drop(close.wait_for(|it| *it).await);
 }
 
+/// Every answer has a number that users can name, also where no protocol puts one.
+async fn numbered(door: &SharedDoor, request: Request<Body>, peer: &str) -> Response<Full<Bytes>> {
+    let mut answer = handle(door, request, peer).await;
+    answer.headers_mut().entry(REQUEST_ID).or_insert_with(answer::fresh_id);
+    answer
+}
+
 async fn handle(door: &SharedDoor, request: Request<Body>, peer: &str) -> Response<Full<Bytes>> {
     if request.method() == Method::GET && request.uri().path() == ready::PATH {
         return ready::answer(door).map(full);
@@ -148,17 +159,27 @@ async fn handle(door: &SharedDoor, request: Request<Body>, peer: &str) -> Respon
     if request.uri().path() == balancers::PATH {
         return balancers::open(door, request, peer).map(full);
     }
-    let (parts, body) = request.into_parts();
-    let whole = Limited::new(body, BODY_MAX).collect();
+    let (parts, mut body) = request.into_parts();
+    let whole = Limited::new(&mut body, BODY_MAX).collect();
     let body = match tokio::time::timeout(BODY_WITHIN, whole).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            drop(tokio::time::timeout(BODY_WITHIN, pass_over(body)).await);
             return answer::refuse(&parts, &too_large()).map(full);
         }
         Ok(Err(_)) => return answer::refuse(&parts, &cut_off()).map(full),
         Err(_) => return answer::refuse(&parts, &too_slow()).map(full),
     };
     answer::answer(door, &parts, &body, peer).await.map(full)
+}
+
+/// Reads on in a body that is too large already: a client that still sends hears no answer.
+async fn pass_over(mut body: Body) {
+    let mut left = PASS_OVER_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+        left = rest;
+    }
 }
 
 fn full(body: Vec<u8>) -> Full<Bytes> {

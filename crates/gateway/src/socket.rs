@@ -117,9 +117,9 @@ async fn admitted(
         Trust::Everybody => None,
         Trust::Signed => Some(signer(door, request, "ecs")?),
     };
-    let name = match conversation {
-        Conversation::Assignments => "containerInstanceArn",
-        Conversation::Telemetry => "containerInstance",
+    let (name, cluster) = match conversation {
+        Conversation::Assignments => ("containerInstanceArn", "clusterArn"),
+        Conversation::Telemetry => ("containerInstance", "cluster"),
     };
     let unknown = || Refusal::new("InactiveInstanceException", "No such container instance.");
     let arn = parameter(request, name).ok_or_else(unknown)?;
@@ -128,6 +128,18 @@ async fn admitted(
         .ok_or_else(unknown)?;
     let told = door.hub.told(id).await.ok_or_else(unknown)?;
     let Assignments { instance, .. } = told.assignments;
+    if arn.starts_with("arn:") && arn != door.home.instance(&instance.cluster, id) {
+        return Err(unknown());
+    }
+    // Agents say their cluster as they were told it: by name or by ARN.
+    let cluster = parameter(request, cluster);
+    let is_other = |it: &String| short_name(it, "cluster") != Some(instance.cluster.as_str());
+    if cluster.is_some_and(|it| is_other(&it)) {
+        return Err(Refusal::new(
+            "InvalidClusterException",
+            "This container instance is not of that cluster.",
+        ));
+    }
     if instance.status == InstanceStatus::Inactive {
         return Err(Refusal::new(
             "InactiveInstanceException",

@@ -4,19 +4,25 @@ use plan::agent::{AgentMessage, ServerMessage};
 use plan::session::{FromAgent, ToAgent};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use shapes::{DecodeError, Shape};
+use shapes::{DecodeError, Shape, acs};
 
 /// The largest frame that is read, in bytes: a payload of ten tasks of 64 KiB each, and room.
 pub const FRAME_MAX: usize = 2 * 1024 * 1024;
 
+/// The longest explanation of what cannot be read, in characters.
+const WHY_MAX: usize = 500;
+
 /// A frame that is not a message.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
+    /// Not text.
+    #[error("a frame is not text")]
+    Binary,
     /// Not an object with a type and a message.
     #[error("a frame is not {{\"type\", \"message\"}}")]
     Envelope(#[source] serde_json::Error),
     /// The message does not have the shape of its type.
-    #[error("a {kind} cannot be read")]
+    #[error("the message of a frame of type {kind} cannot be read")]
     Message {
         /// Its type.
         kind: String,
@@ -49,6 +55,19 @@ pub fn to_agent(message: &ToAgent) -> String {
 /// A message of an agent as a frame.
 pub fn to_server(message: &AgentMessage) -> String {
     encode(message.type_name(), message.shape())
+}
+
+/// Tells an agent that a frame of its cannot be read, and why. Both conversations know this word
+/// (ACS and TCS models, `BadRequestException`).
+pub(crate) fn bad_request(error: &FrameError) -> String {
+    let mut why = error.to_string();
+    let mut source = core::error::Error::source(error);
+    while let Some(deeper) = source {
+        why = format!("{why}: {deeper}");
+        source = deeper.source();
+    }
+    let message = Some(why.chars().take(WHY_MAX).collect());
+    encode("BadRequestException", &acs::BadRequestException { message })
 }
 
 /// Reads what an agent said.
@@ -105,8 +124,6 @@ pub(crate) fn take_apart(text: &str) -> Result<(String, &str), FrameError> {
 
 #[cfg(test)]
 mod tests {
-    use shapes::acs;
-
     use super::*;
 
     #[test]
@@ -134,5 +151,13 @@ mod tests {
             assert!(from_agent(text).is_err(), "{text}");
         }
         assert!(from_agent(r#"{"type":"AckRequest","message":[]}"#).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_answered_with_the_reason() {
+        let error = from_agent(r#"{"type":"AckRequest","message":[]}"#).expect_err("no message");
+        let answer = bad_request(&error);
+        assert!(answer.starts_with(r#"{"type":"BadRequestException","message":{"message":""#));
+        assert!(answer.contains("of type AckRequest cannot be read: "), "{answer}");
     }
 }

@@ -3,7 +3,7 @@
 use core::pin::Pin;
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use plan::assignments::Assignments;
@@ -17,6 +17,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use types::{Home, InstanceId, TaskId, Timestamp};
 
+use crate::frames::FrameError;
+use crate::parting::Parting;
 use crate::telemetry::TaskUse;
 use crate::{frames, telemetry};
 
@@ -73,6 +75,26 @@ pub struct Hub {
 struct Line {
     changed: Notify,
     hang_up: Notify,
+    /// Why it is to be hung up.
+    why: OnceLock<&'static str>,
+}
+
+impl Line {
+    /// Ends the conversation. The first reason counts.
+    fn hang_up(&self, why: &'static str) {
+        self.why.get_or_init(|| why);
+        self.hang_up.notify_one();
+    }
+}
+
+/// What a frame of an agent asks of its session.
+enum Heard {
+    /// Nothing.
+    Enough,
+    /// A look at what the instance should hold.
+    Message(FromAgent),
+    /// To be told that it is none.
+    Unreadable(FrameError),
 }
 
 impl Hub {
@@ -110,7 +132,7 @@ impl Hub {
             for instance in lost {
                 tracing::warn!(%instance, "the agent has not been heard of: disconnected");
                 if let Some(line) = lock(&self.sessions).remove(&instance) {
-                    line.hang_up.notify_one();
+                    line.hang_up("the agent has not been heard of for too long");
                 }
                 self.region.lost(instance).await;
                 // It may have called meanwhile, and what the region notes last is what stays.
@@ -136,7 +158,7 @@ impl Hub {
 
     /// Holds one conversation until either end hangs up. A second agent with the same identity ends
     /// the first one's.
-    pub async fn serve<S>(&self, socket: WebSocketStream<S>, instance: InstanceId)
+    pub async fn serve<S>(&self, mut socket: WebSocketStream<S>, instance: InstanceId)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -147,23 +169,28 @@ impl Hub {
         let line = Arc::new(Line::default());
         if let Some(older) = lock(&self.sessions).insert(instance, line.clone()) {
             tracing::warn!(%instance, "a second session of this instance: the first one is closed");
-            older.hang_up.notify_one();
+            older.hang_up("another session of this instance has begun");
         }
         tracing::info!(%instance, "the agent's session stands");
-        let why = self.converse(socket, instance, &line).await;
-        tracing::info!(%instance, why, "the agent's session has ended");
+        let parting = self.converse(&mut socket, instance, &line).await;
+        tracing::info!(%instance, why = parting.why(), "the agent's session has ended");
+        self.forget(instance, &line);
+        parting.say(socket).await;
+    }
+
+    fn forget(&self, instance: InstanceId, line: &Arc<Line>) {
         let mut sessions = lock(&self.sessions);
-        if sessions.get(&instance).is_some_and(|it| Arc::ptr_eq(it, &line)) {
+        if sessions.get(&instance).is_some_and(|it| Arc::ptr_eq(it, line)) {
             sessions.remove(&instance);
         }
     }
 
     async fn converse<S>(
         &self,
-        mut socket: WebSocketStream<S>,
+        socket: &mut WebSocketStream<S>,
         instance: InstanceId,
         line: &Line,
-    ) -> &'static str
+    ) -> Parting
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -172,47 +199,73 @@ impl Hub {
         line.changed.notify_one();
         loop {
             let wait = session.due().since(self.region.now());
-            let heard = tokio::select! {
+            let frame = tokio::select! {
                 frame = socket.next() => match frame {
-                    Some(Ok(Message::Text(text))) => match self.hear(&mut session, &text) {
-                        Some(message) => Some(message),
-                        None => continue,
-                    },
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return "closed by the agent",
-                    Some(Ok(_)) => continue,
+                    Some(Ok(Message::Close(_))) | None => return Parting::Theirs,
+                    Some(Ok(frame)) => Some(frame),
+                    Some(Err(error)) => return Parting::of(&error),
                 },
                 () = line.changed.notified() => None,
                 () = tokio::time::sleep(wait) => None,
-                () = line.hang_up.notified() => return "closed by the region",
+                () = line.hang_up.notified() => {
+                    return Parting::policy(line.why.get().copied().unwrap_or_default());
+                }
             };
-            let Some(told) = self.region.told(instance).await else { return "instance is gone" };
-            if told.assignments.instance.status == InstanceStatus::Inactive {
-                return "instance was deregistered";
-            }
-            let said = self.turn(&mut session, &told, heard.as_ref());
-            for message in &said {
-                let frame = Message::text(frames::to_agent(message));
-                if socket.feed(frame).await.is_err() {
-                    return "closed by the agent";
+            let said = match frame.map(|it| self.hear(&mut session, &it)) {
+                Some(Heard::Enough) => continue,
+                Some(Heard::Unreadable(error)) => Ok(vec![frames::bad_request(&error)]),
+                Some(Heard::Message(message)) => self.answer(&mut session, Some(&message)).await,
+                None => self.answer(&mut session, None).await,
+            };
+            let said = match said {
+                Ok(said) => said,
+                Err(parting) => return parting,
+            };
+            for frame in said {
+                if socket.feed(Message::text(frame)).await.is_err() {
+                    return Parting::Theirs;
                 }
             }
             if socket.flush().await.is_err() {
-                return "closed by the agent";
+                return Parting::Theirs;
             }
         }
     }
 
-    /// Takes in a frame; gives out a message that needs a look at what the instance should hold.
-    fn hear(&self, session: &mut Session, text: &str) -> Option<FromAgent> {
+    /// Takes in a frame.
+    fn hear(&self, session: &mut Session, frame: &Message) -> Heard {
         self.heard(session.instance());
-        match frames::from_agent(text) {
+        let read = match frame {
+            Message::Text(text) => frames::from_agent(text),
+            Message::Binary(_) => Err(FrameError::Binary),
+            _ => return Heard::Enough,
+        };
+        match read {
             Ok(FromAgent::Ack(ack)) => session.acknowledged(&ack),
-            Ok(message @ FromAgent::StopVerification(_)) => return Some(message),
+            Ok(message @ FromAgent::StopVerification(_)) => return Heard::Message(message),
             Ok(FromAgent::HeartbeatAck(_) | FromAgent::CredentialsAck(_)) => {}
             Ok(FromAgent::Other(kind)) => tracing::debug!(kind, "an agent says what nobody needs"),
-            Err(error) => tracing::warn!(%error, "an agent sent what is no message"),
+            Err(error) => {
+                tracing::warn!(%error, "an agent sent what is no message");
+                return Heard::Unreadable(error);
+            }
         }
-        None
+        Heard::Enough
+    }
+
+    /// What is due to be said by now, as frames.
+    async fn answer(
+        &self,
+        session: &mut Session,
+        heard: Option<&FromAgent>,
+    ) -> Result<Vec<String>, Parting> {
+        let Some(told) = self.region.told(session.instance()).await else {
+            return Err(Parting::normal("there is no such container instance"));
+        };
+        if told.assignments.instance.status == InstanceStatus::Inactive {
+            return Err(Parting::normal("this container instance was deregistered"));
+        }
+        Ok(self.turn(session, &told, heard).iter().map(frames::to_agent).collect())
     }
 
     fn turn(&self, session: &mut Session, told: &Told, heard: Option<&FromAgent>) -> Vec<ToAgent> {
@@ -232,7 +285,7 @@ impl Hub {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        telemetry::converse(self.region.as_ref(), socket, instance).await;
+        telemetry::serve(self.region.as_ref(), socket, instance).await;
     }
 
     fn heard(&self, instance: InstanceId) {

@@ -6,6 +6,7 @@
 mod balancers;
 pub mod frames;
 mod hub;
+mod parting;
 mod telemetry;
 
 pub use balancers::{BalancerRegion, Balancers, Refused, Silence, Taken};

@@ -15,17 +15,32 @@ use types::{InstanceId, TaskId, short_name};
 
 use crate::frames::{self, FrameError};
 use crate::hub::Region;
+use crate::parting::Parting;
 
 /// Tasks that one instance tells of; those behind them do not count.
 const TASKS_MAX: usize = 1_000;
 /// Agents hang up after one to two minutes of silence.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
 
-pub(crate) async fn converse<S>(
+/// Holds one conversation until either end hangs up.
+pub(crate) async fn serve<S>(
     region: &dyn Region,
     mut socket: WebSocketStream<S>,
     instance: InstanceId,
 ) where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let parting = converse(region, &mut socket, instance).await;
+    tracing::debug!(%instance, why = parting.why(), "the agent's telemetry has ended");
+    parting.say(socket).await;
+}
+
+async fn converse<S>(
+    region: &dyn Region,
+    socket: &mut WebSocketStream<S>,
+    instance: InstanceId,
+) -> Parting
+where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut used = Vec::new();
@@ -34,9 +49,9 @@ pub(crate) async fn converse<S>(
     loop {
         let answer = tokio::select! {
             frame = socket.next() => match frame {
-                Some(Ok(Message::Text(text))) => hear(region, instance, &text, &mut used).await,
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => continue,
+                Some(Ok(Message::Close(_))) | None => return Parting::Theirs,
+                Some(Ok(frame)) => hear(region, instance, &frame, &mut used).await,
+                Some(Err(error)) => return Parting::of(&error),
             },
             _ = heartbeat.tick() => {
                 Some(frames::encode("HeartbeatMessage", &tcs::HeartbeatMessage { healthy: Some(true) }))
@@ -45,7 +60,7 @@ pub(crate) async fn converse<S>(
         if let Some(answer) = answer
             && socket.send(Message::text(answer)).await.is_err()
         {
-            return;
+            return Parting::Theirs;
         }
     }
 }
@@ -54,17 +69,21 @@ pub(crate) async fn converse<S>(
 async fn hear(
     region: &dyn Region,
     instance: InstanceId,
-    text: &str,
+    frame: &Message,
     used: &mut Vec<TaskUse>,
 ) -> Option<String> {
-    let body = text.split_once("\r\n\r\n").map_or(text, |(_, body)| body);
-    match acknowledge(region, instance, body, used).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::warn!(%error, "an agent sent telemetry that is no message");
-            None
+    let answer = match frame {
+        Message::Text(text) => {
+            let body = text.split_once("\r\n\r\n").map_or(text.as_str(), |(_, body)| body);
+            acknowledge(region, instance, body, used).await
         }
-    }
+        Message::Binary(_) => Err(FrameError::Binary),
+        _ => return None,
+    };
+    answer.unwrap_or_else(|error| {
+        tracing::warn!(%error, "an agent sent telemetry that is no message");
+        Some(frames::bad_request(&error))
+    })
 }
 
 async fn acknowledge(

@@ -145,13 +145,19 @@ impl Region {
         let text = format!(
             "POST / HTTP/1.1\r\nconnection: close\r\n{lines}content-length: {length}\r\n\r\n{body}"
         );
+        let answer = self.raw(&text).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let status = head.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("a status");
+        (status, serde_json::from_str(body).expect("JSON"))
+    }
+
+    /// Sends exactly this; everything that comes back until the connection ends.
+    pub(crate) async fn raw(&self, text: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).await.expect("connects");
         stream.write_all(text.as_bytes()).await.expect("is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("is answered");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        let status = head.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("a status");
-        (status, serde_json::from_str(body).expect("JSON"))
+        answer
     }
 
     /// A call that must succeed.

@@ -12,10 +12,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::region::{Region, signed};
+use crate::region::{Region, signed};
 
 /// Far longer than any answer takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
@@ -78,7 +78,7 @@ impl Agent {
         Self { arn: arn.to_owned(), key, acs: None, connections: 0 }
     }
 
-    fn query(&self, conversation: &str) -> String {
+    pub(crate) fn query(&self, conversation: &str) -> String {
         let arn = self.arn.replace(':', "%3A").replace('/', "%2F");
         let versions = "agentHash=a8b3e7d3&agentVersion=1.105.1";
         match conversation {
@@ -95,10 +95,20 @@ impl Agent {
         }
     }
 
-    /// Opens a session. Only `host` and `x-amz-date` are signed.
+    /// Opens a session.
     pub(crate) async fn open(&self, region: &Region, which: &str) -> Result<Socket, Refused> {
-        let (path, query) = (format!("/{which}/ws"), self.query(which));
-        let headers = signed(&self.key, ("GET", &path, &query), region.host(), &[]);
+        self.open_with(region, which, &self.query(which)).await
+    }
+
+    /// Opens a session with another query string. Only `host` and `x-amz-date` are signed.
+    pub(crate) async fn open_with(
+        &self,
+        region: &Region,
+        which: &str,
+        query: &str,
+    ) -> Result<Socket, Refused> {
+        let path = format!("/{which}/ws");
+        let headers = signed(&self.key, ("GET", &path, query), region.host(), &[]);
         let proof = headers["authorization"].to_str().expect("plain");
         assert!(proof.contains("SignedHeaders=host;x-amz-date,"), "{proof}");
         let mut request = Request::builder()
@@ -159,6 +169,11 @@ impl Agent {
         report["reason"] = json!("");
         let answer = region.ok(&self.key, "SubmitTaskStateChange", report).await;
         assert_eq!(answer["acknowledgment"], json!("OK"));
+    }
+
+    /// Drops the session without a word.
+    pub(crate) fn hang_up(&mut self) {
+        self.acs = None;
     }
 
     /// Waits until the other end closes the session.

@@ -2,16 +2,10 @@
 //!
 //! Words and order are those of recorded conversations of amazon-ecs-agent 1.105.1.
 
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that fails may panic")]
-
-mod conversation {
-    pub(crate) mod agent;
-    pub(crate) mod region;
-}
-
-use conversation::agent::{Agent, Refused};
-use conversation::region::Region;
 use serde_json::{Value, json};
+
+use crate::agent::{self, Agent, Refused};
+use crate::region::Region;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_genuine_agent_is_understood() {
@@ -138,8 +132,8 @@ async fn telemetry(region: &Region, agent: &Agent, task: &str) {
         message["metadata"] = metadata.clone();
         let frame = json!({"type": kind, "message": message});
         let block = "Authorization: AWS4-HMAC-SHA256 Credential=unread\r\nHost: unread";
-        conversation::agent::send(&mut socket, format!("{block}\r\n\r\n{frame}")).await;
-        conversation::agent::next(&mut socket, answer).await.expect("an answer");
+        agent::send(&mut socket, format!("{block}\r\n\r\n{frame}")).await;
+        agent::next(&mut socket, answer).await.expect("an answer");
     }
     assert_eq!(task_row(region, task).await["containers"][0]["healthStatus"], json!("HEALTHY"));
 }
