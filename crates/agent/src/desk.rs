@@ -1,15 +1,17 @@
 //! The core at work: inputs in, rows to disk, effects out to those who carry them out.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, btree_map};
 use std::io;
 use std::sync::Arc;
 
 use plan::agent::{
-    Action, Core, Effect, Flush, Input, Output, Step, Submission, Submitted, TaskArn,
+    Action, Core, Effect, Flush, Input, Output, Step, Submission, Submitted, Task, TaskArn,
 };
 use shapes::ecs;
 use state::Dice;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::acs;
 use crate::clock;
@@ -19,6 +21,9 @@ use crate::worker::{self, Order};
 
 /// Inputs handled before their rows go to disk together.
 const BATCH_MAX: usize = 64;
+
+/// How long an agent that is told to end gives back what tasks held that are over already.
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(8);
 
 /// How an agent left its instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub(crate) struct Desk {
     workers: BTreeMap<TaskArn, mpsc::UnboundedSender<Order>>,
     session: Option<mpsc::Sender<String>>,
     health: Arc<Notify>,
+    /// When it ends at the latest, once it is told to.
+    end_by: Option<Instant>,
 }
 
 impl Desk {
@@ -49,7 +56,16 @@ impl Desk {
         rows: Rows,
         health: Arc<Notify>,
     ) -> Self {
-        Self { machine, core, dice, rows, workers: BTreeMap::new(), session: None, health }
+        Self {
+            machine,
+            core,
+            dice,
+            rows,
+            workers: BTreeMap::new(),
+            session: None,
+            health,
+            end_by: None,
+        }
     }
 
     /// The core, before work begins.
@@ -62,7 +78,8 @@ impl Desk {
         self.worker(task).clone()
     }
 
-    /// Works until told to stop.
+    /// Works until told to stop, and then until tasks that are over have given back what they held,
+    /// which is a moment as a rule.
     ///
     /// # Errors
     ///
@@ -74,7 +91,7 @@ impl Desk {
     ) -> io::Result<Ended> {
         let mut letters = Vec::new();
         self.handle(vec![Input::Tick]).await?;
-        loop {
+        while self.end_by.is_none() || self.is_giving_back() {
             let wait = self.core.next_timer().map(|it| it.since(clock::now()));
             let timer = async {
                 match wait {
@@ -82,8 +99,20 @@ impl Desk {
                     None => core::future::pending().await,
                 }
             };
+            let latest = self.end_by;
+            let too_late = async {
+                match latest {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => core::future::pending().await,
+                }
+            };
             tokio::select! {
-                _ = shutdown.wait_for(|it| *it) => break,
+                _ = shutdown.wait_for(|it| *it), if latest.is_none() => {
+                    // No new tasks any more.
+                    self.session = None;
+                    self.end_by = Some(Instant::now() + GIVE_BACK_WITHIN);
+                }
+                () = too_late => break,
                 count = inbox.recv_many(&mut letters, BATCH_MAX) => if count == 0 { break },
                 () = timer => letters.push(Letter::Input(Box::new(Input::Tick))),
             }
@@ -99,6 +128,12 @@ impl Desk {
         self.rows.syncer()?.sync_data()?;
         let mut tasks = self.core.tasks();
         Ok(if tasks.all(|it| it.record().released) { Ended::Idle } else { Ended::Busy })
+    }
+
+    /// Whether nothing runs any more, and something of a task is still to be freed.
+    fn is_giving_back(&self) -> bool {
+        let mut tasks = self.core.tasks();
+        tasks.all(Task::is_stopped) && self.core.tasks().any(|it| !it.record().released)
     }
 
     async fn handle(&mut self, inputs: Vec<Input>) -> io::Result<()> {
@@ -138,6 +173,8 @@ impl Desk {
             }
             Effect::Step(step) => self.step(step),
             Effect::PublishHealth => self.health.notify_one(),
+            // An agent that ends takes no more tasks.
+            Effect::OpenSession { .. } if self.end_by.is_some() => {}
             Effect::OpenSession { send_credentials } => {
                 let (outbound, outgoing) = mpsc::channel(acs::OUTBOUND_MAX);
                 self.session = Some(outbound);
