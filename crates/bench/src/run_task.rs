@@ -95,8 +95,14 @@ async fn client(mut client: Client, plan: Arc<Plan>) -> Seen {
     loop {
         let number = plan.next.fetch_add(1, Ordering::Relaxed);
         let Some(due) = due(&plan, number) else { return seen };
-        sleep_until(due).await;
-        let began = if plan.flags.rate.is_some() { due } else { Instant::now() };
+        let began = match plan.flags.rate {
+            Some(_) => {
+                sleep_until(due).await;
+                due
+            }
+            // A timer fires at a whole millisecond, even for a time that has passed.
+            None => Instant::now(),
+        };
         let body = format!(
             "{{\"cluster\":\"{}\",\"taskDefinition\":\"{}\",\"count\":{},\
              \"clientToken\":\"load-{:016x}-{number}\"}}",

@@ -25,12 +25,12 @@ use crate::{Core, Load, Pipeline, Transaction};
 /// Inputs that may wait for the writer; more are refused at the door.
 const INBOX_MAX: usize = 4096;
 /// Inputs handled before what they decided is handed to the journal.
-const TURN_MAX: usize = 256;
+const TURN_MAX: usize = 16;
 /// Reviews done between two looks at the inbox, so that neither starves.
 const REVIEWS_MAX: usize = 32;
-/// How many syncs are under way at once at most: with one, a request waits for the sync under way
-/// before its own begins; beyond four nothing more was won.
-pub const SYNCS_AT_ONCE: usize = 4;
+/// How many syncs are under way at once at most. With one, a request waits for the sync under way
+/// before its own begins; with so many it hardly waits before.
+pub const SYNCS_AT_ONCE: usize = 12;
 /// The longest the writer sleeps without looking at the time.
 const NAP_MAX: Duration = Duration::from_secs(1);
 

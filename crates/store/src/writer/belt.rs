@@ -1,8 +1,11 @@
 //! The belt between the thread that decides and those that sync.
 //!
-//! What lies there is taken when it is a fair share of all that waits. Were the first answer after a
-//! sync to begin the next one alone, all syncs would soon be under way for a few answers each, and
-//! the many would wait for one to end. No timer is needed: syncs end, and then less is a fair share.
+//! What lies there is taken when it is a fair share of all that waits. Were every few answers to
+//! begin a sync, all would soon be under way for a few answers each, and the many would wait for one
+//! to end; were a few to wait while hardly any sync is under way, they would join the next bunch,
+//! and all answers would go round in one bunch while the machine idles in between. So a share is
+//! the larger the more syncs are under way. No timer is needed: syncs end, and then less is a fair
+//! share.
 
 use core::time::Duration;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,20 +16,25 @@ use crate::{Load, Transaction};
 /// Answers that may wait for a sync; beyond it the writer waits for the journal.
 const WAITING_MAX: usize = 16_384;
 
-/// What lies there, and how many answers wait here or further on.
+/// What lies there, and how much is further on.
 #[derive(Default)]
 struct Content {
     load: Load<Transaction, Release>,
+    /// Answers that wait here or further on.
     waiting: usize,
+    /// Syncs that are for some of them.
+    under_way: usize,
     closed: bool,
 }
 
 impl Content {
-    /// Whether as many answers wait here as each of the syncs would have if all had the same.
+    /// Whether as many answers wait here as each of the other syncs would have if all had the
+    /// same; fewer while most are free, more when few are.
     fn is_fair_share(&self, syncs_at_once: usize) -> bool {
         let here = self.load.releases.len();
         let further_on = self.waiting - here;
-        !self.load.is_empty() && here * (syncs_at_once - 1) >= further_on
+        let free = syncs_at_once.saturating_sub(self.under_way);
+        !self.load.is_empty() && here * (syncs_at_once - 1) * free >= further_on * self.under_way
     }
 }
 
@@ -68,7 +76,7 @@ impl Belt {
         content.waiting += load.releases.len();
         content.load.transactions.append(&mut load.transactions);
         content.load.releases.append(&mut load.releases);
-        self.moved.notify_all();
+        self.tell(&content);
     }
 
     /// Nothing more comes.
@@ -89,13 +97,34 @@ impl Belt {
             }
         }
         let load = core::mem::take(&mut content.load);
+        content.under_way += usize::from(!load.transactions.is_empty());
         if load.is_empty() { Taken::End } else { Taken::Load(load) }
+    }
+
+    /// A sync has ended.
+    pub(super) fn synced(&self) {
+        let mut content = self.content();
+        content.under_way -= 1;
+        self.tell(&content);
     }
 
     /// So many answers wait no more.
     pub(super) fn released(&self, answers: usize) {
-        self.content().waiting -= answers;
-        self.moved.notify_all();
+        let mut content = self.content();
+        let was_full = content.waiting > WAITING_MAX;
+        content.waiting -= answers;
+        if was_full {
+            self.moved.notify_all();
+        }
+        self.tell(&content);
+    }
+
+    /// Wakes whoever waits for a load, if there is one that is worth a sync: waking for nothing
+    /// would cost as much as a small sync.
+    fn tell(&self, content: &Content) {
+        if content.is_fair_share(self.syncs_at_once) {
+            self.moved.notify_all();
+        }
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {

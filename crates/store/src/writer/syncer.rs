@@ -57,7 +57,9 @@ impl Syncer {
     /// decided may be shown any more.
     pub(super) fn run(self) {
         while let Some(commit) = self.0.begin_next() {
-            self.0.settle(commit.sync());
+            let synced = commit.sync();
+            self.0.belt.synced();
+            self.0.settle(synced);
         }
         self.0.leave();
     }

@@ -1,5 +1,6 @@
 //! A machine that halts at every step of a region's life, at several bytes of every write.
 
+use store::SYNCS_AT_ONCE;
 use store::journal::disk::{Failure, Loss, SimDisk, Step};
 
 use crate::support::{Dice, Ending, History, small};
@@ -8,7 +9,9 @@ use crate::support::{Dice, Ending, History, small};
 const COMMITS: usize = 14;
 
 /// How many commits are under way beside the latest one, in the lives that are cut short.
-pub(crate) const BESIDE: [usize; 3] = [0, 1, 3];
+pub(crate) const BESIDE: [usize; 4] = [0, 1, 3, SYNCS_AT_ONCE - 1];
+
+const _: () = assert!(SYNCS_AT_ONCE <= COMMITS, "so many are never under way");
 
 /// Every step of a whole first life, as the disk counts them.
 pub(crate) fn steps_of_a_life(seed: u64, beside: usize) -> Vec<Step> {
@@ -105,6 +108,13 @@ fn a_crash_while_two_syncs_are_under_way_does_too() {
 #[test]
 fn a_crash_while_four_syncs_are_under_way_does_too() {
     let crashes = check_every_crash(1, 3) + check_every_crash(5, 3);
+    assert!(crashes > 8000, "only {crashes}");
+}
+
+#[test]
+fn a_crash_while_as_many_syncs_are_under_way_as_may_be_does_too() {
+    let beside = SYNCS_AT_ONCE - 1;
+    let crashes = check_every_crash(1, beside) + check_every_crash(6, beside);
     assert!(crashes > 8000, "only {crashes}");
 }
 

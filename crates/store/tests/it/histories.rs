@@ -1,5 +1,6 @@
 //! Many random lives of one region, each cut short by some fault at some step.
 
+use store::SYNCS_AT_ONCE;
 use store::journal::disk::{Failure, Loss, SimDisk};
 
 use crate::support::{Dice, Ending, History, small};
@@ -30,7 +31,7 @@ fn any_loss(dice: &mut Dice) -> Loss {
 /// Answers with the steps of all lives, so that a run can be compared with another.
 fn check_seed(seed: u64) -> usize {
     let mut dice = Dice(seed);
-    let mut history = History::with_beside(dice.below(4));
+    let mut history = History::with_beside(dice.below(SYNCS_AT_ONCE));
     let disk = SimDisk::new();
     for life in 0..LIVES {
         disk.fail_at(disk.steps() + dice.below(90), any_failure(&mut dice));
