@@ -21,6 +21,7 @@ const UNHEARD_MAX: u64 = 20_000;
 impl World {
     /// What is cheap enough for every step.
     pub(crate) fn check_step(&self) -> Checked {
+        self.check_flights()?;
         let Some(process) = &self.region.process else { return Ok(()) };
         // A copy of a machine publishes ports of its own choice under the same name.
         let mut wrong = plan::placement::verify(process.core.state()).into_iter();
@@ -34,6 +35,7 @@ impl World {
     pub(crate) fn check_all(&mut self) -> Checked {
         self.check_addresses()?;
         self.check_history()?;
+        self.check_shown()?;
         let still = self.region.is_still();
         let Some(process) = &self.region.process else { return Ok(()) };
         let state = process.core.state();

@@ -9,6 +9,8 @@ use reconcilers::Due;
 use state::Health;
 use types::{ContainerName, InstanceId, TaskId};
 
+use crate::balancing::{BalancingEvent, LineEvent};
+
 /// A machine: one that runs an agent, or a copy of one.
 pub(crate) type MachineId = u32;
 /// A websocket between an agent and the region.
@@ -33,6 +35,8 @@ pub(crate) enum Event {
     Room,
     /// The control plane's process ends, as a story has ordered.
     End,
+    /// To balancers, and around them.
+    Balancing(BalancingEvent),
 }
 
 /// Something that happens to the control plane. `life` tells its processes apart.
@@ -60,6 +64,8 @@ pub(crate) enum RegionEvent {
     HungUp { wire: WireId },
     /// A request arrives.
     Asked(Call),
+    /// Something happens to the sessions of balancers.
+    Line(LineEvent),
     /// An agent publishes health over its telemetry connection.
     Checked { health: BTreeMap<TaskId, Vec<(String, Health)>> },
 }
@@ -79,7 +85,12 @@ pub(crate) struct Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Party {
     Client(ClientId),
-    Agent { machine: MachineId, life: u64 },
+    Agent {
+        machine: MachineId,
+        life: u64,
+    },
+    /// Whoever looks after the load balancers.
+    Operator,
 }
 
 /// What came back.

@@ -145,6 +145,7 @@ impl World {
         self.swarm.heal();
         self.region.storage.heal();
         self.healing = true;
+        self.heal_balancing();
         self.say(format_args!("faults end"));
         let copies: Vec<MachineId> = self
             .machines

@@ -55,6 +55,10 @@ pub struct Count {
     pub stopped: u64,
     /// Requests that repeated a token and were answered as the first.
     pub replayed: u64,
+    /// Requests that balancers sent to targets.
+    pub requests: u64,
+    /// Targets that were gone after they had drained.
+    pub drained: u64,
 }
 
 impl Ledger {

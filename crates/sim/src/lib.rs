@@ -7,6 +7,7 @@
 
 mod agenda;
 mod archivist;
+mod balancing;
 mod checks;
 mod client;
 mod event;

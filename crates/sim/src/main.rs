@@ -86,9 +86,9 @@ fn main() -> ExitCode {
     for it in &sums {
         total.add(it);
     }
-    let Count { made, ran, stopped, replayed } = total.count;
+    let Count { made, ran, stopped, replayed, requests, drained } = total.count;
     say(&format!(
-        "{} seeds, {} steps in {:.1} s: {made} tasks made, {ran} ran, {stopped} stopped, {replayed} answers to tokens; {} seeds failed",
+        "{} seeds, {} steps in {:.1} s: {made} tasks made, {ran} ran, {stopped} stopped, {replayed} answers to tokens; {requests} requests balanced, {drained} targets drained; {} seeds failed",
         asked.seeds,
         total.steps,
         begun.elapsed().as_secs_f64(),
@@ -129,6 +129,8 @@ impl Sum {
         self.count.ran += other.count.ran;
         self.count.stopped += other.count.stopped;
         self.count.replayed += other.count.replayed;
+        self.count.requests += other.count.requests;
+        self.count.drained += other.count.drained;
     }
 }
 

@@ -65,6 +65,7 @@ impl World {
     pub(crate) fn loses_answer(&mut self, to: Party, call: CallId) -> bool {
         let operation = match to {
             Party::Client(id) => self.clients.asked(id, call).map(|it| it.operation),
+            Party::Operator => None,
             Party::Agent { machine, .. } => {
                 let agent = self.machines.get(&machine).and_then(|it| it.agent.as_ref());
                 agent.and_then(|it| it.calls.get(&call)).map(|it| match it {

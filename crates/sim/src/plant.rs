@@ -63,11 +63,29 @@ pub enum Plant {
     IgnoresFailedSync,
     /// A newer release takes the rows of an older one as they are, and drops what it cannot read.
     SkipsMigration,
+    /// A balancer sends requests to any target of the group.
+    RoutesAnywhere,
+    /// A balancer does not see that a target drains.
+    ForgetsDraining,
+    /// A balancer lets requests go on beyond their target's time.
+    NeverEnds,
+    /// A balancer serves whatever table came last.
+    AppliesOlder,
+    /// A balancer says that it is busy with nothing.
+    SaysIdle,
+    /// What one balancer finds is noted as another one's.
+    MixesReports,
+    /// A report that the region has no time for counts as taken in.
+    LosesReports,
+    /// Every owner of the region counts as the same one.
+    OneEpoch,
+    /// Nobody is woken by changes of balancers and targets.
+    KeepsTargets,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 39] = [
         Self::AnswersEarly,
         Self::FreesEarly,
         Self::FreesLost,
@@ -98,5 +116,14 @@ impl Plant {
         Self::Unbounded,
         Self::IgnoresFailedSync,
         Self::SkipsMigration,
+        Self::RoutesAnywhere,
+        Self::ForgetsDraining,
+        Self::NeverEnds,
+        Self::AppliesOlder,
+        Self::SaysIdle,
+        Self::MixesReports,
+        Self::LosesReports,
+        Self::OneEpoch,
+        Self::KeepsTargets,
     ];
 }

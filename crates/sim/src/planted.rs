@@ -1,7 +1,8 @@
 //! How planted bugs spoil what an operation has decided.
 
+use plan::routing::RoutingTable;
 use plan::session::ToAgent;
-use state::{Change, Desired, Draft, InstanceStatus, Status, Task};
+use state::{Change, Desired, Draft, InstanceStatus, State, Status, Task};
 use store::Core;
 
 use crate::holdings::CHANGES_MAX;
@@ -100,6 +101,29 @@ pub(crate) fn tamper_told(plant: Option<Plant>, message: &mut ToAgent) {
         && plant == Some(Plant::ForgetsGpus)
     {
         payload.tasks.iter_mut().flatten().for_each(|it| it.associations = None);
+    }
+}
+
+/// Spoils what a balancer makes of a table.
+pub(crate) fn tamper_served(plant: Option<Plant>, table: &mut RoutingTable) {
+    if plant == Some(Plant::ForgetsDraining) {
+        let targets = table.groups.iter_mut().flat_map(|it| &mut it.targets);
+        targets.for_each(|it| it.draining = None);
+    }
+}
+
+/// Whose report it is.
+pub(crate) fn tamper_name(plant: Option<Plant>, state: &State, name: &str) -> String {
+    let first = state.balancers().keys().next().filter(|_| plant == Some(Plant::MixesReports));
+    first.map_or_else(|| name.to_owned(), Clone::clone)
+}
+
+/// Whether nobody hears of a change.
+pub(crate) fn is_unheard(plant: Option<Plant>, change: &Change) -> bool {
+    match plant {
+        Some(Plant::WakesNobody) => matches!(change, Change::ContainerInstance(..)),
+        Some(Plant::KeepsTargets) => matches!(change, Change::Target(..) | Change::Balancer(..)),
+        _ => false,
     }
 }
 

@@ -11,6 +11,7 @@ mod upgrade;
 use std::collections::{BTreeMap, VecDeque};
 
 use plan::assignments::Assignments;
+use plan::routing::session::Report;
 use plan::session::FromAgent;
 use reconcilers::{Due, Queue};
 use state::{Caller, InstanceStatus, RegionRow, State};
@@ -21,6 +22,7 @@ use types::{AccountId, Home, InstanceId, Region as RegionName, Timestamp};
 
 pub(crate) use storage::Storage;
 
+use crate::balancing::{LineRelease, Lines};
 use crate::event::{CallId, Event, Party, RegionEvent, Reply, WireId};
 use crate::hub::Hub;
 use crate::plant::Plant;
@@ -71,7 +73,7 @@ pub(crate) struct UnderWay {
 }
 
 /// Which input decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cause {
     /// The first start.
     Start,
@@ -85,6 +87,8 @@ pub(crate) enum Cause {
     Review,
     /// A health report.
     Health,
+    /// A balancer has called, or is gone, or this one has reported that.
+    Balancer(Option<(Arc<str>, Arc<Report>)>),
     /// What is over leaves the state.
     Archivist,
 }
@@ -108,6 +112,8 @@ pub(crate) enum Release {
     Due(Due),
     /// It has left; more will be due then.
     Forgotten { again_at: Option<Timestamp> },
+    /// To the session of a balancer.
+    Line(LineRelease),
     /// Nobody waits.
     Nothing,
 }
@@ -131,6 +137,7 @@ pub(crate) struct Process {
     pub(crate) core: Core,
     pub(crate) queue: Queue,
     pub(crate) hub: Hub,
+    pub(crate) lines: Lines,
     pipeline: Pipeline<Decided, Waiting>,
     /// By the number of the event that ends them.
     syncs: BTreeMap<u64, UnderWay>,
@@ -201,9 +208,7 @@ impl Process {
             self.causes.push_back((now, cause.clone()));
             self.decided += 1;
             for change in &transaction.changes {
-                let deaf = plant == Some(Plant::WakesNobody)
-                    && matches!(change, state::Change::ContainerInstance(..));
-                if !deaf {
+                if !crate::planted::is_unheard(plant, change) {
                     self.queue.hear(change, now);
                 }
             }
@@ -314,6 +319,7 @@ impl World {
         }
         for load in &waiting {
             self.tell_sessions(&load.transactions)?;
+            self.note_told(&load.transactions)?;
         }
         self.answer(waiting.into_iter().flat_map(|it| it.releases).collect())
     }
@@ -339,6 +345,7 @@ impl World {
     /// Takes one transaction into what is known to be durable.
     pub(crate) fn make_durable(&mut self, it: &Decided) -> Checked {
         self.check_kept(&it.transaction.changes)?;
+        self.check_targets(it)?;
         self.ledger.check(&self.region.shadow, &self.machines, it)?;
         for change in &it.transaction.changes {
             self.region.shadow.apply(change.clone());
@@ -380,6 +387,7 @@ impl World {
                 self.forgotten(again_at);
                 Ok(())
             }
+            Release::Line(release) => self.line_release(release),
             Release::Nothing => Ok(()),
         }
     }
@@ -411,6 +419,7 @@ impl World {
             RegionEvent::Dialled { wire } => self.dialled(wire),
             RegionEvent::Heard { wire, message } => self.region_heard(wire, message),
             RegionEvent::HungUp { wire } => self.hung_up(wire),
+            RegionEvent::Line(event) => self.line_event(event),
             RegionEvent::Asked(call) => self.asked(&call),
             RegionEvent::Checked { health } => self.health(health),
         }

@@ -76,6 +76,6 @@ impl World {
                 return Some(format!("task {id} is {:?}, really running: {runs}", task.last));
             }
         }
-        None
+        self.unsettled_balancing(state)
     }
 }

@@ -11,17 +11,21 @@
 //! | `b = again a` | a client sends the same request |
 //! | `a answers 2 tasks 0 failures` | waits for the answer, which is a success with so many |
 //! | `wait 20s` | time passes |
+//! | `balancers 2` | balancers `b0` and `b1` are there from the start |
+//! | `send r to b0 for 5s` | a request that takes so long comes to a balancer |
 //! | `until FACT within 20s` | waits for something to be so |
 //! | `FACT` | is so now |
 //!
 //! Everything that must hold of random runs is checked after each step of a story too, and at its
 //! end the world must settle.
 
+mod balancing;
 mod deeds;
 mod facts;
 
 use std::collections::BTreeMap;
 
+use crate::balancing::BalancerId;
 use crate::event::{CallId, Reply};
 use crate::machine::Machine;
 use crate::swarm::Swarm;
@@ -37,6 +41,9 @@ const CHECK_EVERY: u64 = 8;
 
 /// The sentence of a story whose journal lies in files on a simulated disk.
 const FILES: &str = "journal in files";
+
+/// How the sentence begins that says how many balancers there are; they are there from the start.
+const BALANCERS: &str = "balancers ";
 
 /// A story: its name and its text.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +68,8 @@ impl Story {
         "agent-away-while-container-ends"
         "agent-restarts-during-pull"
         "answer-lost"
+        "balancer-cut-off-while-draining"
+        "balancer-restarts-alone"
         "clock-forward"
         "crash-before-durable"
         "crash-when-durable"
@@ -72,6 +81,7 @@ impl Story {
         "frozen-agent"
         "frozen-for-long"
         "gpus-are-pinned"
+        "group-changed-under-requests"
         "late-copy"
         "lost-and-back-in-time"
         "lost-and-back-too-late"
@@ -107,7 +117,8 @@ impl Story {
             (!line.is_empty()).then_some((number + 1, line))
         });
         let files = self.text.lines().any(|it| it == FILES);
-        let mut stage = Stage::new(files, follow);
+        let balancers = self.text.lines().find_map(|it| it.strip_prefix(BALANCERS)?.parse().ok());
+        let mut stage = Stage::new(files, balancers.unwrap_or(0), follow);
         let begun = stage.pass(1_000);
         let mut play = |(number, line): (usize, &str)| {
             stage.world.say(format_args!("story: {line}"));
@@ -138,17 +149,20 @@ struct Asked {
 struct Stage {
     world: World,
     asked: BTreeMap<String, Asked>,
+    /// Requests to load balancers, by their labels: the balancer and the number.
+    sent: BTreeMap<String, (BalancerId, u64)>,
     steps: u64,
 }
 
 impl Stage {
-    fn new(files: bool, follow: Option<fn(&str)>) -> Self {
-        let swarm = Swarm { files, ..Swarm::calm(0) };
+    fn new(files: bool, balancers: u32, follow: Option<fn(&str)>) -> Self {
+        let swarm = Swarm { files, balancers, ..Swarm::calm(0) };
         let mut world = World::of(swarm, 0, None, Trace::new(follow));
         world.healing = true;
+        world.heal_balancing();
         world.orders.stay_down = true;
         world.clients.answers = Some(BTreeMap::new());
-        Self { world, asked: BTreeMap::new(), steps: 0 }
+        Self { world, asked: BTreeMap::new(), sent: BTreeMap::new(), steps: 0 }
     }
 
     fn sentence(&mut self, line: &str) -> Result<(), String> {
@@ -164,6 +178,7 @@ impl Stage {
                 self.heard(label)?;
                 self.must(&words)
             }
+            _ if self.balancing_deed(&words)? => Ok(()),
             _ => match self.deed(line, &words)? {
                 true => Ok(()),
                 false => self.must(&words),

@@ -60,6 +60,8 @@ pub(crate) struct Swarm {
     pub(crate) files: bool,
     /// Whether a history is kept of what is over.
     pub(crate) archives: bool,
+    /// How many balancers there are; load balancers exist only where there is one.
+    pub(crate) balancers: u32,
     /// Whether some agents are of an older protocol revision.
     pub(crate) skew: bool,
     /// Part of the messages that go through their bytes.
@@ -115,6 +117,7 @@ impl Swarm {
             faults: Vec::new(),
             files: false,
             archives: false,
+            balancers: 0,
             skew: false,
             bytes: 500,
             delay: 0,
@@ -144,6 +147,12 @@ impl Swarm {
         drawn.delay = lot.between(2, 300);
         drawn.sync = lot.between(1, 60);
         drawn.archives = lot.below(2) == 0;
+        // Two seeds of five, with little else. Seeds that showed something before there were balancers
+        // have none.
+        if matches!(seed % 5, 0 | 2) {
+            drawn.balancers = u32::try_from(Lot::new(seed, 98).between(1, 3)).unwrap_or(1);
+            (drawn.machines, drawn.clients) = (2, 1);
+        }
         if lot.below(8) == 0 {
             // A disk at its end and websockets that hardly stand: what waits for what shows here.
             drawn.stall = 3_000;
@@ -158,6 +167,7 @@ impl Swarm {
         calm.heal();
         (calm.bytes, calm.files, calm.skew, calm.stubborn) = (0, false, false, 0);
         calm.archives = false;
+        calm.balancers = 0;
         (calm.delay, calm.sync, calm.think) = (5, 5, 1_000);
         calm
     }

@@ -20,13 +20,16 @@
 //! | each mutation has one audit row and each row one mutation | `Audited` |
 //! | quiet reconcilers have nothing to do; indexes equal the tables | `Quiet`, `Indexes` |
 //! | what is over is in the state or in the history, in which it stands once | `Retention` |
+//! | a request goes only to a target that is registered, takes requests, and is healthy unless too few are | `Routed` |
+//! | nothing is under way to a target beyond its time; it goes when that is over or nobody is busy with it | `Drained` |
+//! | a balancer never serves an older table; a later owner of the region counts as newer | `Generations`, `Convergence` |
+//! | what is shown of a target is what the balancers that are there found last; every one serves what the state says | `Seen`, `Convergence` |
 //! | transactions are bounded; stopped tasks, tokens and instances go when their time has come | `Bounded`, `Retention` |
 //!
 //! Watched elsewhere: order of `dependsOn` and stop signals (`plan::agent`'s tests), GPUs and spread
 //! at each placement (`plan::placement` against an exhaustive reference), linear history of one
 //! resource (the gateway answers from one writer; end-to-end tests), who may call what (gateway).
-//! Not there yet, because the thing is not: services, deployments and daemons, targets and
-//! balancers, scaling and protection, capacity providers, functions, several control planes, policies,
+//! Not there yet, because the thing is not: services, deployments and daemons, scaling and protection, capacity providers, functions, several control planes, policies,
 //! and a brake on mass failure.
 
 /// What must always hold, or hold in the end.
@@ -72,6 +75,14 @@ pub enum Invariant {
     NoRevival,
     /// Revisions of a family rise and are never used twice.
     Revisions,
+    /// A request goes only to a target that may have it.
+    Routed,
+    /// A target that leaves finishes what it has in its time, and not beyond.
+    Drained,
+    /// A balancer never goes back to an older table.
+    Generations,
+    /// What is noted of a target is what a balancer has found.
+    Seen,
     /// Once faults have ended, everything gets where it should be.
     Convergence,
     /// The simulated world itself works: requests of the simulator are understood.

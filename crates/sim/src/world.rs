@@ -7,6 +7,7 @@ use types::{InstanceId, Timestamp};
 
 use crate::agenda::Agenda;
 use crate::archivist::Archive;
+use crate::balancing::Balancing;
 use crate::client::Clients;
 use crate::event::{Call, CallId, Event, MachineEvent, MachineId, Party, Reply, Wire, WireId};
 use crate::event::{ClientEvent, RegionEvent};
@@ -40,6 +41,8 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     /// The history of what is over.
     pub(crate) archive: Archive,
+    /// Balancers, and whom they balance.
+    pub(crate) balancing: Balancing,
     pub(crate) healing: bool,
     /// Faults at exact points, in stories.
     pub(crate) orders: Orders,
@@ -69,6 +72,7 @@ impl World {
         for (_, machine) in machines.iter_mut().filter(|(id, _)| swarm.skew && *id % 2 == 0) {
             machine.agent_revision = AgentRevision::Older;
         }
+        let balancing = Balancing::new(seed, swarm.balancers);
         let mut world = Self {
             region: Region { storage: Storage::new(files).with(plant), ..Region::new(false) },
             clients: Clients::new(swarm.clients),
@@ -81,6 +85,7 @@ impl World {
             machines,
             ledger: Ledger::default(),
             archive: Archive::default(),
+            balancing,
             healing: false,
             orders: Orders::default(),
             copied: false,
@@ -103,6 +108,7 @@ impl World {
             let wait = self.lots.work.between(10, 5_000);
             self.agenda.after(wait, Event::Client(id, ClientEvent::Act));
         }
+        self.plan_balancing();
         if !self.swarm.faults.is_empty() {
             self.agenda.after(self.swarm.fault_every, Event::Fault);
         }
@@ -129,6 +135,7 @@ impl World {
             Event::Fault => self.fault()?,
             Event::Room => self.region.storage.set_room(None),
             Event::End => self.end_region(),
+            Event::Balancing(event) => self.balancing_event(event)?,
         }
         Ok(true)
     }
@@ -211,6 +218,8 @@ impl World {
             Party::Agent { machine, life } => {
                 Event::Machine(machine, MachineEvent::Answered { life, call, reply })
             }
+            // It looks at what there is, and not at answers.
+            Party::Operator => return,
         };
         self.agenda.after(wait, event);
     }
@@ -218,7 +227,7 @@ impl World {
     /// Whether anything passes between a party and the region.
     fn reaches(&self, party: Party) -> bool {
         match party {
-            Party::Client(_) => true,
+            Party::Client(_) | Party::Operator => true,
             Party::Agent { machine, .. } => {
                 self.machines.get(&machine).is_some_and(|it| it.cut_off_until <= self.agenda.now())
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::{Checked as HealthChecked, Entry, Fault, Invalid};
-use shapes::{Document, ecs};
+use shapes::{Document, ecs, elbv2};
 use state::{Caller, Health};
 use store::Core;
 use types::TaskId;
@@ -18,6 +18,7 @@ use crate::world::{World, world_error};
 fn caller(from: Party) -> Caller {
     let who = match from {
         Party::Client(id) => format!("client-{id}"),
+        Party::Operator => "operator".to_owned(),
         Party::Agent { machine, .. } => format!("agent-{machine}"),
     };
     Caller {
@@ -42,7 +43,11 @@ impl World {
             &mut |shape: &mut dyn shapes::Shape| shapes::json::decode(body.as_bytes(), shape);
         let id = self.lots.region.bits();
         let (to, number, who) = (call.from, call.id, caller(call.from));
-        let entry = match self.region.registry.find(&ecs::SERVICE, call.operation) {
+        let service = match ecs::SERVICE.operation(call.operation) {
+            Some(_) => &ecs::SERVICE,
+            None => &elbv2::SERVICE,
+        };
+        let entry = match self.region.registry.find(service, call.operation) {
             Ok(entry) => entry,
             Err(fault) => return Err(world_error(format!("{}: {fault}", call.operation))),
         };

@@ -8,8 +8,10 @@ use store::{Pipeline, SYNCS_AT_ONCE, Transaction};
 use types::{InstanceId, Zone};
 
 use super::{Cause, Decided, Process, ZONES};
+use crate::balancing::Lines;
 use crate::event::{Event, RegionEvent};
 use crate::hub::Hub;
+use crate::plant::Plant;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
@@ -33,8 +35,8 @@ impl World {
         let plan = api::region::RegionPlan {
             zones: ZONES.iter().filter_map(|it| Zone::parse(it).ok()).collect(),
             vpc_base: 0xac1f_0000,
-            // Small, so that addresses run out and come back.
-            vpc_prefix: 24,
+            // Small, so that addresses run out and come back; load balancers need larger subnets.
+            vpc_prefix: if self.balancing.balancers.is_empty() { 24 } else { 16 },
         };
         let founded = core.write(Caller::region(), 0, |draft, context| {
             api::region::first_start(draft, context, &plan)
@@ -63,6 +65,9 @@ impl World {
             .map(|it| it.id)
             .collect();
         self.say(format_args!("region: starts, {} rows of tasks", core.state().tasks().len()));
+        let balancers = core.state().balancers().values().filter(|it| it.connected);
+        let epoch_told = if self.plant == Some(Plant::OneEpoch) { 1 } else { epoch.0 };
+        let lines = Lines::new(epoch_told, balancers.map(|it| it.name.clone()));
         let queue = Queue::new(reconcilers::registry(&self.policy()), core.state(), now);
         let beside = self.lots.region.below(SYNCS_AT_ONCE as u64);
         let syncs_at_once = 1 + usize::try_from(beside).unwrap_or_default();
@@ -70,6 +75,7 @@ impl World {
             core,
             queue,
             hub: Hub::new(connected, now),
+            lines,
             pipeline: Pipeline::new(journal, epoch),
             syncs: BTreeMap::new(),
             syncs_at_once,
@@ -84,6 +90,7 @@ impl World {
         if self.swarm.archives {
             self.agenda.after(1, Event::Region(RegionEvent::LookBack { life }));
         }
+        self.open_lines()?;
         self.review();
         self.commit()
     }
@@ -117,6 +124,7 @@ impl World {
         self.archive.crash(&mut self.lots.region);
         self.say(format_args!("region: ends"));
         self.cut_all_wires();
+        self.cut_all_lines();
         if let Some(wait) = self.down_time() {
             self.agenda.after(wait, Event::Region(RegionEvent::Start));
         }

@@ -15,7 +15,7 @@ use crate::violation::Checked;
 const CLIENT: ClientId = 0;
 
 /// What stories ask for.
-const OPERATIONS: [&str; 8] = [
+const OPERATIONS: [&str; 14] = [
     "RunTask",
     "StartTask",
     "StopTask",
@@ -24,6 +24,12 @@ const OPERATIONS: [&str; 8] = [
     "UpdateContainerInstancesState",
     "DeregisterContainerInstance",
     "PutAttributes",
+    "CreateLoadBalancer",
+    "CreateTargetGroup",
+    "CreateListener",
+    "ModifyListener",
+    "RegisterTargets",
+    "DeregisterTargets",
 ];
 
 fn said(done: Checked) -> Result<bool, String> {
@@ -229,6 +235,9 @@ impl Stage {
         if let Some(number) = name.strip_prefix("subnet") {
             let subnet = self.world.clients.subnets.get(number.parse().unwrap_or(usize::MAX));
             return subnet.cloned().ok_or_else(|| format!("there is no {name}"));
+        }
+        if let Some(arn) = self.balancing_name(name) {
+            return Ok(arn);
         }
         let arn = self.machine(name)?.disk.arn.clone();
         arn.ok_or_else(|| format!("{name} has not joined"))

@@ -4,6 +4,7 @@ use state::{Desired, InstanceStatus, Task};
 use types::TaskId;
 
 use super::Stage;
+use super::balancing::balancer;
 use crate::event::Reply;
 
 impl Stage {
@@ -43,6 +44,9 @@ impl Stage {
                 let living = state.tasks().values().filter(|it| !it.is_over()).count();
                 Ok(differs(count, &living.to_string()))
             }
+            ["target", id, "is", found] => self.target_fact(id, found),
+            ["request", label, "is", is @ ("open" | "over")] => self.request_fact(label, is),
+            [name, fact @ ..] if balancer(name).is_ok() => self.balancer_fact(name, fact),
             [name, fact @ ..] if name.contains('.') => self.task_fact(name, fact),
             [name, fact @ ..] if name.starts_with('m') => self.machine_fact(name, fact),
             _ => Err("nobody understands this sentence".into()),
@@ -168,6 +172,6 @@ impl Stage {
     }
 }
 
-fn differs(wanted: &str, is: &str) -> Option<String> {
+pub(super) fn differs(wanted: &str, is: &str) -> Option<String> {
     (wanted != is).then(|| is.to_owned())
 }

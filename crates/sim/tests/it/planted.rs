@@ -1,9 +1,9 @@
 //! Each planted bug is found, by the promise that it breaks.
 
 use sim::Invariant::{
-    Addresses, Atomicity, Audited, Bounded, Capable, Constraints, Convergence, Durability, Forward,
-    Indexes, NoOvercommit, NoRevival, OneLaunch, Physical, Quiet, Released, Replay, Retention,
-    Standing, Told,
+    Addresses, Atomicity, Audited, Bounded, Capable, Constraints, Convergence, Drained, Durability,
+    Forward, Generations, Indexes, NoOvercommit, NoRevival, OneLaunch, Physical, Quiet, Released,
+    Replay, Retention, Routed, Seen, Standing, Told,
 };
 use sim::{Invariant, Options, Plant, run};
 
@@ -58,6 +58,15 @@ fn planted_bugs_are_found() {
         // What follows a hole in the journal is not replayed, or the journal says that it has one.
         (Plant::IgnoresFailedSync, &[Replay, Convergence]),
         (Plant::SkipsMigration, &[Replay]),
+        (Plant::RoutesAnywhere, &[Routed]),
+        (Plant::ForgetsDraining, &[Routed]),
+        (Plant::NeverEnds, &[Drained]),
+        (Plant::AppliesOlder, &[Generations]),
+        (Plant::SaysIdle, &[Drained]),
+        (Plant::MixesReports, &[Seen]),
+        (Plant::LosesReports, &[Convergence]),
+        (Plant::OneEpoch, &[Convergence]),
+        (Plant::KeepsTargets, &[Quiet]),
     ];
     let missed: Vec<_> =
         table.iter().filter_map(|(plant, promises)| find(*plant, promises).err()).collect();
