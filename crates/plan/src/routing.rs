@@ -29,4 +29,6 @@ pub use told::{is_told, listeners_start, parts, rules_start, seal, told};
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
+mod shares;
+#[cfg(test)]
 mod tests;
