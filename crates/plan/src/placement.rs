@@ -64,8 +64,8 @@ impl core::fmt::Display for Reasons {
 /// Picks the instance for one task.
 ///
 /// `dice` decides only where [`Strategy::Random`] asks for it. Costs a logarithm of the instances
-/// of the cluster for the usual chains of strategies (zones first or not, then instances or one
-/// binpack), a step for each 64 instances for all others.
+/// of the cluster for the usual chains of strategies (zones first or not, then instances, one
+/// binpack or `random`), a step for each 64 instances for all others.
 ///
 /// # Errors
 ///

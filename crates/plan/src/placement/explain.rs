@@ -185,12 +185,12 @@ fn near(state: &State, request: &Request) -> BTreeSet<InstanceId> {
                 .descending()
                 .take(LOOKED_AT)
                 .filter(|it| filter.as_ref().is_some_and(|filter| filter.accepts(it.host)));
-            near.extend(complying.take(DRAWN).map(|it| it.id));
+            near.extend(complying.take(DRAWN).map(|it| pool.host(it.host).id()));
         }
     }
     let roomy = pool.zones().iter().flat_map(|it| it.by_memory().descending().take(NAMED));
     let anybody = state.indexes().instances(&request.cluster);
-    for id in roomy.map(|it| it.id).chain(anybody) {
+    for id in roomy.map(|it| pool.host(it.host).id()).chain(anybody) {
         if near.len() >= NAMED {
             break;
         }

@@ -11,6 +11,22 @@ use super::{Field, Placed, Reasons, Request, Resource, Strategy};
 /// How many instances binpack looks at one by one before it takes them 64 at a time.
 const PATIENCE: usize = 256;
 
+/// How many instances `random` draws from all before it looks for those that comply. So many all
+/// miss once in a thousand times where a fifth of them complies.
+pub(super) const DRAWS: usize = 32;
+
+/// Numbers that follow from the dice, for the draws of one decision.
+///
+/// Source: O'Neill, "PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for
+/// Random Number Generation", 2014: the upper half of a linear congruential generator of 128 bits.
+pub(super) fn draws(dice: u128) -> impl Iterator<Item = u64> {
+    const FACTOR: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
+    const STEP: u128 = 0x5851_F42D_4C95_7F2D_1405_7B7E_F767_814F;
+    let next = |it: &u128| Some(it.wrapping_mul(FACTOR).wrapping_add(STEP));
+    let upper = |it: u128| u64::try_from(it >> 64).expect("64 bits are left");
+    core::iter::successors(Some(dice), next).map(upper)
+}
+
 /// The best instance for the task, if any can take it.
 pub(super) fn search(capacity: &Capacity, request: &Request, dice: u128) -> Option<Placed> {
     let pool = capacity.pool(&request.cluster)?;
@@ -91,6 +107,7 @@ impl<'a> Search<'a> {
                 .min_by_key(|(level, it)| (*level, it.id))
                 .map(|(_, it)| it),
             [Strategy::Binpack(resource)] => self.packed(filters(), *resource),
+            [Strategy::Random, ..] => self.drawn(&counts),
             _ => {
                 let filters: Vec<_> = filters().collect();
                 let mut candidates = Candidates::of(self, &filters);
@@ -120,6 +137,36 @@ impl<'a> Search<'a> {
         let found = candidates.first()?;
         let (at, _) = self.pool.group(&self.request.group)?;
         Some((self.pool.host(found.host).count(at) as usize, found))
+    }
+
+    /// One of those that comply, each alike. Draws from all instances of the zones that count, and
+    /// looks for those that comply only where few do.
+    fn drawn(&self, counts: impl Fn(usize) -> bool) -> Option<Found> {
+        let zones = self.pool.zones_by_name().filter(|it| counts(*it));
+        let zones: Vec<_> = zones
+            .filter_map(|it| Some((it, self.pool.zones().get(it)?.rows())))
+            .map(|(it, rows)| (it, rows, Filter::of(self.pool, it, self.request, self.group)))
+            .collect();
+        let all: u64 = zones.iter().map(|it| it.1.seated() as u64).sum();
+        for number in draws(self.dice).take(DRAWS) {
+            let mut rank = usize::try_from(number.checked_rem(all)?).ok()?;
+            for (zone, rows, filter) in &zones {
+                if rank >= rows.seated() {
+                    rank -= rows.seated();
+                    continue;
+                }
+                let (block, bit) = rows.at_rank(u32::try_from(rank).ok()?)?;
+                if filter.as_ref().is_some_and(|it| it.word(block, 1 << bit) != 0) {
+                    return Some(found(*zone, block, bit));
+                }
+                break;
+            }
+        }
+        let filters: Vec<_> =
+            zones.into_iter().filter_map(|(zone, _, filter)| Some((zone, filter?))).collect();
+        let mut candidates = Candidates::of(self, &filters);
+        candidates.narrow_all(&[Strategy::Random]);
+        candidates.first()
     }
 
     /// The one with the least left of a resource.
@@ -161,7 +208,8 @@ impl<'a> Search<'a> {
                     Resource::Cpu => (book.left, book.other),
                     Resource::Memory => (book.other, book.left),
                 };
-                return Walk::Found(Found { zone, id: book.id, host: book.host, left });
+                let id = self.pool.host(book.host).id();
+                return Walk::Found(Found { zone, id, host: book.host, left });
             }
             if steps >= PATIENCE {
                 return Walk::TooLong;

@@ -20,8 +20,9 @@ const STRIDE: usize = 4;
 pub struct Block {
     label: u32,
     used: u64,
-    /// Bits in the order of the identifiers.
-    order: Vec<u8>,
+    /// Bits in the order of the identifiers, as many as seats are taken.
+    order: [u8; SEATS],
+    taken: usize,
     ids: [InstanceId; SEATS],
     hosts: [u32; SEATS],
     cpu: [u32; SEATS],
@@ -33,7 +34,8 @@ impl Block {
         Self {
             label,
             used: 0,
-            order: Vec::with_capacity(SEATS),
+            order: [0; SEATS],
+            taken: 0,
             ids: [InstanceId::new(0); SEATS],
             hosts: [0; SEATS],
             cpu: [0; SEATS],
@@ -109,18 +111,25 @@ impl Block {
 
     /// The first of these seats in the order of identifiers.
     pub fn first(&self, seats: u64) -> Option<u8> {
-        self.order.iter().copied().find(|bit| seats >> bit & 1 == 1)
+        self.order().iter().copied().find(|bit| seats >> bit & 1 == 1)
     }
 
     /// These seats in the order of identifiers.
     pub fn ordered(&self, seats: u64) -> impl Iterator<Item = u8> + '_ {
-        self.order.iter().copied().filter(move |bit| seats >> bit & 1 == 1)
+        self.order().iter().copied().filter(move |bit| seats >> bit & 1 == 1)
+    }
+
+    /// The seats that are taken, in the order of identifiers.
+    fn order(&self) -> &[u8] {
+        &self.order[..self.taken]
     }
 
     fn put(&mut self, id: InstanceId, host: u32) -> Seat {
         let bit = u8::try_from(self.used.trailing_ones()).unwrap_or(63);
-        let position = self.order.partition_point(|it| self.ids[usize::from(*it)] < id);
-        self.order.insert(position, bit);
+        let position = self.order().partition_point(|it| self.ids[usize::from(*it)] < id);
+        self.order.copy_within(position..self.taken, position + 1);
+        self.order[position] = bit;
+        self.taken += 1;
         self.used |= 1 << bit;
         self.ids[usize::from(bit)] = id;
         self.hosts[usize::from(bit)] = host;
@@ -128,7 +137,10 @@ impl Block {
     }
 
     fn take(&mut self, bit: u8) {
-        self.order.retain(|it| *it != bit);
+        if let Some(position) = self.order().iter().position(|it| *it == bit) {
+            self.order.copy_within(position + 1..self.taken, position);
+            self.taken -= 1;
+        }
         self.used &= !(1 << bit);
         self.cpu[usize::from(bit)] = 0;
         self.memory[usize::from(bit)] = 0;
@@ -148,7 +160,8 @@ pub struct Rows {
     /// When each block last gained room or an instance, on the clock of `gains`.
     gained: Vec<u64>,
     gains: u64,
-    seated: usize,
+    /// How many sit before each block, and at the end how many sit in all.
+    ranks: Vec<u32>,
 }
 
 /// What was once found out: in blocks before this label, nobody else has room, unless the block
@@ -177,7 +190,23 @@ impl Rows {
 
     /// How many instances there are.
     pub fn seated(&self) -> usize {
-        self.seated
+        self.ranks.last().map_or(0, |it| *it as usize)
+    }
+
+    /// The instance before which so many others sit, in the order of identifiers.
+    pub fn at_rank(&self, rank: u32) -> Option<(&Block, u8)> {
+        let at = self.ranks.partition_point(|it| *it <= rank).checked_sub(1)?;
+        let block = self.blocks.get(at)?;
+        let bit = block.order().get((rank - self.ranks[at]) as usize)?;
+        Some((block, *bit))
+    }
+
+    /// Counts anew who sits before each block, after this one has changed.
+    fn rank(&mut self, from: usize) {
+        self.ranks.resize(self.blocks.len() + 1, 0);
+        for at in from..self.blocks.len() {
+            self.ranks[at + 1] = self.ranks[at] + self.used[at].count_ones();
+        }
     }
 
     /// The labels of the blocks, in order.
@@ -268,15 +297,15 @@ impl Rows {
         }
         let at = self.firsts.partition_point(|it| *it <= id).saturating_sub(1);
         let block = &self.blocks[at];
-        if block.order.len() < SEATS {
+        if block.taken < SEATS {
             return Room::Block(at);
         }
         if self.label_after(at).is_none() {
             return Room::Relabel;
         }
         let is_last = at + 1 == self.blocks.len();
-        let appends = is_last && block.order.last().is_some_and(|bit| block.id(*bit) < id);
-        let moved = if appends { &[] } else { &block.order[SEATS / 2..] };
+        let appends = is_last && block.order().last().is_some_and(|bit| block.id(*bit) < id);
+        let moved = if appends { &[] } else { &block.order()[SEATS / 2..] };
         Room::Split(at, moved.iter().map(|bit| block.host(*bit)).collect())
     }
 
@@ -303,6 +332,7 @@ impl Rows {
         self.memory_most.insert(position, 0);
         self.gained.insert(position, 0);
         self.gain(position);
+        self.rank(position);
         position
     }
 
@@ -313,7 +343,7 @@ impl Rows {
         let seat = self.blocks[at].put(id, host);
         self.used[at] = self.blocks[at].used;
         self.gain(at);
-        self.seated += 1;
+        self.rank(at);
         seat
     }
 
@@ -321,8 +351,8 @@ impl Rows {
     pub(super) fn take(&mut self, seat: Seat) {
         let Ok(at) = self.labels.binary_search(&seat.label) else { return };
         self.blocks[at].take(seat.bit);
-        self.seated -= 1;
         self.used[at] = self.blocks[at].used;
+        self.rank(at);
         self.weigh(at);
     }
 
@@ -337,6 +367,7 @@ impl Rows {
             self.cpu_most.remove(at);
             self.memory_most.remove(at);
             self.gained.remove(at);
+            self.rank(at);
         }
     }
 

@@ -40,7 +40,7 @@ impl Capacity {
                 picture.hosts.insert((cluster.clone(), *id), host_line(pool, host));
             }
             for (at, zone) in pool.zones.iter().enumerate() {
-                let lines = zone_lines(zone);
+                let lines = zone_lines(pool, zone);
                 if !lines.is_empty() {
                     picture.zones.insert((cluster.clone(), zone.name.to_string()), lines);
                 }
@@ -80,7 +80,7 @@ fn members(zone: &Zone, bits: &Bits) -> Vec<InstanceId> {
     blocks.flat_map(|(block, word)| block.ordered(*word).map(|bit| block.id(bit))).collect()
 }
 
-fn zone_lines(zone: &Zone) -> Vec<String> {
+fn zone_lines(pool: &Pool, zone: &Zone) -> Vec<String> {
     let mut lines = Vec::new();
     for block in zone.rows().blocks() {
         for bit in block.ordered(block.used()) {
@@ -102,9 +102,10 @@ fn zone_lines(zone: &Zone) -> Vec<String> {
     traits.each_port().for_each(|(port, bits)| set(format!("{port:?}"), bits));
     set("gpu".to_owned(), traits.gpus());
     set("no interface".to_owned(), traits.no_interface());
-    let order: Vec<_> = zone.by_cpu().from(0, 0).map(|it| (it.left, it.id, it.other)).collect();
+    let book = |it: &super::Book| (it.left, pool.host(it.host).id(), it.other);
+    let order: Vec<_> = zone.by_cpu().from(0, 0).map(book).collect();
     lines.extend((!order.is_empty()).then(|| format!("by cpu {order:?}")));
-    let order: Vec<_> = zone.by_memory().from(0, 0).map(|it| (it.left, it.id, it.other)).collect();
+    let order: Vec<_> = zone.by_memory().from(0, 0).map(book).collect();
     lines.extend((!order.is_empty()).then(|| format!("by memory {order:?}")));
     lines
 }
@@ -146,6 +147,10 @@ fn faults(pool: &Pool, at: usize, zone: &Zone) -> Vec<String> {
     let counted = |it: &super::Values| members(zone, it.all()).len() == it.count();
     if zone.rows().seated() != ids.len() || !values.into_iter().all(counted) {
         faults.push(format!("{} is miscounted", zone.name()));
+    }
+    let ranked = (0..).map_while(|it| zone.rows().at_rank(it)).map(|(block, bit)| block.id(bit));
+    if !ranked.eq(ids.iter().copied()) {
+        faults.push(format!("{} has other ranks", zone.name()));
     }
     if !ids.is_sorted() {
         faults.push(format!("{} is out of order", zone.name()));

@@ -11,7 +11,6 @@ use super::block::{Known, Room, Rows};
 use super::group::{Group, Shape};
 use super::host::{Host, Presence};
 use super::ports_held;
-use super::shelf::Book;
 use super::traits::Marks;
 use super::zone::Zone;
 use crate::record::{ContainerInstance, Task};
@@ -33,6 +32,11 @@ impl Pool {
     /// Its zones by position; one may be empty.
     pub fn zones(&self) -> &[Zone] {
         &self.zones
+    }
+
+    /// Positions of its zones in the order of their names.
+    pub fn zones_by_name(&self) -> impl Iterator<Item = usize> {
+        self.zone_positions.values().copied()
     }
 
     /// A host by position.
@@ -146,10 +150,9 @@ impl Pool {
             let zone = &mut self.zones[zone];
             let before = zone.rows.set(seat, left.0, left.1);
             if before != left {
-                zone.by_cpu.take(before.0, it.id);
-                zone.by_memory.take(before.1, it.id);
-                zone.by_cpu.put(Book { left: left.0, other: left.1, id: it.id, host });
-                zone.by_memory.put(Book { left: left.1, other: left.0, id: it.id, host });
+                let ids = |at: u32| self.hosts[at as usize].id;
+                zone.unshelve(host, before, ids);
+                zone.shelve(host, left, ids);
             }
             if it.limits.gpus > 0 {
                 zone.traits.set_gpu(seat, it.gpus_left() > 0);
@@ -189,7 +192,7 @@ impl Pool {
 
     fn count(&mut self, host: u32, task: &Task) {
         let at = self.group_position(&task.group);
-        let zone = self.zone_position(&task.zone);
+        let zone = self.zone_of(host, &task.zone);
         let group = &mut self.groups[at as usize];
         group.living += 1;
         group.share_mut(zone).living += 1;
@@ -200,9 +203,9 @@ impl Pool {
         let shape = self.groups[at as usize].shape.as_ref();
         let open = shape.is_none_or(|shape| it.fits(shape));
         it.ease = harder(it.ease, shape, open);
-        let before = it.groups.iter().find(|it| it.group == at).copied();
-        let count = before.map_or(0, |it| it.count) + 1;
-        self.set_presence(host, before, Presence { group: at, count, open });
+        let place = it.groups.iter().position(|it| it.group == at);
+        let count = place.map_or(0, |place| it.groups[place].count) + 1;
+        self.set_presence(host, place, Presence { group: at, count, open });
         if count == 1
             && let Some((zone, _)) = self.hosts[host as usize].seat
         {
@@ -219,13 +222,14 @@ impl Pool {
 
     fn uncount(&mut self, host: u32, task: &Task) {
         let at = self.group_position(&task.group);
-        let zone = self.zone_position(&task.zone);
+        let zone = self.zone_of(host, &task.zone);
         let group = &mut self.groups[at as usize];
         group.living -= 1;
         group.share_mut(zone).living -= 1;
         let presences = &self.hosts[host as usize].groups;
-        if let Some(before) = presences.iter().find(|it| it.group == at).copied() {
-            self.set_presence(host, Some(before), Presence { count: before.count - 1, ..before });
+        if let Some(place) = presences.iter().position(|it| it.group == at) {
+            let before = presences[place];
+            self.set_presence(host, Some(place), Presence { count: before.count - 1, ..before });
         }
         if self.groups[at as usize].living == 0 {
             let name = self.groups[at as usize].name.clone();
@@ -235,8 +239,10 @@ impl Pool {
         }
     }
 
-    fn set_presence(&mut self, host: u32, before: Option<Presence>, after: Presence) {
+    /// Notes a presence in the place of an earlier one of the same group, if there is one.
+    fn set_presence(&mut self, host: u32, place: Option<usize>, after: Presence) {
         let it = &mut self.hosts[host as usize];
+        let before = place.map(|place| it.groups[place]);
         let group = &mut self.groups[after.group as usize];
         match it.seat {
             Some((zone, seat)) => {
@@ -258,11 +264,11 @@ impl Pool {
                 group.away.remove(&host);
             }
         }
-        match it.groups.iter().position(|it| it.group == after.group) {
-            Some(at) if after.count == 0 => {
-                it.groups.swap_remove(at);
+        match place {
+            Some(place) if after.count == 0 => {
+                it.groups.swap_remove(place);
             }
-            Some(at) => it.groups[at] = after,
+            Some(place) => it.groups[place] = after,
             None => it.groups.push(after),
         }
     }
@@ -293,8 +299,7 @@ impl Pool {
         let at = &mut self.zones[zone];
         let Room::Block(block) = at.rows.room(id) else { unreachable!("room was made") };
         let seat = at.rows.put(block, id, host);
-        at.by_cpu.put(Book { left: left.0, other: left.1, id, host });
-        at.by_memory.put(Book { left: left.1, other: left.0, id, host });
+        at.shelve(host, left, |at| self.hosts[at as usize].id);
         self.mark(host, zone, seat);
         for presence in self.hosts[host as usize].groups.clone() {
             self.groups[presence.group as usize].away.remove(&host);
@@ -307,8 +312,7 @@ impl Pool {
         let it = &self.hosts[host as usize];
         let left = it.left();
         let zone = &mut self.zones[zone];
-        zone.by_cpu.take(left.0, it.id);
-        zone.by_memory.take(left.1, it.id);
+        zone.unshelve(host, left, |at| self.hosts[at as usize].id);
         zone.rows.tidy(seat.label);
         for presence in &it.groups {
             self.groups[presence.group as usize].away.insert(host, presence.count);
@@ -416,6 +420,14 @@ impl Pool {
         };
         self.group_positions.insert(name.clone(), at);
         at
+    }
+
+    /// Position of the zone of a task on a host: nearly always where the host sits.
+    fn zone_of(&mut self, host: u32, name: &ZoneName) -> usize {
+        match self.hosts[host as usize].seat {
+            Some((zone, _)) if self.zones[zone].name == *name => zone,
+            _ => self.zone_position(name),
+        }
     }
 
     fn zone_position(&mut self, name: &ZoneName) -> usize {

@@ -1,9 +1,9 @@
 //! One zone of a cluster: its instances in every order that decisions ask for.
 
-use types::Zone as ZoneName;
+use types::{InstanceId, Zone as ZoneName};
 
 use super::block::Rows;
-use super::shelf::Shelf;
+use super::shelf::{Book, Shelf};
 use super::traits::Traits;
 
 /// One zone of a cluster: the instances there that can take tasks.
@@ -50,5 +50,27 @@ impl Zone {
     /// They in the order of memory left.
     pub fn by_memory(&self) -> &Shelf {
         &self.by_memory
+    }
+
+    /// Puts a host with so much CPU and memory left on both shelves.
+    pub(super) fn shelve(
+        &mut self,
+        host: u32,
+        (cpu, memory): (u32, u32),
+        ids: impl Fn(u32) -> InstanceId + Copy,
+    ) {
+        self.by_cpu.put(Book::new(cpu, memory, ids(host), host), ids);
+        self.by_memory.put(Book::new(memory, cpu, ids(host), host), ids);
+    }
+
+    /// Takes a host that had so much left from both shelves.
+    pub(super) fn unshelve(
+        &mut self,
+        host: u32,
+        (cpu, memory): (u32, u32),
+        ids: impl Fn(u32) -> InstanceId + Copy,
+    ) {
+        self.by_cpu.take(Book::new(cpu, memory, ids(host), host), ids);
+        self.by_memory.take(Book::new(memory, cpu, ids(host), host), ids);
     }
 }

@@ -4,7 +4,7 @@
 //! a group that ask for nothing, `name=value` is an attribute, `-draining`, `-inactive` and `-agent` say why it takes
 //! no tasks, `:80` is a taken port, `gpus=2` and `enis=1` what it has.
 
-use state::{Change, InstanceStatus, State};
+use state::{Change, Dice, InstanceStatus, State};
 use types::{InstanceId, Port};
 
 use crate::placement::fixture::{group, instance, region, request, task, zone};
@@ -256,25 +256,20 @@ fn tasks_on_instances_that_take_none_count_for_their_attribute() {
 }
 
 #[test]
-fn random_follows_the_dice() {
-    check(
-        &web(&[Strategy::Random]),
-        "
-        1 a 1000 1000
-        2 b 1000 1000
-        3 c   50 1000
-    ",
-        "1",
-    );
-    check(
-        &web(&[Strategy::Random]),
-        "
-        1 a 1000 1000
-        2 b 1000 1000
-        3 c 1000 1000
-    ",
-        "2",
-    );
+fn random_takes_all_that_can_take_the_task_alike() {
+    let roomy = "1 a 1000 1000\n 2 b 1000 1000\n 3 c 50 1000\n 4 c 1000 1000";
+    // Where hardly any can, those are looked for.
+    let full: Vec<_> = (5..200).map(|it| format!("{it} b 50 1000")).collect();
+    for lines in [roomy.to_owned(), format!("{roomy}\n{}", full.join("\n"))] {
+        let state = picture(&lines);
+        let mut dice = Dice::of(5);
+        let mut taken = [0; 5];
+        for _ in 0..3_000 {
+            let placed = place(&state, &web(&[Strategy::Random]), dice.bits()).expect("room");
+            taken[usize::try_from(placed.instance.bits()).expect("small")] += 1;
+        }
+        assert!([1, 2, 4].iter().all(|it| (900..1_100).contains(&taken[*it])), "{taken:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use state::{ContainerInstance, InstanceStatus, State, Task};
 use types::{InstanceId, Port};
 
+use crate::placement::search::{DRAWS, draws};
 use crate::placement::{Constraint, Field, Request, Resource, Strategy};
 use crate::query::{self, Subject};
 
@@ -32,8 +33,11 @@ pub(super) fn place(state: &State, request: &Request, dice: u128) -> Option<Inst
     fitting.sort_by_key(|it| it.instance.id);
     let usual = Strategy::usual();
     let strategies = if request.strategies.is_empty() { &usual } else { &request.strategies };
-    for strategy in strategies {
-        fitting = narrow(state, request, fitting, strategy, dice);
+    for (at, strategy) in strategies.iter().enumerate() {
+        fitting = match strategy {
+            Strategy::Random => drawn(state, request, fitting, &strategies[..at], dice),
+            _ => narrow(state, request, fitting, strategy),
+        };
     }
     fitting.iter().map(|it| it.instance.id).min()
 }
@@ -94,9 +98,8 @@ fn fits(state: &State, it: &Candidate<'_>, request: &Request) -> bool {
 fn narrow<'a>(
     state: &State,
     request: &Request,
-    mut fitting: Vec<Candidate<'a>>,
+    fitting: Vec<Candidate<'a>>,
     strategy: &Strategy,
-    dice: u128,
 ) -> Vec<Candidate<'a>> {
     match strategy {
         Strategy::Spread(Field::Instance) => least(fitting, |it| it.peers.into()),
@@ -117,12 +120,39 @@ fn narrow<'a>(
         }
         Strategy::Binpack(Resource::Cpu) => least(fitting, |it| it.cpu),
         Strategy::Binpack(Resource::Memory) => least(fitting, |it| it.memory),
-        Strategy::Random => {
-            fitting.sort_by_key(|it| (it.instance.zone.clone(), it.instance.id));
-            let chosen = dice.checked_rem(fitting.len() as u128).unwrap_or(0);
-            fitting.into_iter().skip(usize::try_from(chosen).expect("small")).take(1).collect()
+        Strategy::Random => unreachable!("drawn"),
+    }
+}
+
+/// One of them, each alike. Where nothing, or the zone alone, was decided before, the first of some
+/// draws from all instances there that is one of them.
+fn drawn<'a>(
+    state: &State,
+    request: &Request,
+    mut fitting: Vec<Candidate<'a>>,
+    before: &[Strategy],
+    dice: u128,
+) -> Vec<Candidate<'a>> {
+    let in_zone = |it: &ContainerInstance| peers(state, request, |task| task.zone == it.zone);
+    let level = fitting.first().map(|it| in_zone(it.instance));
+    let mut all: Vec<_> = state
+        .container_instances()
+        .values()
+        .filter(|it| it.cluster == request.cluster && it.takes_tasks())
+        .filter(|it| before.is_empty() || Some(in_zone(it)) == level)
+        .collect();
+    all.sort_by_key(|it| (it.zone.clone(), it.id));
+    if matches!(before, [] | [Strategy::Spread(Field::Zone)]) && level.is_some() {
+        for number in draws(dice).take(DRAWS) {
+            let drawn = all[usize::try_from(number % all.len() as u64).expect("small")].id;
+            if let Some(at) = fitting.iter().position(|it| it.instance.id == drawn) {
+                return vec![fitting.swap_remove(at)];
+            }
         }
     }
+    fitting.sort_by_key(|it| (it.instance.zone.clone(), it.instance.id));
+    let chosen = dice.checked_rem(fitting.len() as u128).unwrap_or(0);
+    fitting.into_iter().skip(usize::try_from(chosen).expect("small")).take(1).collect()
 }
 
 fn least<'a>(
