@@ -104,8 +104,11 @@ impl Subjected<'_> {
     /// do not have, and for those that are told otherwise.
     fn name(&self, metric: Metric) -> Option<&'static str> {
         match metric {
-            Metric::ActiveConnections | Metric::TargetResponseMicros => None,
-            Metric::ActiveTcpFlows | Metric::ActiveTlsFlows | Metric::ActiveUdpFlows => None,
+            Metric::ActiveConnections
+            | Metric::ActiveTcpFlows
+            | Metric::ActiveTlsFlows
+            | Metric::ActiveUdpFlows
+            | Metric::TargetResponseMicros => None,
             _ if !self.is_network() => Some(metric.name()),
             Metric::NewConnections => Some("NewFlowCount"),
             Metric::RejectedConnections => Some("RejectedFlowCount"),

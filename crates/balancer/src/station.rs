@@ -255,9 +255,11 @@ impl Station {
     /// Compares what the targets of each group have answered. Answers whether anything is to be told.
     fn end_window(&self) -> bool {
         let snapshot = self.balancer.snapshot();
-        // Each of them is to be asked.
-        let is_news = snapshot.groups.iter().map(|it| it.end_window());
-        is_news.fold(false, |any, one| any || one)
+        let mut is_news = false;
+        for group in &snapshot.groups {
+            is_news |= group.end_window();
+        }
+        is_news
     }
 
     fn reserve(

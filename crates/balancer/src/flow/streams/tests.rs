@@ -60,17 +60,17 @@ async fn a_flow_on_which_nothing_moves_is_over_after_its_time() {
 async fn each_byte_begins_the_time_anew_whichever_way_it_goes() {
     let life = Free::default();
     let (end, after) = play(&life, |mut client, mut target| async move {
-        sleep(Duration::from_secs(300)).await;
+        sleep(Duration::from_mins(5)).await;
         client.write_all(b"a").await.expect("open");
         assert_eq!(target.read_u8().await.expect("open"), b'a');
-        sleep(Duration::from_secs(300)).await;
+        sleep(Duration::from_mins(5)).await;
         target.write_all(b"b").await.expect("open");
         assert_eq!(client.read_u8().await.expect("open"), b'b');
         sleep(IDLE * 2).await;
         drop((client, target));
     })
     .await;
-    assert_eq!((end, after), (End::Over, Duration::from_secs(600) + IDLE));
+    assert_eq!((end, after), (End::Over, Duration::from_mins(10) + IDLE));
     assert_eq!(life.bytes.get(), 2);
 }
 
