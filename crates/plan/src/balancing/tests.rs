@@ -108,6 +108,19 @@ fn the_least_loaded_target_is_next_and_ties_go_round() {
     assert_eq!(draw(&mut rotation, 1, Timestamp(0)), "b");
 }
 
+/// All are healthy, and the third one does worse.
+struct Worse;
+
+impl Healths for Worse {
+    fn is_healthy(&self, _: u32) -> bool {
+        true
+    }
+
+    fn share(&self, target: u32) -> u32 {
+        if target == 2 { 100 } else { SHARE_FULL }
+    }
+}
+
 #[test]
 fn chance_is_even_and_less_where_a_target_does_worse() {
     let group = with(&[("load_balancing.algorithm.type", "weighted_random")]);
@@ -119,15 +132,6 @@ fn chance_is_even_and_less_where_a_target_does_worse() {
             "{letter} {}",
             count(&drawn, letter)
         );
-    }
-    struct Worse;
-    impl Healths for Worse {
-        fn is_healthy(&self, _: u32) -> bool {
-            true
-        }
-        fn share(&self, target: u32) -> u32 {
-            if target == 2 { 100 } else { SHARE_FULL }
-        }
     }
     rotation.refresh(&group, None, &Worse, Timestamp(0));
     let drawn = draw(&mut rotation, 3_000, Timestamp(0));
