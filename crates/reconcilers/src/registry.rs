@@ -9,8 +9,8 @@ use crate::deleted_definitions::DeletedDefinitions;
 use crate::draining_targets::DrainingTargets;
 use crate::expiring_certificates::ExpiringCertificates;
 use crate::forgotten_tasks::ForgottenTasks;
-use crate::gone_clusters::GoneClusters;
 use crate::gone_balancers::GoneBalancers;
+use crate::gone_clusters::GoneClusters;
 use crate::gone_instances::GoneInstances;
 use crate::join_token_expiry::JoinTokenExpiry;
 use crate::left_parts::LeftParts;
@@ -98,13 +98,13 @@ pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
         Box::new(DrainingTargets),
         Box::new(ExpiringCertificates),
         Box::new(ForgottenTasks),
+        Box::new(GoneBalancers),
         Box::new(GoneClusters),
         Box::new(GoneInstances { kept: policy.stopped_kept }),
         Box::new(JoinTokenExpiry),
         Box::new(LeftParts),
         Box::new(LostInstances { give_up_after: policy.give_up_after }),
         Box::new(TaskCredentials),
-        Box::new(GoneBalancers),
         Box::new(TokenExpiry),
     ];
     if policy.past == Past::Forgotten {
