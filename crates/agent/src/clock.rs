@@ -1,8 +1,9 @@
-//! The clock of the machine.
+//! The clock of the machine, and the one that deadlines are kept by.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use core::time::Duration;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use types::Timestamp;
+use types::{SteadyClock, Timestamp};
 
 /// Now.
 pub(crate) fn now() -> Timestamp {
@@ -13,4 +14,20 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn of(time: SystemTime) -> Timestamp {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The clock of the agent's core: deadlines come also when the machine's is set back.
+pub(crate) struct Steady {
+    started: Instant,
+    clock: SteadyClock,
+}
+
+impl Steady {
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), clock: SteadyClock::new(Duration::ZERO, now()) }
+    }
+
+    pub(crate) fn now(&mut self) -> Timestamp {
+        self.clock.tell(self.started.elapsed(), now())
+    }
 }

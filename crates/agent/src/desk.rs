@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::acs;
-use crate::clock;
+use crate::clock::Steady;
 use crate::machine::{Letter, Machine, blocking};
 use crate::rows::Rows;
 use crate::worker::{self, Order};
@@ -43,6 +43,7 @@ pub(crate) struct Desk {
     workers: BTreeMap<TaskArn, mpsc::UnboundedSender<Order>>,
     session: Option<mpsc::Sender<String>>,
     health: Arc<Notify>,
+    clock: Steady,
     /// When it ends at the latest, once it is told to.
     end_by: Option<Instant>,
 }
@@ -64,6 +65,7 @@ impl Desk {
             workers: BTreeMap::new(),
             session: None,
             health,
+            clock: Steady::new(),
             end_by: None,
         }
     }
@@ -92,7 +94,7 @@ impl Desk {
         let mut letters = Vec::new();
         self.handle(vec![Input::Tick]).await?;
         while self.end_by.is_none() || self.is_giving_back() {
-            let wait = self.core.next_timer().map(|it| it.since(clock::now()));
+            let wait = self.core.next_timer().map(|it| it.since(self.clock.now()));
             let timer = async {
                 match wait {
                     Some(wait) => tokio::time::sleep(wait).await,
@@ -142,7 +144,7 @@ impl Desk {
         }
         let mut all = Output::default();
         for input in inputs {
-            let output = self.core.handle(clock::now(), &mut self.dice, input);
+            let output = self.core.handle(self.clock.now(), &mut self.dice, input);
             all.rows.extend(output.rows);
             all.effects.extend(output.effects);
             if output.flush == Flush::BeforeEffects {

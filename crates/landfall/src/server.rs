@@ -1,10 +1,11 @@
 //! The control plane: journal, writer, door, and how they start and stop.
 
+use core::cell::Cell;
 use core::time::Duration;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::exit;
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use api::region::{RegionPlan, RegionPlanError, first_start};
@@ -27,7 +28,7 @@ use telemetry::metrics::MetricStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use types::{AccountId, ClusterName, Home, InstanceId, Region, Timestamp, Zone};
+use types::{AccountId, ClusterName, Home, InstanceId, Region, SteadyClock, Timestamp, Zone};
 
 use crate::args::{Auth, Keep, ServerFlags};
 use crate::home::{Folder, Note};
@@ -91,6 +92,18 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// The clock that the control plane decides by: deadlines come also when the machine's is set back.
+fn steady_clock() -> impl Fn() -> Timestamp + Send {
+    let started = Instant::now();
+    let clock = Cell::new(SteadyClock::new(Duration::ZERO, now()));
+    move || {
+        let mut steady = clock.get();
+        let time = steady.tell(started.elapsed(), now());
+        clock.set(steady);
+        time
+    }
+}
+
 /// What a region on one machine has besides its flags.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Extra {
@@ -114,7 +127,7 @@ fn surroundings(
     hearers: Arc<OnceLock<Hearers>>,
 ) -> Surroundings {
     Surroundings {
-        now: Box::new(now),
+        now: Box::new(steady_clock()),
         durable: Box::new(move |transactions: &[Transaction]| {
             for transaction in transactions {
                 keys.hear(&transaction.changes);

@@ -55,7 +55,8 @@ impl World {
                 Ok(())
             }
             Fault::RegionClock => {
-                self.region.offset += self.step_of(90_000);
+                let step = self.step_of(90_000);
+                self.region.clock.step(step);
                 Ok(())
             }
             Fault::DiskFails => {
@@ -74,13 +75,14 @@ impl World {
                 Ok(())
             }
             Fault::LongClock => {
-                self.region.offset += 3_600_000 + self.step_of(1_800_000);
+                let step = 3_600_000 + self.step_of(1_800_000);
+                self.region.clock.step(step);
                 Ok(())
             }
             Fault::MachineClock => {
                 let step = self.step_of(200_000);
                 if let Some(it) = self.machines.get_mut(&id) {
-                    it.offset += step;
+                    it.clock.step(step);
                 }
                 Ok(())
             }

@@ -10,6 +10,7 @@ mod archivist;
 mod balancing;
 mod checks;
 mod client;
+mod clock;
 mod event;
 mod faults;
 mod holdings;

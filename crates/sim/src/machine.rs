@@ -14,6 +14,7 @@ use types::{Cpu, MemoryMib, Port};
 
 pub(crate) use runtime::Runtime;
 
+use crate::clock::Clock;
 use crate::event::{AgentCall, CallId, MachineId, WireId};
 use crate::lot::Lots;
 use crate::region::ZONES;
@@ -47,8 +48,7 @@ pub(crate) struct Machine {
     pub(crate) copy_of: Option<MachineId>,
     /// Whether it is there at all; copies go.
     pub(crate) exists: bool,
-    /// How far its clock is off, in milliseconds.
-    pub(crate) offset: i64,
+    pub(crate) clock: Clock,
     pub(crate) boot: u64,
     pub(crate) life: u64,
     /// Until then its agent process does nothing.
@@ -106,7 +106,7 @@ impl Machine {
             },
             copy_of: None,
             exists: true,
-            offset: 0,
+            clock: Clock::new(),
             boot: 0,
             life: 0,
             frozen_until: 0,
@@ -137,7 +137,7 @@ impl Machine {
             host: self.host.clone(),
             copy_of: Some(self.id),
             exists: true,
-            offset: 0,
+            clock: Clock::new(),
             boot: 0,
             life: 0,
             frozen_until: 0,

@@ -23,6 +23,7 @@ use types::{AccountId, Home, InstanceId, Region as RegionName, Timestamp};
 pub(crate) use storage::Storage;
 
 use crate::balancing::{LineRelease, Lines};
+use crate::clock::Clock;
 use crate::event::{CallId, Event, Party, RegionEvent, Reply, WireId};
 use crate::hub::Hub;
 use crate::plant::Plant;
@@ -38,8 +39,7 @@ pub(crate) const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 /// The control plane's machine: what outlives its process, and the process.
 pub(crate) struct Region {
     pub(crate) home: Home,
-    /// How far its clock is off, in milliseconds.
-    pub(crate) offset: i64,
+    pub(crate) clock: Clock,
     pub(crate) life: u64,
     pub(crate) storage: Storage,
     pub(crate) process: Option<Process>,
@@ -164,7 +164,7 @@ impl Region {
         Self {
             shadow: State::new(home.clone()),
             home,
-            offset: 0,
+            clock: Clock::new(),
             life: 0,
             storage: Storage::new(files),
             process: None,

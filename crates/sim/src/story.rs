@@ -70,6 +70,7 @@ impl Story {
         "answer-lost"
         "balancer-cut-off-while-draining"
         "balancer-restarts-alone"
+        "clock-back"
         "clock-forward"
         "crash-before-durable"
         "crash-when-durable"

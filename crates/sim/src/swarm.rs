@@ -151,7 +151,7 @@ impl Swarm {
         // have none.
         if matches!(seed % 5, 0 | 2) {
             drawn.balancers = u32::try_from(Lot::new(seed, 98).between(1, 3)).unwrap_or(1);
-            (drawn.machines, drawn.clients) = (2, 1);
+            (drawn.machines, drawn.clients) = (1, 1);
         }
         if lot.below(8) == 0 {
             // A disk at its end and websockets that hardly stand: what waits for what shows here.

@@ -21,9 +21,6 @@ use crate::swarm::Swarm;
 use crate::trace::Trace;
 use crate::violation::{Checked, Violation};
 
-/// When runs begin: 2023-11-14T22:13:20Z.
-pub(crate) const EPOCH: i64 = 1_700_000_000_000;
-
 /// How long callers wait for an answer, in milliseconds.
 const PATIENCE: (u64, u64) = (2_000, 8_000);
 
@@ -157,7 +154,7 @@ impl World {
 
     /// The control plane's clock.
     pub(crate) fn region_clock(&self) -> Timestamp {
-        clock(self.agenda.now(), self.region.offset)
+        self.region.clock.steady(self.agenda.now())
     }
 
     /// How long a message travels.
@@ -240,11 +237,6 @@ impl World {
         self.wires.insert(self.next_wire, wire);
         self.next_wire
     }
-}
-
-/// A clock that differs from the true time by so much.
-pub(crate) fn clock(now: u64, offset: i64) -> Timestamp {
-    Timestamp(EPOCH + i64::try_from(now).unwrap_or(i64::MAX) + offset)
 }
 
 /// What the simulator itself relies on.

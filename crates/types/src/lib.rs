@@ -5,6 +5,7 @@
 
 mod arn;
 mod id;
+mod steady;
 mod time;
 mod units;
 
@@ -13,5 +14,6 @@ pub use id::{
     AccountId, ClusterName, ContainerName, Family, Group, IdError, InstanceId, Region, TaskId,
     Zone, hex, uuid,
 };
+pub use steady::SteadyClock;
 pub use time::Timestamp;
 pub use units::{Cpu, MemoryMib, Port, Protocol};

@@ -17,7 +17,7 @@ use crate::event::{
 use crate::machine::AgentRevision;
 use crate::plant::Plant;
 use crate::violation::Checked;
-use crate::world::{World, clock};
+use crate::world::World;
 
 impl World {
     /// Something happens to a machine.
@@ -71,7 +71,7 @@ impl World {
     pub(crate) fn agent_input(&mut self, id: MachineId, input: Input) -> Checked {
         let now = self.agenda.now();
         let Some(machine) = self.machines.get_mut(&id) else { return Ok(()) };
-        let (local, life) = (clock(now, machine.offset), machine.life);
+        let (local, life) = (machine.clock.steady(now), machine.life);
         let Some(agent) = &mut machine.agent else { return Ok(()) };
         let Some(core) = &mut agent.core else { return Ok(()) };
         let output = core.handle(local, &mut agent.dice, input);

@@ -38,6 +38,7 @@ impl World {
             return;
         }
         machine.life += 1;
+        machine.clock.begin(self.agenda.now());
         machine.agent = Some(Agent {
             core: None,
             dice,

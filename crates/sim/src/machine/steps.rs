@@ -10,7 +10,7 @@ use super::runtime::{Held, Vessel, VesselState};
 use crate::event::{Event, MachineEvent, MachineId};
 use crate::plant::Plant;
 use crate::violation::{Checked, Invariant, broken};
-use crate::world::{World, clock};
+use crate::world::World;
 
 /// Signals that end a process at once.
 const KILLS: [&str; 3] = ["KILL", "SIGKILL", "9"];
@@ -181,7 +181,7 @@ impl World {
             failure: failure(FailureClass::CannotStartContainer),
         };
         let Some(machine) = self.machines.get_mut(&id) else { return Ok(failed(run)) };
-        let local = clock(now, machine.offset);
+        let local = machine.clock.shows(now);
         let boot = machine.boot;
         let held = machine.runtime.tasks.get_mut(arn);
         let Some(held) = held.filter(|it| it.network.is_some() && !fails) else {
@@ -241,7 +241,7 @@ impl World {
         let out_of_memory = image != "job" && self.lots.machines.below(6) == 0;
         let (code, signal) = if out_of_memory { (None, Some(9)) } else { (code, None) };
         let Some(machine) = self.machines.get(&id) else { return };
-        let at = clock(self.agenda.now() + wait, machine.offset);
+        let at = machine.clock.shows(self.agenda.now() + wait);
         let exit = Exit { code, signal, out_of_memory, at };
         let event = MachineEvent::Exit {
             boot: machine.boot,
@@ -277,7 +277,7 @@ impl World {
         }
         *doomed |= kills;
         let (code, signal) = if kills { (None, Some(9)) } else { (Some(143), None) };
-        let at = clock(self.agenda.now() + wait, machine.offset);
+        let at = machine.clock.shows(self.agenda.now() + wait);
         let exit = Exit { code, signal, out_of_memory: false, at };
         let event = MachineEvent::Exit {
             boot: machine.boot,

@@ -88,9 +88,7 @@ impl World {
                 let mut kept = None;
                 // Decided in place, so that the cause can say how it went.
                 if let Some(process) = &mut self.region.process {
-                    process
-                        .core
-                        .advance(crate::world::clock(self.agenda.now(), self.region.offset));
+                    process.core.advance(self.region.clock.steady(self.agenda.now()));
                     let answer = decide(&mut process.core);
                     refused = answer.is_err();
                     kept = Some(answer);

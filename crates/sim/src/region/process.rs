@@ -31,6 +31,7 @@ impl World {
             }
         };
         self.resolve(core.state())?;
+        self.region.clock.begin(self.agenda.now());
         core.advance(self.region_clock());
         let plan = api::region::RegionPlan {
             zones: ZONES.iter().filter_map(|it| Zone::parse(it).ok()).collect(),

@@ -109,9 +109,16 @@ impl Stage {
             ["disk", "has", "room"] => self.world.region.storage.set_room(None),
             ["upgrade"] => self.world.upgrade(),
             ["pulls", "take", time] => self.world.orders.pulls = Some(milliseconds(time)?),
-            ["clock", "of", "region", "forward", time] => {
-                let step = i64::try_from(milliseconds(time)?).unwrap_or(0);
-                self.world.region.offset += step;
+            ["clock", "of", whose, way @ ("forward" | "back"), time] => {
+                let far = i64::try_from(milliseconds(time)?).unwrap_or(0);
+                let step = if *way == "back" { -far } else { far };
+                match *whose {
+                    "region" => self.world.region.clock.step(step),
+                    machine => {
+                        let id = self.machine(machine)?.id;
+                        self.with(id, |it| it.clock.step(step));
+                    }
+                }
             }
             [verb, machine, rest @ ..] => return self.machine_deed(verb, machine, rest),
             _ => return Ok(false),
