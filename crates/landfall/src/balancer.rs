@@ -15,8 +15,9 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use shim::{Process, Signal};
 use wire::sigv4::{Signing, sign};
 
+use crate::clock::now;
 use crate::commands::balancers::{self, StatusFlags};
-use crate::server::{Told, now};
+use crate::server::Told;
 
 /// How this balancer is called if nobody says.
 const NAME: &str = "balancer";

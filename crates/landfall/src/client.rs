@@ -15,9 +15,9 @@ use wire::sigv4::{Signing, sign};
 use wire::{Fault, Incoming};
 
 use crate::args::Place;
+use crate::clock::now;
 use crate::commands::say;
 use crate::home::Folder;
-use crate::server::now;
 
 /// How long the region's machine may take to answer a new connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);

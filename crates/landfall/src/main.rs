@@ -4,6 +4,7 @@ mod agent;
 mod args;
 mod balancer;
 mod client;
+mod clock;
 mod commands;
 mod demo;
 mod down;

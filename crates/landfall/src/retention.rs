@@ -6,7 +6,7 @@ use std::sync::Arc;
 use telemetry::logs::LogStore;
 use telemetry::metrics::{MetricStore, Tended};
 
-use crate::server::now;
+use crate::clock::now;
 
 /// How often it is looked: retention counts in days.
 const EVERY: Duration = Duration::from_hours(1);

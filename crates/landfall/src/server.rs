@@ -1,11 +1,9 @@
 //! The control plane: journal, writer, door, and how they start and stop.
 
-use core::cell::Cell;
 use core::time::Duration;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::exit;
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use api::region::{RegionPlan, RegionPlanError, first_start};
@@ -28,9 +26,10 @@ use telemetry::metrics::MetricStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use types::{AccountId, ClusterName, Home, InstanceId, Region, SteadyClock, Timestamp, Zone};
+use types::{AccountId, ClusterName, Home, InstanceId, Region, Timestamp, Zone};
 
 use crate::args::{Auth, Keep, ServerFlags};
+use crate::clock::{now, steady_clock};
 use crate::home::{Folder, Note};
 use crate::names;
 
@@ -83,24 +82,6 @@ impl Told {
             _ = self.interrupted.recv() => {}
             _ = self.terminated.recv() => {}
         }
-    }
-}
-
-/// The clock of the machine.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// The clock that the control plane decides by: deadlines come also when the machine's is set back.
-fn steady_clock() -> impl Fn() -> Timestamp + Send {
-    let started = Instant::now();
-    let clock = Cell::new(SteadyClock::new(Duration::ZERO, now()));
-    move || {
-        let mut steady = clock.get();
-        let time = steady.tell(started.elapsed(), now());
-        clock.set(steady);
-        time
     }
 }
 

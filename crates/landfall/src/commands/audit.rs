@@ -12,7 +12,7 @@ use super::tasks::{explain, tail};
 use super::wait_for;
 use crate::args::Place;
 use crate::client::Client;
-use crate::server::now;
+use crate::clock::now;
 
 /// How many events one page of the region holds at most.
 const PAGE_MAX: u32 = 1_000;

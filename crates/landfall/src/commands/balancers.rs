@@ -9,7 +9,7 @@ use super::table::{Table, age};
 use super::wait_for;
 use crate::args::Place;
 use crate::client::Client;
-use crate::server::now;
+use crate::clock::now;
 
 /// Show the region's balancers: whether they are there, and what they cannot serve.
 #[derive(Debug, Clone, Args)]

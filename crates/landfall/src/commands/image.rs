@@ -14,8 +14,8 @@ use types::Timestamp;
 use super::output::{print, print_json, say};
 use super::table::{Table, age, size};
 use crate::args::Place;
+use crate::clock::now;
 use crate::home::Folder;
-use crate::server::now;
 
 /// How long a load may take in silence, and how often it then says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(1);

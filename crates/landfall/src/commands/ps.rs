@@ -15,7 +15,7 @@ use super::tasks::{self, Seat, Seats, short, tail};
 use super::wait_for;
 use crate::args::Place;
 use crate::client::{CallError, Client};
-use crate::server::now;
+use crate::clock::now;
 
 /// List tasks: what runs, where, and under which address.
 #[derive(Debug, Clone, Args)]

@@ -18,7 +18,7 @@ use super::tasks::{self, short, tail};
 use super::wait_for;
 use crate::args::Place;
 use crate::client::{CallError, Client};
-use crate::server::now;
+use crate::clock::now;
 
 /// How often a RunTask without an answer is asked again. Its client token makes that safe.
 const ATTEMPTS: u32 = 4;
