@@ -7,7 +7,7 @@ use shapes::elbv2 as shape;
 use shapes::stored;
 use state::{
     Action, Change, Context, Draft, Listener, ListenerProtocol, LoadBalancer, LoadBalancerKind,
-    Rule, State,
+    ProtocolVersion, Rule, State,
 };
 
 use super::error::PAGE;
@@ -358,7 +358,10 @@ fn alpn_policy(
 }
 
 /// Whether a listener's protocol and its groups' go together.
-fn check_protocols(
+///
+/// Source: Application Load Balancers User Guide, "Protocol version": HTTP/2 and gRPC groups take
+/// what comes in over HTTPS only.
+pub(super) fn check_protocols(
     state: &State,
     protocol: ListenerProtocol,
     action: &Action,
@@ -389,6 +392,15 @@ fn check_protocols(
                  '{}'",
                 view::listener_protocol(protocol),
                 view::target_protocol(group.protocol)
+            )));
+        }
+        if protocol == ListenerProtocol::Http
+            && let Some(version @ (ProtocolVersion::Http2 | ProtocolVersion::Grpc)) = group.version
+        {
+            return Err(Error::configuration(format!(
+                "Listener protocol 'HTTP' is not supported with a target group with the \
+                 protocol-version '{}'",
+                view::protocol_version(version)
             )));
         }
     }

@@ -8,7 +8,7 @@ use shapes::stored;
 use state::{Change, Context, Draft, LoadBalancerKind, Rule, State};
 
 use super::error::PAGE;
-use super::{Error, actions, conditions, find, tags, view};
+use super::{Error, actions, conditions, find, listeners, tags, view};
 use crate::page::Page;
 
 /// Rules of one load balancer, default rules not counted. Source: handbook 7.1.
@@ -65,6 +65,7 @@ pub(super) fn create_rule(
             ..Default::default()
         }),
     };
+    listeners::check_protocols(state, listener.protocol, &rule.action)?;
     view::check_groups(state, &load_balancer.arn, &rule.action)?;
     draft.change(Change::from(rule.clone()));
     Ok(shape::CreateRuleOutput { rules: Some(vec![view::rule(&rule)]) })
@@ -163,6 +164,7 @@ pub(super) fn modify_rule(
     }
     if let Some(asked) = &ask.actions {
         rule.action = actions::parse(state, asked, load_balancer.kind)?;
+        listeners::check_protocols(state, listener.protocol, &rule.action)?;
         view::check_groups(state, &load_balancer.arn, &rule.action)?;
     }
     match (ask.transforms, ask.reset_transforms) {

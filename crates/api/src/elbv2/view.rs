@@ -231,14 +231,7 @@ pub(super) fn target_group(state: &State, it: &TargetGroup) -> shape::TargetGrou
         }),
         load_balancer_arns: Some(load_balancers_of(state, &it.arn).into_iter().collect()),
         target_type: Some(target_type(it.target_type).into()),
-        protocol_version: it.version.map(|it| {
-            match it {
-                ProtocolVersion::Http1 => "HTTP1",
-                ProtocolVersion::Http2 => "HTTP2",
-                ProtocolVersion::Grpc => "GRPC",
-            }
-            .to_owned()
-        }),
+        protocol_version: it.version.map(|it| protocol_version(it).to_owned()),
         ip_address_type: Some(ip_address_type(it.ip_address_type).into()),
         target_control_port: None,
     }
@@ -249,6 +242,14 @@ fn target_type(target_type: TargetType) -> &'static str {
         TargetType::Instance => "instance",
         TargetType::Ip => "ip",
         TargetType::Alb => "alb",
+    }
+}
+
+pub(super) fn protocol_version(it: ProtocolVersion) -> &'static str {
+    match it {
+        ProtocolVersion::Http1 => "HTTP1",
+        ProtocolVersion::Http2 => "HTTP2",
+        ProtocolVersion::Grpc => "GRPC",
     }
 }
 

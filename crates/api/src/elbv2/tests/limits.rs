@@ -125,7 +125,7 @@ fn a_region_has_three_thousand_target_groups() {
     check(
         &mut world,
         "CreateTargetGroup",
-        2_993,
+        2_992,
         "TooManyTargetGroups",
         |it| json!({"Name": format!("g-{it}"), "Protocol": "HTTP", "Port": 80, "VpcId": "$vpc"}),
     );

@@ -303,6 +303,8 @@ fn listeners_and_certificates_are_refused_in_awss_words() {
             IncompatibleProtocols: The protocol of target group '$tcp-tg' is not supported by this load balancer
         CreateListener {"LoadBalancerArn": "$flow", "Protocol": "TCP", "DefaultActions": [{"Type": "forward", "TargetGroupArn": "$udp-tg"}]}
             IncompatibleProtocols: Listener protocol 'TCP' is not supported with a target group with the protocol of 'UDP'
+        CreateListener {"DefaultActions": [{"Type": "forward", "TargetGroupArn": "$grpc-tg"}]}
+            InvalidConfigurationRequest: Listener protocol 'HTTP' is not supported with a target group with the protocol-version 'GRPC'
         CreateListener {"LoadBalancerArn": "$flow", "Protocol": "TCP", "DefaultActions": [{"Type": "redirect"}]}
             InvalidLoadBalancerAction: Network load balancers support forward actions only
         CreateListener {"Protocol": "HTTPS"}
@@ -380,6 +382,8 @@ fn rules_are_refused_in_awss_words() {
             TargetGroupAssociationLimit: Target group '$taken' cannot be associated with more than one load balancer
         CreateRule {"Actions": [{"Type": "forward", "TargetGroupArn": "$no-tg"}]}
             TargetGroupNotFound: Target groups '$no-tg' not found
+        CreateRule {"Actions": [{"Type": "forward", "TargetGroupArn": "$grpc-tg"}]}
+            InvalidConfigurationRequest: Listener protocol 'HTTP' is not supported with a target group with the protocol-version 'GRPC'
         CreateRule {"Actions": [{"Type": "forward", "TargetGroupArn": "$tcp-tg"}]}
             IncompatibleProtocols: The protocol of target group '$tcp-tg' is not supported by this load balancer
         CreateRule {"Actions": [{"Type": "forward", "TargetGroupArn": "$tg"}, {"Type": "forward", "TargetGroupArn": "$tg"}]}

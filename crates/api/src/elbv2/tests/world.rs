@@ -65,6 +65,9 @@ impl World {
                              "TargetType": "ip"});
             self.make(name, "CreateTargetGroup", ask, "/TargetGroups/0/TargetGroupArn");
         }
+        let ask = json!({"Name": "grpc-tg", "Protocol": "HTTP", "Port": 80, "VpcId": "$vpc",
+                         "TargetType": "ip", "ProtocolVersion": "GRPC"});
+        self.make("grpc-tg", "CreateTargetGroup", ask, "/TargetGroups/0/TargetGroupArn");
         for (name, kind, protocol) in [("hosts", "instance", "HTTP"), ("front", "alb", "TCP")] {
             let ask = json!({"Name": name, "Protocol": protocol, "Port": 80, "VpcId": "$vpc",
                              "TargetType": kind});
