@@ -35,6 +35,9 @@ pub enum Version {
 /// Controllers that limits and counters need.
 const CONTROLLERS: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "blkio", "devices"];
 
+/// Those of version 2 without which there are no limits.
+const VITAL: [&str; 3] = ["cpu", "memory", "pids"];
+
 /// The hierarchies of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hierarchies {
@@ -67,10 +70,20 @@ impl Hierarchies {
             (Version::Unified, Some(root)) => {
                 let have = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
                 let have: Vec<&str> = have.split_whitespace().collect();
-                ["cpu", "memory", "pids"].into_iter().filter(|it| !have.contains(it)).collect()
+                VITAL.into_iter().filter(|it| !have.contains(it)).collect()
             }
             _ => CONTROLLERS.into_iter().filter(|it| self.controller(it).is_none()).collect(),
         }
+    }
+
+    /// Version 2 in a container with a tree of its own: processes in that tree's root keep it from
+    /// handing controllers to the groups below. The machine's own root is exempt from that rule.
+    pub fn held_back(&self) -> bool {
+        let (Version::Unified, Some(root)) = (self.version, &self.v2) else { return false };
+        let words = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_default();
+        let handed = words("cgroup.subtree_control");
+        let all = VITAL.iter().all(|it| handed.split_whitespace().any(|have| have == *it));
+        root.join("cgroup.type").exists() && !all && !words("cgroup.procs").trim().is_empty()
     }
 
     fn parse(mountinfo: &str) -> Option<Self> {

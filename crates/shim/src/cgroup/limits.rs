@@ -1,7 +1,7 @@
 //! Writing limits, in the words of both versions.
 
-use std::fs;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::spec::Limits;
@@ -85,14 +85,22 @@ fn skip_missing(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Opens without creating: to a file that the group has not got, the kernel says with that flag
+/// that permission is denied.
 fn write(folder: &Path, file: &str, value: &str) -> io::Result<()> {
-    fs::write(folder.join(file), value)
+    OpenOptions::new()
+        .write(true)
+        .open(folder.join(file))
+        .and_then(|mut it| it.write_all(value.as_bytes()))
         .map_err(|error| io::Error::new(error.kind(), format!("{file} = {value}: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::weight;
+    use std::fs;
+
+    use super::{apply_unified, weight};
+    use crate::spec::Limits;
 
     #[test]
     fn shares_become_weights_over_the_whole_range() {
@@ -100,5 +108,24 @@ mod tests {
         for (shares, expected) in pairs {
             assert_eq!(weight(shares), expected, "{shares}");
         }
+    }
+
+    #[test]
+    fn a_group_without_swap_accounting_takes_the_other_limits() {
+        let group = tempfile::tempdir().expect("folder");
+        let at = |file: &str| group.path().join(file);
+        fs::write(at("memory.max"), "max").expect("writes");
+        let limits = Limits { memory_bytes: Some(4_096), swap_bytes: Some(0), ..Limits::default() };
+        apply_unified(group.path(), &limits).expect("applied");
+        assert_eq!(fs::read_to_string(at("memory.max")).expect("read"), "4096");
+        assert!(!at("memory.swap.max").exists(), "nothing is made up");
+    }
+
+    #[test]
+    fn a_limit_without_its_controller_is_refused_as_missing() {
+        let group = tempfile::tempdir().expect("folder");
+        let limits = Limits { cpu_shares: Some(2), ..Limits::default() };
+        let error = apply_unified(group.path(), &limits).expect_err("refused");
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     }
 }

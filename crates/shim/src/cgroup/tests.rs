@@ -36,3 +36,21 @@ fn a_path_cannot_climb() {
     }
     assert_eq!(Group::new(&found, "/a/b/").expect("good").path(), "a/b");
 }
+
+#[test]
+fn processes_in_the_root_of_a_containers_tree_hold_controllers_back() {
+    let tree = tempfile::tempdir().expect("folder");
+    let root = tree.path().to_str().expect("text");
+    let found = Hierarchies::parse(&UNIFIED.replace("/sys/fs/cgroup", root)).expect("found");
+    let write = |file: &str, text: &str| std::fs::write(tree.path().join(file), text).expect(file);
+    write("cgroup.procs", "1\n7\n");
+    write("cgroup.subtree_control", "\n");
+    assert!(!found.held_back(), "the machine's root has no type, and is exempt");
+    write("cgroup.type", "domain\n");
+    assert!(found.held_back());
+    write("cgroup.subtree_control", "cpu io memory pids\n");
+    assert!(!found.held_back(), "they are handed down already");
+    write("cgroup.subtree_control", "\n");
+    write("cgroup.procs", "");
+    assert!(!found.held_back(), "nothing keeps us from handing them down");
+}

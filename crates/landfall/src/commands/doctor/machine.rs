@@ -23,6 +23,10 @@ const RIGHTS: [(CapabilitySet, &str); 4] = [
     (CapabilitySet::SYS_CHROOT, "CAP_SYS_CHROOT"),
 ];
 
+/// Moves what runs in the root of a container's control groups into a group below.
+const EMPTY_THE_ROOT: &str = "cd /sys/fs/cgroup && mkdir -p init && xargs -rn1 <cgroup.procs \
+                              >init/cgroup.procs";
+
 /// Looks at everything.
 pub(super) fn look() -> Vec<Finding> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
@@ -99,6 +103,13 @@ fn control_groups() -> Finding {
         Version::Hybrid => "version 1 beside an empty version 2 (hybrid)",
         Version::Unified => "version 2",
     };
+    if groups.held_back() {
+        return Finding::missing(
+            subject,
+            "version 2 of a container, with processes in its root: no group below gets a limit",
+            EMPTY_THE_ROOT,
+        );
+    }
     let missing = groups.missing();
     if missing.is_empty() {
         return Finding::good(subject, format!("{version}, with every controller in use"));
