@@ -43,22 +43,17 @@ class Agent:
         self.log.flush()
         return Path(self.log.name).read_text(errors="replace")
 
-    def shims(self):
-        """Processes that look after tasks of this agent."""
-        found = subprocess.run(["pgrep", "-f", f"shim --dir {self.run}/"], stdout=subprocess.PIPE, text=True)
-        return found.stdout.split()
-
     def end(self):
         if self.process.poll() is not None:
             self.start()
-        # A task is over for the world a moment before its agent has tidied up behind it.
-        until(lambda: not self.shims(), 30, what="the agent has let go of every shim")
+        # A task may be over for the world before its agent has tidied up behind it.
         self.process.send_signal(signal.SIGINT)
         assert self.process.wait() == 0, self.tail()
         self.log.close()
         os.unlink(self.log.name)
         shutil.rmtree(self.data)
-        left = [it for it in [self.run, *glob.glob(f"/sys/fs/cgroup/*/{self.name}")] if os.path.exists(it)]
+        places = [self.run, f"/sys/fs/cgroup/{self.name}", *glob.glob(f"/sys/fs/cgroup/*/{self.name}")]
+        left = [it for it in places if os.path.exists(it)]
         assert not left, f"an agent without tasks leaves {left}"
 
 
@@ -78,9 +73,12 @@ def both():
             ecs = region.client(retries=3)
             if agent.process.poll() is not None:
                 agent.start()
+            # It has looked at what it had before, if it was started only now.
+            over(ecs, start(ecs, "exit", "0"))
             for arn in ecs.list_tasks()["taskArns"]:
                 ecs.stop_task(task=arn)
-            until(lambda: not ecs.list_tasks()["taskArns"], 40, what="no tasks")
+            for arn in ecs.list_tasks(desiredStatus="STOPPED")["taskArns"]:
+                over(ecs, arn)
         finally:
             try:
                 agent.end()
@@ -124,6 +122,19 @@ def runs(arn):
         except OSError:
             pass
     return False
+
+
+def test_an_agent_waits_until_the_one_before_it_has_taken_everything_away(both):
+    region, agent = both
+    agent.start()
+    ecs = region.client()
+    first = agent.process
+    until(lambda: connected(ecs), 30, what="the first one is connected")
+    agent.start()
+    first.send_signal(signal.SIGINT)
+    assert first.wait() == 0
+    # The second one has a machine to itself now: what the first one had is gone, and made anew.
+    assert over(ecs, start(ecs, "exit", "7"))["containers"][0]["exitCode"] == 7
 
 
 def test_an_agent_waits_for_its_control_plane_and_reports_what_happened_meanwhile(both):

@@ -132,10 +132,10 @@ impl Desk {
         Ok(if tasks.all(|it| it.record().released) { Ended::Idle } else { Ended::Busy })
     }
 
-    /// Whether nothing runs any more, and something of a task is still to be freed.
+    /// Whether nothing shall run any more, and something of a task is still to end or to be freed.
     fn is_giving_back(&self) -> bool {
         let mut tasks = self.core.tasks();
-        tasks.all(Task::is_stopped) && self.core.tasks().any(|it| !it.record().released)
+        tasks.all(Task::is_ending) && self.core.tasks().any(|it| !it.record().released)
     }
 
     async fn handle(&mut self, inputs: Vec<Input>) -> io::Result<()> {

@@ -1,6 +1,9 @@
 //! `landfall agent`: a container instance.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
 
 use agent::{Admission, Config, Ended, Identity, Keys, Places, PullBehavior, Resources, Timings};
 use anyhow::{Context as _, bail};
@@ -17,6 +20,9 @@ const RESERVED_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 /// How many namespaces of each kind are kept ready.
 const NAMESPACES_READY: usize = 2;
 
+/// How long an agent waits for the one before it, which gives back what its tasks held.
+const TURN_WITHIN: Duration = Duration::from_mins(1);
+
 /// Threads for what blocks: each has a stack, and more would only wait for the same disk.
 const BLOCKING_THREADS_MAX: usize = 24;
 
@@ -29,28 +35,53 @@ pub(crate) fn run(flags: &AgentFlags) -> anyhow::Result<()> {
         .build()
         .context("cannot start the thread that carries the agent")?;
     let ended = runtime.block_on(async {
-        let asked = Told::listen()?;
-        let config = config(flags)?;
+        let told_to_end = until_told_or_alone(Told::listen()?, flags.tied);
+        tokio::pin!(told_to_end);
+        let turn = tokio::select! {
+            turn = turn(&flags.data) => turn?,
+            () = &mut told_to_end => return Ok(None),
+        };
         let (tell, told) = tokio::sync::watch::channel(false);
-        let agent = agent::run(config, told);
+        let agent = agent::run(config(flags)?, told);
         tokio::pin!(agent);
-        tokio::select! {
-            ended = &mut agent => anyhow::Ok(ended?),
-            () = until_told_or_alone(asked, flags.tied) => {
+        let ended = tokio::select! {
+            ended = &mut agent => ended?,
+            () = told_to_end => {
                 tell.send_replace(true);
-                Ok(agent.await?)
+                agent.await?
             }
-        }
+        };
+        anyhow::Ok(Some((ended, turn)))
     });
     // Who waits for input that never comes must not hold up the end.
     runtime.shutdown_background();
-    match ended? {
+    // The next agent may begin when this one has taken everything away, and not before.
+    let Some((ended, _turn)) = ended? else { return Ok(()) };
+    match ended {
         Ended::Busy => Ok(()),
         Ended::Idle => Ok(agent::stop_everything(&Places {
             run: flags.run.clone(),
             network: flags.run.join("net"),
             cgroup: flags.cgroup.clone(),
         })?),
+    }
+}
+
+/// Waits until no other agent works with this folder; none does until the answer is dropped. The
+/// kernel lets go of it however this process ends.
+async fn turn(data: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+    let path = data.join("agent.lock");
+    let wrong = format!("cannot lock {}", path.display());
+    let file = File::create(path).with_context(|| wrong.clone())?;
+    let waiting = tokio::task::spawn_blocking(move || file.lock().map(|()| file));
+    match tokio::time::timeout(TURN_WITHIN, waiting).await {
+        Ok(locked) => locked.context("waiting was broken off")?.context(wrong),
+        Err(_) => bail!(
+            "another agent works with {} and does not end: stop it, or give this one a folder of \
+             its own (--data)",
+            data.display()
+        ),
     }
 }
 

@@ -135,6 +135,11 @@ impl Task {
         self.status() == Status::Stopped
     }
 
+    /// Whether it is on its way to its end, or there.
+    pub fn is_ending(&self) -> bool {
+        self.record.desired == Desired::Stopped || self.is_stopped()
+    }
+
     pub(super) fn index(&self, container: &str) -> Option<usize> {
         self.spec.as_ref()?.containers.iter().position(|it| it.name.as_str() == container)
     }
