@@ -2,12 +2,11 @@
 
 use core::time::Duration;
 use std::io::Write as _;
-use std::sync::mpsc;
 
 use state::{Action, Condition, Redirect, Transform};
 
 use super::lab::{Lab, PATIENCE, attributes, rule, status, target};
-use super::origin::scripted;
+use super::origin::{ENDLESS, endless};
 
 const DESYNC: &str = "routing.http.desync_mitigation_mode";
 
@@ -226,28 +225,16 @@ fn nothing_that_a_client_sends_becomes_a_line_of_a_redirect_or_of_a_request() {
 
 #[test]
 fn an_answer_that_nobody_reads_costs_little_and_ends() {
-    /// Far more than what sockets and the balancer hold.
-    const BOUND: usize = 64 << 20;
-    let (done, written) = mpsc::channel();
-    let endless = scripted(move |_, balancer| {
-        balancer.head();
-        balancer.send("HTTP/1.1 200 OK\r\n\r\n");
-        let piece = vec![b'x'; 65_536];
-        let mut taken = 0;
-        while taken < BOUND && balancer.0.write_all(&piece).is_ok() {
-            taken += piece.len();
-        }
-        done.send(taken).expect("the test waits");
-    });
+    let (at, written) = endless();
     let lab = Lab::with(|table| {
-        table.groups[0].targets = vec![target(endless)];
+        table.groups[0].targets = vec![target(at)];
         table.load_balancers[0].attributes = attributes(&[("idle_timeout.timeout_seconds", "4")]);
     });
     let mut client = lab.client();
     client.send("GET / HTTP/1.1\r\nHost: lab\r\n\r\n");
     // The client stays, and reads nothing.
     let taken = written.recv_timeout(PATIENCE).expect("the target is let go");
-    assert!(taken < BOUND, "{taken} bytes are held for one client");
+    assert!(taken < ENDLESS, "{taken} bytes are held for one client");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use super::lab::Client;
@@ -45,6 +45,25 @@ pub(crate) fn scripted(serve: impl Fn(usize, &mut Client) + Send + Sync + 'stati
         }
     });
     address
+}
+
+/// Where an [`endless`] answer ends after all: far more than what sockets and a balancer hold.
+pub(crate) const ENDLESS: usize = 64 << 20;
+
+/// A target whose answer has no end, and how many bytes of it were taken before it was let go.
+pub(crate) fn endless() -> (SocketAddr, mpsc::Receiver<usize>) {
+    let (done, written) = mpsc::channel();
+    let at = scripted(move |_, balancer| {
+        balancer.head();
+        balancer.send("HTTP/1.1 200 OK\r\n\r\n");
+        let piece = vec![b'x'; 65_536];
+        let mut taken = 0;
+        while taken < ENDLESS && balancer.0.write_all(&piece).is_ok() {
+            taken += piece.len();
+        }
+        done.send(taken).expect("the test waits");
+    });
+    (at, written)
 }
 
 /// Ends with an error when the balancer closes the connection, as it may at any time.

@@ -16,7 +16,7 @@ use super::frames::{
 };
 use super::http2::{ask, ask_for, client, plain, run};
 use super::lab::{Lab, PATIENCE, attributes, rule, target};
-use super::origin::scripted;
+use super::origin::{ENDLESS, endless, scripted};
 use super::targets::closing;
 use super::tls::secure;
 
@@ -282,22 +282,10 @@ fn streams_that_wait_for_too_long_end_by_the_name_of_who_kept_them_waiting() {
 
 #[test]
 fn an_answer_that_no_stream_reads_costs_little_and_ends() {
-    /// Far more than what sockets and the balancer hold.
-    const BOUND: usize = 64 << 20;
-    let (done, written) = mpsc::channel();
-    let endless = scripted(move |_, balancer| {
-        balancer.head();
-        balancer.send("HTTP/1.1 200 OK\r\n\r\n");
-        let piece = vec![b'x'; 65_536];
-        let mut taken = 0;
-        while taken < BOUND && balancer.0.write_all(&piece).is_ok() {
-            taken += piece.len();
-        }
-        done.send(taken).expect("the test waits");
-    });
+    let (at, written) = endless();
     let lab = Lab::with(|table| {
         secure(table);
-        table.groups[0].targets = vec![target(endless)];
+        table.groups[0].targets = vec![target(at)];
         table.load_balancers[0].attributes = attributes(&[("idle_timeout.timeout_seconds", "4")]);
     });
     // As much room as can be said, for a client that never looks.
@@ -305,7 +293,7 @@ fn an_answer_that_no_stream_reads_costs_little_and_ends() {
     client.send(frame(WINDOW_UPDATE, 0, 0, 0x7fff_0000_u32.to_be_bytes()));
     client.send(get(1, "/"));
     let taken = written.recv_timeout(PATIENCE).expect("the target is let go");
-    assert!(taken < BOUND, "{taken} bytes are held for one stream");
+    assert!(taken < ENDLESS, "{taken} bytes are held for one stream");
 }
 
 #[test]
