@@ -1,8 +1,12 @@
 //! A region for tests: no server, no clock, no network.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
-use state::{Caller, ContainerInstance, Context, Dice, Draft, InstanceStatus, Resources, State};
+use state::{
+    Caller, ContainerInstance, Context, Dice, Draft, HealthCheck, InstanceStatus, IpAddressType,
+    ProtocolVersion, Resources, State, TargetGroup, TargetProtocol, TargetType,
+};
 use types::{AccountId, ClusterName, Cpu, Home, InstanceId, MemoryMib, Region, Timestamp, Zone};
 
 use crate::region::{RegionPlan, first_start};
@@ -132,5 +136,34 @@ fn root(access_key: &str) -> Caller {
         source_ip: "127.0.0.1".into(),
         user_agent: "test".into(),
         endpoint: "http://127.0.0.1:4566".into(),
+    }
+}
+
+/// A target group of addresses with the usual settings.
+pub(crate) fn target_group(arn: &str, protocol: TargetProtocol) -> TargetGroup {
+    let speaks_http = matches!(protocol, TargetProtocol::Http | TargetProtocol::Https);
+    TargetGroup {
+        arn: arn.into(),
+        name: "group".into(),
+        target_type: TargetType::Ip,
+        protocol,
+        version: speaks_http.then_some(ProtocolVersion::Http1),
+        port: 80,
+        vpc: String::new(),
+        health_check: HealthCheck {
+            enabled: true,
+            protocol,
+            port: None,
+            path: None,
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            healthy_threshold: 5,
+            unhealthy_threshold: 2,
+            matcher: None,
+        },
+        attributes: BTreeMap::new(),
+        ip_address_type: IpAddressType::Ipv4,
+        tags: Vec::new(),
+        created_at: Timestamp(0),
     }
 }

@@ -1,44 +1,14 @@
 //! What attributes may say, and what is said of them.
 
-use state::{HealthCheck, IpAddressType, ProtocolVersion, TargetType};
-use types::Timestamp;
-
 use super::*;
+use crate::fixture::target_group;
 
 /// The guide that says of each attribute who acts on it, or why nobody does.
 const GUIDE: &str = include_str!("../../../../../docs/guides/load-balancers.md");
 
-fn group(protocol: TargetProtocol) -> TargetGroup {
-    let speaks_http = matches!(protocol, TargetProtocol::Http | TargetProtocol::Https);
-    TargetGroup {
-        arn: "arn".into(),
-        name: "group".into(),
-        target_type: TargetType::Ip,
-        protocol,
-        version: speaks_http.then_some(ProtocolVersion::Http1),
-        port: 80,
-        vpc: String::new(),
-        health_check: HealthCheck {
-            enabled: true,
-            protocol,
-            port: None,
-            path: None,
-            interval: core::time::Duration::from_secs(30),
-            timeout: core::time::Duration::from_secs(5),
-            healthy_threshold: 5,
-            unhealthy_threshold: 2,
-            matcher: None,
-        },
-        attributes: BTreeMap::new(),
-        ip_address_type: IpAddressType::Ipv4,
-        tags: Vec::new(),
-        created_at: Timestamp(0),
-    }
-}
-
 /// What comes of setting these, one after the other.
 fn set(protocol: TargetProtocol, pairs: &[(&str, &str)]) -> Result<(), Error> {
-    let mut group = group(protocol);
+    let mut group = target_group("arn", protocol);
     let known = known_to_group(&group);
     let asked = pairs.iter().map(|(key, value)| (Some((*key).into()), Some((*value).into())));
     put(&mut group.attributes, asked, &known)?;
@@ -53,7 +23,7 @@ fn refused(protocol: TargetProtocol, pairs: &[(&str, &str)], why: &str) {
 }
 
 fn says(protocol: TargetProtocol, name: &str) -> Option<String> {
-    let all = of_group(&group(protocol));
+    let all = of_group(&target_group("arn", protocol));
     let found = all.into_iter().find(|it| it.key.as_deref() == Some(name))?;
     found.value
 }

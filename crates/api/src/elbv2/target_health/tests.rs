@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use state::{
-    Balancer, Change, HealthCheck, IpAddressType, ProtocolVersion, TargetProtocol, TargetType,
-};
+use state::{Balancer, Change, TargetProtocol};
 
 use super::*;
-use crate::fixture::{Fixture, region};
+use crate::fixture::{Fixture, region, target_group};
 
 const GROUP: &str =
     "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/g/0123456789abcdef";
@@ -15,31 +13,7 @@ const GROUP: &str =
 /// A region with a group of one target, of which these balancers find this; the name of one that is
 /// gone begins with `-`.
 fn with(protocol: TargetProtocol, found: &[(&str, Option<Anomaly>)]) -> Fixture {
-    let speaks_http = matches!(protocol, TargetProtocol::Http | TargetProtocol::Https);
-    let group = TargetGroup {
-        arn: GROUP.into(),
-        name: "g".into(),
-        target_type: TargetType::Ip,
-        protocol,
-        version: speaks_http.then_some(ProtocolVersion::Http1),
-        port: 80,
-        vpc: String::new(),
-        health_check: HealthCheck {
-            enabled: true,
-            protocol,
-            port: None,
-            path: None,
-            interval: core::time::Duration::from_secs(30),
-            timeout: core::time::Duration::from_secs(5),
-            healthy_threshold: 5,
-            unhealthy_threshold: 2,
-            matcher: None,
-        },
-        attributes: BTreeMap::new(),
-        ip_address_type: IpAddressType::Ipv4,
-        tags: Vec::new(),
-        created_at: Timestamp(0),
-    };
+    let group = target_group(GROUP, protocol);
     let seen =
         |anomaly| Seen { health: TargetHealth::Healthy, since: Timestamp(0), busy: true, anomaly };
     let target = Target {
