@@ -118,6 +118,7 @@ fn task(id: u128, on: InstanceId, zone: &Zone, request: &Request) -> Task {
         exec: false,
         reference: None,
         placing: None,
+        service: None,
     }
 }
 

@@ -8,8 +8,9 @@ use crate::Table;
 use crate::record::{
     AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
     FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RecordSetKey, RegionRow,
-    Revision, Rule, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition,
-    Token, TokenKey,
+    Revision, Rule, Service, ServiceDeployment, ServiceDeploymentKey, ServiceEvent,
+    ServiceEventKey, ServiceKey, ServiceRevision, ServiceRevisionKey, Setting, SettingKey, Target,
+    TargetGroup, TargetKey, Task, TaskDefinition, Token, TokenKey,
 };
 
 /// Lists the kinds of change: variant, record.
@@ -63,4 +64,8 @@ changes! {
     RecordSet(RecordSetKey, RecordSet);
     Balancer(String, Balancer);
     Authority((), Authority);
+    Service(ServiceKey, Service);
+    ServiceRevision(ServiceRevisionKey, ServiceRevision);
+    ServiceDeployment(ServiceDeploymentKey, ServiceDeployment);
+    ServiceEvent(ServiceEventKey, ServiceEvent);
 }

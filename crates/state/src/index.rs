@@ -1,17 +1,19 @@
 //! What follows from the tables and is kept current, so that no decision scans them.
 
 mod balancing;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use balancing::Balancing;
+use services::Services;
 use types::{ClusterName, Family, InstanceId, TaskId, Timestamp};
 
 use crate::Capacity;
 use crate::record::{
     AccessKey, ContainerInstance, DefinitionStatus, Desired, InstanceStatus, Purpose, Revision,
-    Rule, Status, Target, TargetKey, Task, TaskDefinition, Token, TokenKey,
+    Rule, Service, ServiceKey, Status, Target, TargetKey, Task, TaskDefinition, Token, TokenKey,
 };
 
 /// How many tasks of a cluster or instance are in which state, and how many instances stand.
@@ -48,6 +50,7 @@ pub struct Indexes {
     expiring_keys: BTreeSet<(Timestamp, String)>,
     addresses: BTreeMap<u32, TaskId>,
     balancing: Balancing,
+    services: Services,
     cluster_counts: BTreeMap<ClusterName, Counts>,
     instance_counts: BTreeMap<InstanceId, Counts>,
     pub(crate) capacity: Capacity,
@@ -171,6 +174,17 @@ impl Indexes {
         self.balancing.ec2_instance(id)
     }
 
+    /// Tasks of a service with that desired status; those that have stopped are among them for as
+    /// long as they are remembered.
+    pub fn tasks_of_service(&self, service: &ServiceKey, desired: Desired) -> &TaskSet {
+        self.services.tasks(service, desired)
+    }
+
+    /// How many services of a cluster are ACTIVE.
+    pub fn active_services(&self, cluster: &ClusterName) -> u32 {
+        self.services.active(cluster)
+    }
+
     /// What a cluster holds.
     pub fn cluster_counts(&self, cluster: &ClusterName) -> Counts {
         self.cluster_counts.get(cluster).copied().unwrap_or_default()
@@ -188,6 +202,7 @@ impl Indexes {
         if let Some(task) = after {
             self.note_task(task);
         }
+        self.services.task(before, after);
         self.capacity.task(before, after);
     }
 
@@ -295,6 +310,10 @@ impl Indexes {
 
     pub(crate) fn rule(&mut self, before: Option<&Rule>, after: Option<&Rule>) {
         self.balancing.rule(before, after);
+    }
+
+    pub(crate) fn service(&mut self, before: Option<&Service>, after: Option<&Service>) {
+        self.services.service(before, after);
     }
 
     pub(crate) fn target(&mut self, before: Option<&Target>, after: Option<&Target>) {

@@ -16,6 +16,8 @@ mod load_balancer;
 mod placing;
 mod region;
 mod rule;
+mod service;
+mod service_deployment;
 mod setting;
 mod tag;
 mod target_group;
@@ -35,6 +37,14 @@ pub use load_balancer::{Listener, ListenerProtocol, LoadBalancer, LoadBalancerKi
 pub use placing::{Passed, Placing};
 pub use region::{RegionRow, Subnet};
 pub use rule::{Action, Cidr, Condition, QueryPattern, Redirect, Rule, Transform, WeightedGroup};
+pub use service::{
+    Breaker, Deployment, Rollout, Scheduling, Service, ServiceEvent, ServiceEventKey, ServiceKey,
+    ServiceRegistry, ServiceStatus, ServiceTarget, Switch, Threshold,
+};
+pub use service_deployment::{
+    Rollback, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus, ServiceRevision,
+    ServiceRevisionKey,
+};
 pub use setting::{Setting, SettingKey};
 pub use tag::Tag;
 pub use target_group::{
@@ -42,8 +52,8 @@ pub use target_group::{
     TargetGroup, TargetHealth, TargetKey, TargetProtocol, TargetType,
 };
 pub use task::{
-    Binding, Container, Demand, Desired, Health, Interface, LaunchType, Status, Stop, StopCode,
-    Task,
+    Binding, Container, Demand, Desired, Health, Interface, LaunchType, Membership, Status, Stop,
+    StopCode, Task,
 };
 pub use task_definition::{DefinitionStatus, FamilyRow, NetworkMode, Revision, TaskDefinition};
 pub use token::{Token, TokenKey};

@@ -6,8 +6,9 @@ use minicbor::{Decode, Encode};
 
 use crate::record::{
     AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
-    FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RegionRow, Rule, Setting,
-    Target, TargetGroup, Task, TaskDefinition, Token,
+    FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RegionRow, Rule, Service,
+    ServiceDeployment, ServiceEvent, ServiceRevision, Setting, Target, TargetGroup, Task,
+    TaskDefinition, Token,
 };
 use crate::{Change, Table};
 
@@ -58,6 +59,10 @@ pub fn encode(change: &Change) -> StoredRow {
         Change::RecordSet(key, it) => row::<RecordSet>(key, it.as_ref()),
         Change::Balancer(key, it) => row::<Balancer>(key, it.as_ref()),
         Change::Authority(key, it) => row::<Authority>(key, it.as_ref()),
+        Change::Service(key, it) => row::<Service>(key, it.as_ref()),
+        Change::ServiceRevision(key, it) => row::<ServiceRevision>(key, it.as_ref()),
+        Change::ServiceDeployment(key, it) => row::<ServiceDeployment>(key, it.as_ref()),
+        Change::ServiceEvent(key, it) => row::<ServiceEvent>(key, it.as_ref()),
     }
 }
 
@@ -93,6 +98,10 @@ pub fn decode(table: u8, value: &[u8]) -> Result<Change, minicbor::decode::Error
         RecordSet::NUMBER => record::<RecordSet>(value)?.into(),
         Balancer::NUMBER => record::<Balancer>(value)?.into(),
         Authority::NUMBER => record::<Authority>(value)?.into(),
+        Service::NUMBER => record::<Service>(value)?.into(),
+        ServiceRevision::NUMBER => record::<ServiceRevision>(value)?.into(),
+        ServiceDeployment::NUMBER => record::<ServiceDeployment>(value)?.into(),
+        ServiceEvent::NUMBER => record::<ServiceEvent>(value)?.into(),
         _ => return Err(minicbor::decode::Error::message("a table this version does not know")),
     })
 }

@@ -8,8 +8,9 @@ use types::{ClusterName, Family, Home, InstanceId, TaskId};
 use crate::record::{
     AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
     FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RecordSetKey, RegionRow,
-    Revision, Rule, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition,
-    Token, TokenKey,
+    Revision, Rule, Service, ServiceDeployment, ServiceDeploymentKey, ServiceEvent,
+    ServiceEventKey, ServiceKey, ServiceRevision, ServiceRevisionKey, Setting, SettingKey, Target,
+    TargetGroup, TargetKey, Task, TaskDefinition, Token, TokenKey,
 };
 use crate::{Capacity, Change, Indexes};
 
@@ -98,6 +99,10 @@ tables! {
     RecordSet = 27, record_sets: RecordSetKey, |it| it.key.clone();
     Balancer = 28, balancers: String, |it| it.name.clone();
     Authority = 29, authority: (), |_it| ();
+    Service = 30, services: ServiceKey, |it| it.key.clone();
+    ServiceRevision = 31, service_revisions: ServiceRevisionKey, |it| it.key.clone();
+    ServiceDeployment = 32, service_deployments: ServiceDeploymentKey, |it| it.key.clone();
+    ServiceEvent = 33, service_events: ServiceEventKey, |it| it.key.clone();
 }
 
 impl State {
@@ -237,6 +242,23 @@ impl State {
             }
             Change::Authority(key, after) => {
                 Change::Authority(key, swap(&mut self.authority, key, after))
+            }
+            Change::Service(key, after) => {
+                let before = swap(&mut self.services, key.clone(), after.clone());
+                self.indexes.service(before.as_deref(), after.as_deref());
+                Change::Service(key, before)
+            }
+            Change::ServiceRevision(key, after) => {
+                let before = swap(&mut self.service_revisions, key.clone(), after);
+                Change::ServiceRevision(key, before)
+            }
+            Change::ServiceDeployment(key, after) => {
+                let before = swap(&mut self.service_deployments, key.clone(), after);
+                Change::ServiceDeployment(key, before)
+            }
+            Change::ServiceEvent(key, after) => {
+                let before = swap(&mut self.service_events, key.clone(), after);
+                Change::ServiceEvent(key, before)
             }
         }
     }

@@ -216,6 +216,7 @@ impl Words {
             exec: false,
             reference: None,
             placing: None,
+        service: None,
         }
     }
 

@@ -98,6 +98,10 @@ name!(
     ContainerName, "container name", |it| word(it, 255)
 );
 name!(
+    /// Name of a service: 1 to 255 letters, digits, `-` and `_`.
+    ServiceName, "service name", |it| word(it, 255)
+);
+name!(
     /// A task group, such as `family:web`: what spreading counts. At most 512 bytes, so that the
     /// default group of the longest family fits.
     Group, "task group", |it| !it.is_empty() && it.len() <= 512

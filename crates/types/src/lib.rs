@@ -11,8 +11,8 @@ mod units;
 
 pub use arn::{Arn, Home, short_name};
 pub use id::{
-    AccountId, ClusterName, ContainerName, Family, Group, IdError, InstanceId, Region, TaskId,
-    Zone, hex, uuid,
+    AccountId, ClusterName, ContainerName, Family, Group, IdError, InstanceId, Region, ServiceName,
+    TaskId, Zone, hex, uuid,
 };
 pub use steady::SteadyClock;
 pub use time::Timestamp;

@@ -117,6 +117,7 @@ fn parse(
         registered_at: context.now,
         draining: None,
         seen: BTreeMap::new(),
+        service: None,
     })
 }
 

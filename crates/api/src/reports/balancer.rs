@@ -110,6 +110,7 @@ mod tests {
                     registered_at: Timestamp(1),
                     draining: None,
                     seen: BTreeMap::new(),
+                    service: None,
                 }));
             });
         }

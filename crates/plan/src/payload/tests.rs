@@ -70,6 +70,7 @@ pub(crate) fn assigned(
         exec: false,
         reference: None,
         placing: None,
+        service: None,
     };
     let definition = TaskDefinition {
         revision: revision(),

@@ -103,6 +103,7 @@ pub(crate) fn task(id: u128, on: &ContainerInstance, request: &Request) -> Task 
         exec: false,
         reference: None,
         placing: None,
+        service: None,
     }
 }
 

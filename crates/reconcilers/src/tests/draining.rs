@@ -84,6 +84,7 @@ fn draining(port: u16, said: &[(&str, bool)]) -> Target {
         registered_at: Timestamp(1),
         draining: Some(Draining { since: Timestamp(0), until: Timestamp(5 * MINUTE) }),
         seen: said.iter().map(|(name, busy)| ((*name).into(), seen(*busy))).collect(),
+        service: None,
     }
 }
 

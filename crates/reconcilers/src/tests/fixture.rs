@@ -227,6 +227,7 @@ pub(super) fn task(bits: u128, on: u128) -> Task {
         exec: false,
         reference: None,
         placing: None,
+        service: None,
     }
 }
 

@@ -45,6 +45,7 @@ fn target(port: u16) -> Target {
         registered_at: Timestamp(0),
         draining: None,
         seen: BTreeMap::new(),
+        service: None,
     }
 }
 

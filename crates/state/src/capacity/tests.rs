@@ -118,6 +118,7 @@ fn task(id: TaskId, instance: InstanceId, dice: &mut Dice) -> Task {
         exec: false,
         reference: None,
         placing: None,
+        service: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use minicbor::{Decode, Encode};
 use types::{Timestamp, Zone};
 
-use super::Tag;
+use super::{ServiceKey, Tag};
 
 /// A target group.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -197,6 +197,9 @@ pub struct Target {
     /// What each balancer finds, by the balancer's name. Written by reports only.
     #[n(5)]
     pub seen: BTreeMap<String, Seen>,
+    /// The service that has registered it for a task of its own.
+    #[n(6)]
+    pub service: Option<ServiceKey>,
 }
 
 /// A target that takes nothing new.

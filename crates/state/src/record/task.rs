@@ -2,10 +2,11 @@
 
 use minicbor::{Decode, Encode};
 use types::{
-    ClusterName, ContainerName, Cpu, Group, InstanceId, MemoryMib, Port, TaskId, Timestamp, Zone,
+    ClusterName, ContainerName, Cpu, Group, InstanceId, MemoryMib, Port, ServiceName, TaskId,
+    Timestamp, Zone,
 };
 
-use super::{Placing, Revision, Tag};
+use super::{Placing, Revision, ServiceKey, Tag, TargetKey};
 
 /// What a task takes from its instance, for as long as it holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
@@ -239,6 +240,29 @@ pub struct Interface {
     pub security_groups: Vec<String>,
 }
 
+/// What a task of a service belongs to, and how it stands there.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Membership {
+    /// The service, in the task's cluster.
+    #[n(0)]
+    pub service: ServiceName,
+    /// Id of the deployment that started it.
+    #[n(1)]
+    pub deployment: u64,
+    /// Id of the service revision that it is of.
+    #[n(2)]
+    pub revision: u64,
+    /// What it is registered as in target groups. Written by target registration.
+    #[n(3)]
+    pub targets: Vec<TargetKey>,
+    /// When it first counted as healthy. Written by the scheduler, once.
+    #[n(4)]
+    pub healthy_at: Option<Timestamp>,
+    /// Until when neither scaling in nor a deployment stops it. Written by UpdateTaskProtection.
+    #[n(5)]
+    pub protected_until: Option<Timestamp>,
+}
+
 /// One run of a task definition.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct Task {
@@ -336,9 +360,18 @@ pub struct Task {
     /// Why it was placed where it is; none where the caller has chosen. Written once.
     #[n(30)]
     pub placing: Option<Box<Placing>>,
+    /// Of a service's task: whose it is. `None` for one that stands alone.
+    #[n(31)]
+    pub service: Option<Box<Membership>>,
 }
 
 impl Task {
+    /// The service that it is of.
+    pub fn service_key(&self) -> Option<ServiceKey> {
+        let name = self.service.as_ref()?.service.clone();
+        Some(ServiceKey { cluster: self.cluster.clone(), name })
+    }
+
     /// Whether it has stopped for good.
     pub fn is_over(&self) -> bool {
         self.last == Status::Stopped

@@ -253,6 +253,7 @@ fn least_target() -> Target {
         registered_at: at(0),
         draining: None,
         seen: BTreeMap::new(),
+        service: None,
     }
 }
 

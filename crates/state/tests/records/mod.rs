@@ -1,6 +1,7 @@
 //! One record of every kind with every field set, and one with as little as there can be.
 
 mod balancing;
+mod services;
 
 use std::collections::BTreeMap;
 
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<Named> {
         ("12-assignment", Assignment { instance: InstanceId::new(INSTANCE), version: 9 }.into()),
     ];
     all.extend(balancing::all());
+    all.extend(services::all());
     all
 }
 
@@ -316,6 +318,7 @@ fn least_task() -> Task {
         exec: false,
         reference: None,
         placing: None,
+        service: None,
     }
 }
 

@@ -213,6 +213,7 @@ impl Launch {
             exec: self.asked.exec,
             reference: self.asked.reference.clone(),
             placing: place.placing,
+            service: None,
         };
         draft.change(Change::from(row));
         if let Some(role) = &self.role {

@@ -23,6 +23,7 @@ fn with(protocol: TargetProtocol, found: &[(&str, Option<Anomaly>)]) -> Fixture 
         registered_at: Timestamp(0),
         draining: None,
         seen: found.iter().map(|(name, anomaly)| ((*name).into(), seen(*anomaly))).collect(),
+        service: None,
     };
     let mut region = region();
     region.step(|draft, _| {
