@@ -23,8 +23,8 @@ def shared():
 
 
 @pytest.fixture
-def web(shared, request):
-    it = Web(shared, f"p{os.getpid()}-{abs(hash(request.node.name)) % 10**6}")
+def web(shared, name):
+    it = Web(shared, name)
     it.listen().register().wait_healthy()
     yield it
     it.end()

@@ -21,9 +21,9 @@ def balanced():
 
 
 @pytest.fixture
-def web(balanced, request):
+def web(balanced, name):
     """The usual one: two web servers that are healthy, on port 80."""
-    it = Web(balanced, f"w{os.getpid()}-{abs(hash(request.node.name)) % 10**6}")
+    it = Web(balanced, name)
     it.listen().register().wait_healthy()
     yield it
     it.end()
@@ -151,8 +151,8 @@ def test_a_port_in_use_is_an_error_of_the_request(balanced, web):
     until(lambda: web.serves(port), 5, what="it serves once it is free")
 
 
-def test_bytes_go_through_a_network_load_balancer(balanced, request):
-    web = Web(balanced, f"n{os.getpid()}", kind="network", Protocol="TCP")
+def test_bytes_go_through_a_network_load_balancer(balanced, name):
+    web = Web(balanced, name, kind="network", Protocol="TCP")
     try:
         web.listen(protocol="TCP").register().wait_healthy()
         assert {web.get()[0] for _ in range(20)} == {200}

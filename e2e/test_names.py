@@ -2,8 +2,6 @@
 
 import json
 import os
-import socket
-import struct
 import subprocess
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 import image
 from conftest import runs_containers
+from name_server import ask
 from region import Region
 from until import until
 
@@ -45,30 +44,6 @@ def balancer(named):
     elbv2.delete_load_balancer(LoadBalancerArn=made["LoadBalancerArn"])
 
 
-def ask(server, name, kind=1):
-    """Asks a name server; gives the code and the addresses."""
-    labels = b"".join(bytes([len(it)]) + it.encode() for it in name.split("."))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as it:
-        it.settimeout(60)
-        it.sendto(struct.pack(">6H", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0" +
-                  struct.pack(">2H", kind, 1), (server, 53))
-        answer = it.recv(4096)
-    code, count = answer[3] & 15, struct.unpack(">H", answer[6:8])[0]
-    rest, found = answer[12 + len(labels) + 5:], []
-    for _ in range(count):
-        # Owners of single answers are pointers to the question.
-        assert rest[0] & 0xC0 == 0xC0, answer
-        size = struct.unpack(">H", rest[10:12])[0]
-        found.append(socket.inet_ntoa(rest[12:12 + size]))
-        rest = rest[12 + size:]
-    return code, sorted(found)
-
-
-def gateway(region):
-    base = json.loads((Path(region.data) / "region.json").read_text())["vpc"].split("/")[0]
-    return base.rsplit(".", 1)[0] + ".1"
-
-
 def on_machine(name):
     """What a program of the machine finds."""
     found = subprocess.run(["getent", "ahostsv4", name], capture_output=True, text=True)
@@ -76,20 +51,20 @@ def on_machine(name):
 
 
 def test_a_load_balancer_is_found_by_name_on_the_machine(named, balancer):
-    code, addresses = ask(gateway(named), balancer)
+    code, addresses = ask(named, balancer)
     assert code == 0 and addresses
     until(lambda: on_machine(balancer) == addresses, 20, what="the hosts file tells it")
 
 
 def test_a_load_balancer_has_no_address_of_another_family(named, balancer):
-    assert ask(gateway(named), balancer, kind=28) == (0, [])
+    assert ask(named, balancer, kind=28) == (0, [])
 
 
 @SHELL
 @pytest.mark.parametrize("mode", ["bridge", "awsvpc", "host"])
 def test_a_load_balancer_is_found_by_name_in_tasks(named, balancer, mode):
     ecs = named.client()
-    _, addresses = ask(gateway(named), balancer)
+    _, addresses = ask(named, balancer)
     assert addresses
     # Its exit says whether each address of the load balancer is in the answer.
     checks = " && ".join(f"echo \"$found\" | busybox grep -q '{it}'" for it in addresses)
@@ -156,14 +131,13 @@ def test_records_of_hosted_zones_are_answered(named, balancer):
             "Changes": [{"Action": action, "ResourceRecordSet": it} for it in sets]})
 
     change("CREATE")
-    server = gateway(named)
-    assert ask(server, "www.names.test") == (0, ["192.0.2.10"])
-    assert ask(server, "other.names.test") == (0, ["192.0.2.11"])
-    assert ask(server, "app.names.test") == ask(server, balancer)
-    assert ask(server, "WWW.Names.TEST") == (0, ["192.0.2.10"])
+    assert ask(named, "www.names.test") == (0, ["192.0.2.10"])
+    assert ask(named, "other.names.test") == (0, ["192.0.2.11"])
+    assert ask(named, "app.names.test") == ask(named, balancer)
+    assert ask(named, "WWW.Names.TEST") == (0, ["192.0.2.10"])
     until(lambda: on_machine("www.names.test") == ["192.0.2.10"], 20, what="the hosts file tells it")
     change("DELETE")
-    assert ask(server, "www.names.test") == (3, [])
+    assert ask(named, "www.names.test") == (3, [])
     route53.delete_hosted_zone(Id=zone)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import name_server
 from conftest import runs_containers
 from region import Region
 from until import QUICKLY, until
@@ -39,13 +40,12 @@ class Web:
         self.elbv2, self.ecs = region.client("elbv2"), region.client()
         subnets = region.client("ec2").describe_subnets()["Subnets"]
         vpc = subnets[0]["VpcId"]
-        before = self.addresses_of_machine()
         made = self.elbv2.create_load_balancer(
             Name=name, Type=kind,
             Subnets=[it["SubnetId"] for it in subnets])["LoadBalancers"][0]
         self.arn = made["LoadBalancerArn"]
-        self.nodes = until(lambda: len(fresh := self.addresses_of_machine() - before) == 3 and fresh,
-                           10, what="its three addresses are on the machine")
+        self.nodes = until(lambda: self.settled(made["DNSName"], len(subnets)), 10,
+                           what="its addresses are known by name and on the machine")
         self.group = self.elbv2.create_target_group(**{
             "Name": name, "Protocol": "HTTP", "Port": PORT, "VpcId": vpc, "TargetType": "ip",
             **QUICK, **group})["TargetGroups"][0]["TargetGroupArn"]
@@ -96,6 +96,11 @@ class Web:
         until(lambda: list(self.health().values()).count("healthy") == wanted, 30,
               what=f"{wanted} healthy targets")
         return self
+
+    def settled(self, dns_name, count):
+        """Its own addresses, once the machine has them all."""
+        code, found = name_server.ask(self.region, dns_name)
+        return code == 0 and len(found) == count and self.addresses_of_machine() >= set(found) and found
 
     def addresses_of_machine(self):
         """Those that the machine has for load balancers."""

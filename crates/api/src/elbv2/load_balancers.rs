@@ -199,7 +199,7 @@ pub(super) fn set_subnets(
     let found = find::load_balancer(state, ask.load_balancer_arn.as_deref())?.as_ref().clone();
     family(ask.ip_address_type.as_ref())?;
     let wanted = wanted_subnets(ask.subnets, ask.subnet_mappings)?;
-    let nodes = nodes(state, found.kind, &wanted, Some(&found))?;
+    let nodes = nodes(state, (found.kind, &found.arn), &wanted, &found.nodes)?;
     if found.kind == LoadBalancerKind::Network
         && found.nodes.iter().any(|old| nodes.iter().all(|it| it.zone != old.zone))
     {
@@ -267,7 +267,15 @@ fn parse(
     }
     let family = family(ask.ip_address_type.as_ref())?;
     let wanted = wanted_subnets(ask.subnets, ask.subnet_mappings)?;
-    let nodes = nodes(state, kind, &wanted, standing)?;
+    let arn = match standing {
+        Some(standing) => standing.arn.clone(),
+        None => {
+            let tail = format!("loadbalancer/{}/{name}", find::kind_in_arn(kind));
+            find::new_arn(state, &tail, context)
+        }
+    };
+    let has = standing.map_or(&[][..], |it| &it.nodes);
+    let nodes = nodes(state, (kind, &arn), &wanted, has)?;
     let security_groups = match (kind, ask.security_groups) {
         (LoadBalancerKind::Network, None) => Vec::new(),
         (_, asked) => security_groups(state, asked)?,
@@ -284,8 +292,6 @@ fn parse(
             ..standing.clone()
         });
     }
-    let tail = format!("loadbalancer/{}/{name}", find::kind_in_arn(kind));
-    let arn = find::new_arn(state, &tail, context);
     let dns_name = dns_name(state, kind, scheme, &name, &arn, context);
     Ok(LoadBalancer {
         arn,
@@ -374,13 +380,13 @@ fn wanted_subnets(
     Ok(wanted)
 }
 
-/// A node in each subnet, each with an address of its own. A standing load balancer's nodes keep
+/// A node in each subnet, each with an address of its own. Nodes that the load balancer `has` keep
 /// theirs.
 fn nodes(
     state: &State,
-    kind: LoadBalancerKind,
+    (kind, arn): (LoadBalancerKind, &str),
     wanted: &[String],
-    standing: Option<&LoadBalancer>,
+    has: &[Node],
 ) -> Result<Vec<Node>, Error> {
     let region = state.region().get(&());
     let subnets = region.map(|it| it.subnets.as_slice()).unwrap_or_default();
@@ -396,10 +402,10 @@ fn nodes(
                  Zone",
             ));
         }
-        let old = standing.and_then(|it| it.nodes.iter().find(|it| it.subnet == *id));
+        let old = has.iter().find(|it| it.subnet == *id);
         let address = match old {
             Some(node) => node.address,
-            None => free_address(subnet, &taken).ok_or_else(|| {
+            None => free_address(subnet, arn, &taken).ok_or_else(|| {
                 Error::InvalidSubnet(format!("Not enough IP space available in subnet '{id}'"))
             })?,
         };
@@ -422,11 +428,19 @@ fn taken_addresses(state: &State) -> BTreeSet<IpAddr> {
     state.load_balancers().values().flat_map(|it| &it.nodes).map(|it| it.address).collect()
 }
 
-/// The first free address of those at the end of a subnet that are for load balancers. The last
-/// one of all is the broadcast address.
-fn free_address(subnet: &Subnet, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
-    let first = first_of_load_balancers(subnet)?;
-    (first..last_of(subnet)?)
+/// A free address of those at the end of a subnet that are for load balancers. The last one of all
+/// is the broadcast address.
+///
+/// Each load balancer begins to look at a place of its own, round the whole pool: who still has the
+/// addresses of one that is gone, as names are kept for a while, must not reach the next one there.
+fn free_address(subnet: &Subnet, arn: &str, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+    let (first, last) = (first_of_load_balancers(subnet)?, last_of(subnet)?);
+    let size = last.checked_sub(first)?;
+    let id = arn.rsplit_once('/').and_then(|it| u64::from_str_radix(it.1, 16).ok());
+    let begin = u32::try_from(id.unwrap_or(0).checked_rem(u64::from(size))?).ok()?;
+    let places = (begin..size).chain(0..begin);
+    places
+        .filter_map(|it| first.checked_add(it))
         .map(|it| IpAddr::V4(Ipv4Addr::from_bits(it)))
         .find(|it| !taken.contains(it))
 }

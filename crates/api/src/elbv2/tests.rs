@@ -102,13 +102,43 @@ fn what_was_made_once_is_made_once_and_goes_whole() {
     region.write(target_groups::delete_target_group, ask).expect("nobody names it");
 }
 
+fn addresses(region: &Fixture) -> Vec<String> {
+    let nodes = region.state.load_balancers().values().flat_map(|it| &it.nodes);
+    nodes.map(|it| it.address.to_string()).collect()
+}
+
+#[test]
+fn a_load_balancer_does_not_take_the_addresses_that_another_has_just_given_back() {
+    let mut region = region();
+    let mut before = Vec::new();
+    for round in 0..3 {
+        let arn = load_balancer(&mut region, &format!("lb-{round}"));
+        let now = addresses(&region);
+        assert!(now.iter().all(|it| !before.contains(it)), "{before:?} {now:?}");
+        before.extend(now);
+        let all = shape::DeleteLoadBalancerInput { load_balancer_arn: Some(arn) };
+        region.write(load_balancers::delete_load_balancer, all).expect("goes");
+    }
+}
+
+#[test]
+fn as_many_load_balancers_as_a_region_may_have_find_addresses() {
+    let mut region = region();
+    for number in 0..50 {
+        load_balancer(&mut region, &format!("lb-{number}"));
+    }
+    let mut all = addresses(&region);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 150);
+}
+
 #[test]
 fn each_node_has_an_address_of_its_own_at_the_end_of_its_subnet() {
     let mut region = region();
     load_balancer(&mut region, "one");
     load_balancer(&mut region, "two");
-    let nodes = region.state.load_balancers().values().flat_map(|it| &it.nodes);
-    let mut addresses: Vec<String> = nodes.map(|it| it.address.to_string()).collect();
+    let mut addresses = addresses(&region);
     addresses.sort();
     addresses.dedup();
     assert_eq!(addresses.len(), 6);
