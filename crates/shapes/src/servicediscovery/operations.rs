@@ -40,77 +40,612 @@ pub static OPERATIONS: &[&OperationSchema] = &[
 ];
 
 pub static CREATE_HTTP_NAMESPACE: OperationSchema =
-    OperationSchema::new("CreateHttpNamespace", "POST", "/");
+    OperationSchema::new("CreateHttpNamespace", "POST", "/")
+        .input(&super::schemas::CREATE_HTTP_NAMESPACE_REQUEST)
+        .output(&super::schemas::CREATE_HTTP_NAMESPACE_RESPONSE)
+        .compiled::<CreateHttpNamespace>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::NAMESPACE_ALREADY_EXISTS,
+            &super::schemas::RESOURCE_LIMIT_EXCEEDED,
+            &super::schemas::DUPLICATE_REQUEST,
+            &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateHttpNamespace;
+
+impl crate::Operation for CreateHttpNamespace {
+    const NAME: &'static str = "CreateHttpNamespace";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_HTTP_NAMESPACE;
+    type Input = super::CreateHttpNamespaceRequest;
+    type Output = super::CreateHttpNamespaceResponse;
+}
 
 pub static CREATE_PRIVATE_DNS_NAMESPACE: OperationSchema =
-    OperationSchema::new("CreatePrivateDnsNamespace", "POST", "/");
+    OperationSchema::new("CreatePrivateDnsNamespace", "POST", "/")
+        .input(&super::schemas::CREATE_PRIVATE_DNS_NAMESPACE_REQUEST)
+        .output(&super::schemas::CREATE_PRIVATE_DNS_NAMESPACE_RESPONSE)
+        .compiled::<CreatePrivateDnsNamespace>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::NAMESPACE_ALREADY_EXISTS,
+            &super::schemas::RESOURCE_LIMIT_EXCEEDED,
+            &super::schemas::DUPLICATE_REQUEST,
+            &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreatePrivateDnsNamespace;
+
+impl crate::Operation for CreatePrivateDnsNamespace {
+    const NAME: &'static str = "CreatePrivateDnsNamespace";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_PRIVATE_DNS_NAMESPACE;
+    type Input = super::CreatePrivateDnsNamespaceRequest;
+    type Output = super::CreatePrivateDnsNamespaceResponse;
+}
 
 pub static CREATE_PUBLIC_DNS_NAMESPACE: OperationSchema =
-    OperationSchema::new("CreatePublicDnsNamespace", "POST", "/");
+    OperationSchema::new("CreatePublicDnsNamespace", "POST", "/")
+        .input(&super::schemas::CREATE_PUBLIC_DNS_NAMESPACE_REQUEST)
+        .output(&super::schemas::CREATE_PUBLIC_DNS_NAMESPACE_RESPONSE)
+        .compiled::<CreatePublicDnsNamespace>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::NAMESPACE_ALREADY_EXISTS,
+            &super::schemas::RESOURCE_LIMIT_EXCEEDED,
+            &super::schemas::DUPLICATE_REQUEST,
+            &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+        ]);
 
-pub static CREATE_SERVICE: OperationSchema = OperationSchema::new("CreateService", "POST", "/");
+#[derive(Debug, Clone, Copy)]
+pub struct CreatePublicDnsNamespace;
 
-pub static DELETE_NAMESPACE: OperationSchema = OperationSchema::new("DeleteNamespace", "POST", "/");
+impl crate::Operation for CreatePublicDnsNamespace {
+    const NAME: &'static str = "CreatePublicDnsNamespace";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_PUBLIC_DNS_NAMESPACE;
+    type Input = super::CreatePublicDnsNamespaceRequest;
+    type Output = super::CreatePublicDnsNamespaceResponse;
+}
 
-pub static DELETE_SERVICE: OperationSchema = OperationSchema::new("DeleteService", "POST", "/");
+pub static CREATE_SERVICE: OperationSchema = OperationSchema::new("CreateService", "POST", "/")
+    .input(&super::schemas::CREATE_SERVICE_REQUEST)
+    .output(&super::schemas::CREATE_SERVICE_RESPONSE)
+    .compiled::<CreateService>(&[
+        &super::schemas::INVALID_INPUT,
+        &super::schemas::RESOURCE_LIMIT_EXCEEDED,
+        &super::schemas::NAMESPACE_NOT_FOUND,
+        &super::schemas::SERVICE_ALREADY_EXISTS,
+        &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateService;
+
+impl crate::Operation for CreateService {
+    const NAME: &'static str = "CreateService";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_SERVICE;
+    type Input = super::CreateServiceRequest;
+    type Output = super::CreateServiceResponse;
+}
+
+pub static DELETE_NAMESPACE: OperationSchema = OperationSchema::new("DeleteNamespace", "POST", "/")
+    .input(&super::schemas::DELETE_NAMESPACE_REQUEST)
+    .output(&super::schemas::DELETE_NAMESPACE_RESPONSE)
+    .compiled::<DeleteNamespace>(&[
+        &super::schemas::INVALID_INPUT,
+        &super::schemas::NAMESPACE_NOT_FOUND,
+        &super::schemas::RESOURCE_IN_USE,
+        &super::schemas::DUPLICATE_REQUEST,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteNamespace;
+
+impl crate::Operation for DeleteNamespace {
+    const NAME: &'static str = "DeleteNamespace";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_NAMESPACE;
+    type Input = super::DeleteNamespaceRequest;
+    type Output = super::DeleteNamespaceResponse;
+}
+
+pub static DELETE_SERVICE: OperationSchema = OperationSchema::new("DeleteService", "POST", "/")
+    .input(&super::schemas::DELETE_SERVICE_REQUEST)
+    .output(&super::schemas::DELETE_SERVICE_RESPONSE)
+    .compiled::<DeleteService>(&[
+        &super::schemas::INVALID_INPUT,
+        &super::schemas::SERVICE_NOT_FOUND,
+        &super::schemas::RESOURCE_IN_USE,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteService;
+
+impl crate::Operation for DeleteService {
+    const NAME: &'static str = "DeleteService";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_SERVICE;
+    type Input = super::DeleteServiceRequest;
+    type Output = super::DeleteServiceResponse;
+}
 
 pub static DELETE_SERVICE_ATTRIBUTES: OperationSchema =
-    OperationSchema::new("DeleteServiceAttributes", "POST", "/");
+    OperationSchema::new("DeleteServiceAttributes", "POST", "/")
+        .input(&super::schemas::DELETE_SERVICE_ATTRIBUTES_REQUEST)
+        .output(&super::schemas::DELETE_SERVICE_ATTRIBUTES_RESPONSE)
+        .compiled::<DeleteServiceAttributes>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::SERVICE_NOT_FOUND,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteServiceAttributes;
+
+impl crate::Operation for DeleteServiceAttributes {
+    const NAME: &'static str = "DeleteServiceAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_SERVICE_ATTRIBUTES;
+    type Input = super::DeleteServiceAttributesRequest;
+    type Output = super::DeleteServiceAttributesResponse;
+}
 
 pub static DEREGISTER_INSTANCE: OperationSchema =
-    OperationSchema::new("DeregisterInstance", "POST", "/");
+    OperationSchema::new("DeregisterInstance", "POST", "/")
+        .input(&super::schemas::DEREGISTER_INSTANCE_REQUEST)
+        .output(&super::schemas::DEREGISTER_INSTANCE_RESPONSE)
+        .compiled::<DeregisterInstance>(&[
+            &super::schemas::DUPLICATE_REQUEST,
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::INSTANCE_NOT_FOUND,
+            &super::schemas::RESOURCE_IN_USE,
+            &super::schemas::SERVICE_NOT_FOUND,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeregisterInstance;
+
+impl crate::Operation for DeregisterInstance {
+    const NAME: &'static str = "DeregisterInstance";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DEREGISTER_INSTANCE;
+    type Input = super::DeregisterInstanceRequest;
+    type Output = super::DeregisterInstanceResponse;
+}
 
 pub static DISCOVER_INSTANCES: OperationSchema =
-    OperationSchema::new("DiscoverInstances", "POST", "/");
+    OperationSchema::new("DiscoverInstances", "POST", "/")
+        .input(&super::schemas::DISCOVER_INSTANCES_REQUEST)
+        .output(&super::schemas::DISCOVER_INSTANCES_RESPONSE)
+        .compiled::<DiscoverInstances>(&[
+            &super::schemas::SERVICE_NOT_FOUND,
+            &super::schemas::NAMESPACE_NOT_FOUND,
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::REQUEST_LIMIT_EXCEEDED,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DiscoverInstances;
+
+impl crate::Operation for DiscoverInstances {
+    const NAME: &'static str = "DiscoverInstances";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DISCOVER_INSTANCES;
+    type Input = super::DiscoverInstancesRequest;
+    type Output = super::DiscoverInstancesResponse;
+}
 
 pub static DISCOVER_INSTANCES_REVISION: OperationSchema =
-    OperationSchema::new("DiscoverInstancesRevision", "POST", "/");
+    OperationSchema::new("DiscoverInstancesRevision", "POST", "/")
+        .input(&super::schemas::DISCOVER_INSTANCES_REVISION_REQUEST)
+        .output(&super::schemas::DISCOVER_INSTANCES_REVISION_RESPONSE)
+        .compiled::<DiscoverInstancesRevision>(&[
+            &super::schemas::SERVICE_NOT_FOUND,
+            &super::schemas::NAMESPACE_NOT_FOUND,
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::REQUEST_LIMIT_EXCEEDED,
+        ]);
 
-pub static GET_INSTANCE: OperationSchema = OperationSchema::new("GetInstance", "POST", "/");
+#[derive(Debug, Clone, Copy)]
+pub struct DiscoverInstancesRevision;
+
+impl crate::Operation for DiscoverInstancesRevision {
+    const NAME: &'static str = "DiscoverInstancesRevision";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DISCOVER_INSTANCES_REVISION;
+    type Input = super::DiscoverInstancesRevisionRequest;
+    type Output = super::DiscoverInstancesRevisionResponse;
+}
+
+pub static GET_INSTANCE: OperationSchema = OperationSchema::new("GetInstance", "POST", "/")
+    .input(&super::schemas::GET_INSTANCE_REQUEST)
+    .output(&super::schemas::GET_INSTANCE_RESPONSE)
+    .compiled::<GetInstance>(&[
+        &super::schemas::INSTANCE_NOT_FOUND,
+        &super::schemas::INVALID_INPUT,
+        &super::schemas::SERVICE_NOT_FOUND,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetInstance;
+
+impl crate::Operation for GetInstance {
+    const NAME: &'static str = "GetInstance";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_INSTANCE;
+    type Input = super::GetInstanceRequest;
+    type Output = super::GetInstanceResponse;
+}
 
 pub static GET_INSTANCES_HEALTH_STATUS: OperationSchema =
-    OperationSchema::new("GetInstancesHealthStatus", "POST", "/");
+    OperationSchema::new("GetInstancesHealthStatus", "POST", "/")
+        .input(&super::schemas::GET_INSTANCES_HEALTH_STATUS_REQUEST)
+        .output(&super::schemas::GET_INSTANCES_HEALTH_STATUS_RESPONSE)
+        .compiled::<GetInstancesHealthStatus>(&[
+            &super::schemas::INSTANCE_NOT_FOUND,
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::SERVICE_NOT_FOUND,
+        ]);
 
-pub static GET_NAMESPACE: OperationSchema = OperationSchema::new("GetNamespace", "POST", "/");
+#[derive(Debug, Clone, Copy)]
+pub struct GetInstancesHealthStatus;
 
-pub static GET_OPERATION: OperationSchema = OperationSchema::new("GetOperation", "POST", "/");
+impl crate::Operation for GetInstancesHealthStatus {
+    const NAME: &'static str = "GetInstancesHealthStatus";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_INSTANCES_HEALTH_STATUS;
+    type Input = super::GetInstancesHealthStatusRequest;
+    type Output = super::GetInstancesHealthStatusResponse;
+}
 
-pub static GET_SERVICE: OperationSchema = OperationSchema::new("GetService", "POST", "/");
+pub static GET_NAMESPACE: OperationSchema = OperationSchema::new("GetNamespace", "POST", "/")
+    .input(&super::schemas::GET_NAMESPACE_REQUEST)
+    .output(&super::schemas::GET_NAMESPACE_RESPONSE)
+    .compiled::<GetNamespace>(&[
+        &super::schemas::INVALID_INPUT,
+        &super::schemas::NAMESPACE_NOT_FOUND,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetNamespace;
+
+impl crate::Operation for GetNamespace {
+    const NAME: &'static str = "GetNamespace";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_NAMESPACE;
+    type Input = super::GetNamespaceRequest;
+    type Output = super::GetNamespaceResponse;
+}
+
+pub static GET_OPERATION: OperationSchema = OperationSchema::new("GetOperation", "POST", "/")
+    .input(&super::schemas::GET_OPERATION_REQUEST)
+    .output(&super::schemas::GET_OPERATION_RESPONSE)
+    .compiled::<GetOperation>(&[
+        &super::schemas::INVALID_INPUT,
+        &super::schemas::OPERATION_NOT_FOUND,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetOperation;
+
+impl crate::Operation for GetOperation {
+    const NAME: &'static str = "GetOperation";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_OPERATION;
+    type Input = super::GetOperationRequest;
+    type Output = super::GetOperationResponse;
+}
+
+pub static GET_SERVICE: OperationSchema = OperationSchema::new("GetService", "POST", "/")
+    .input(&super::schemas::GET_SERVICE_REQUEST)
+    .output(&super::schemas::GET_SERVICE_RESPONSE)
+    .compiled::<GetService>(&[&super::schemas::INVALID_INPUT, &super::schemas::SERVICE_NOT_FOUND]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct GetService;
+
+impl crate::Operation for GetService {
+    const NAME: &'static str = "GetService";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_SERVICE;
+    type Input = super::GetServiceRequest;
+    type Output = super::GetServiceResponse;
+}
 
 pub static GET_SERVICE_ATTRIBUTES: OperationSchema =
-    OperationSchema::new("GetServiceAttributes", "POST", "/");
+    OperationSchema::new("GetServiceAttributes", "POST", "/")
+        .input(&super::schemas::GET_SERVICE_ATTRIBUTES_REQUEST)
+        .output(&super::schemas::GET_SERVICE_ATTRIBUTES_RESPONSE)
+        .compiled::<GetServiceAttributes>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::SERVICE_NOT_FOUND,
+        ]);
 
-pub static LIST_INSTANCES: OperationSchema = OperationSchema::new("ListInstances", "POST", "/");
+#[derive(Debug, Clone, Copy)]
+pub struct GetServiceAttributes;
 
-pub static LIST_NAMESPACES: OperationSchema = OperationSchema::new("ListNamespaces", "POST", "/");
+impl crate::Operation for GetServiceAttributes {
+    const NAME: &'static str = "GetServiceAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &GET_SERVICE_ATTRIBUTES;
+    type Input = super::GetServiceAttributesRequest;
+    type Output = super::GetServiceAttributesResponse;
+}
 
-pub static LIST_OPERATIONS: OperationSchema = OperationSchema::new("ListOperations", "POST", "/");
+pub static LIST_INSTANCES: OperationSchema = OperationSchema::new("ListInstances", "POST", "/")
+    .input(&super::schemas::LIST_INSTANCES_REQUEST)
+    .output(&super::schemas::LIST_INSTANCES_RESPONSE)
+    .compiled::<ListInstances>(&[
+        &super::schemas::SERVICE_NOT_FOUND,
+        &super::schemas::INVALID_INPUT,
+    ]);
 
-pub static LIST_SERVICES: OperationSchema = OperationSchema::new("ListServices", "POST", "/");
+#[derive(Debug, Clone, Copy)]
+pub struct ListInstances;
+
+impl crate::Operation for ListInstances {
+    const NAME: &'static str = "ListInstances";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_INSTANCES;
+    type Input = super::ListInstancesRequest;
+    type Output = super::ListInstancesResponse;
+}
+
+pub static LIST_NAMESPACES: OperationSchema = OperationSchema::new("ListNamespaces", "POST", "/")
+    .input(&super::schemas::LIST_NAMESPACES_REQUEST)
+    .output(&super::schemas::LIST_NAMESPACES_RESPONSE)
+    .compiled::<ListNamespaces>(&[&super::schemas::INVALID_INPUT]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListNamespaces;
+
+impl crate::Operation for ListNamespaces {
+    const NAME: &'static str = "ListNamespaces";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_NAMESPACES;
+    type Input = super::ListNamespacesRequest;
+    type Output = super::ListNamespacesResponse;
+}
+
+pub static LIST_OPERATIONS: OperationSchema = OperationSchema::new("ListOperations", "POST", "/")
+    .input(&super::schemas::LIST_OPERATIONS_REQUEST)
+    .output(&super::schemas::LIST_OPERATIONS_RESPONSE)
+    .compiled::<ListOperations>(&[&super::schemas::INVALID_INPUT]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListOperations;
+
+impl crate::Operation for ListOperations {
+    const NAME: &'static str = "ListOperations";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_OPERATIONS;
+    type Input = super::ListOperationsRequest;
+    type Output = super::ListOperationsResponse;
+}
+
+pub static LIST_SERVICES: OperationSchema = OperationSchema::new("ListServices", "POST", "/")
+    .input(&super::schemas::LIST_SERVICES_REQUEST)
+    .output(&super::schemas::LIST_SERVICES_RESPONSE)
+    .compiled::<ListServices>(&[&super::schemas::INVALID_INPUT]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListServices;
+
+impl crate::Operation for ListServices {
+    const NAME: &'static str = "ListServices";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_SERVICES;
+    type Input = super::ListServicesRequest;
+    type Output = super::ListServicesResponse;
+}
 
 pub static LIST_TAGS_FOR_RESOURCE: OperationSchema =
-    OperationSchema::new("ListTagsForResource", "POST", "/");
+    OperationSchema::new("ListTagsForResource", "POST", "/")
+        .input(&super::schemas::LIST_TAGS_FOR_RESOURCE_REQUEST)
+        .output(&super::schemas::LIST_TAGS_FOR_RESOURCE_RESPONSE)
+        .compiled::<ListTagsForResource>(&[
+            &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_INPUT,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListTagsForResource;
+
+impl crate::Operation for ListTagsForResource {
+    const NAME: &'static str = "ListTagsForResource";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_TAGS_FOR_RESOURCE;
+    type Input = super::ListTagsForResourceRequest;
+    type Output = super::ListTagsForResourceResponse;
+}
 
 pub static REGISTER_INSTANCE: OperationSchema =
-    OperationSchema::new("RegisterInstance", "POST", "/");
+    OperationSchema::new("RegisterInstance", "POST", "/")
+        .input(&super::schemas::REGISTER_INSTANCE_REQUEST)
+        .output(&super::schemas::REGISTER_INSTANCE_RESPONSE)
+        .compiled::<RegisterInstance>(&[
+            &super::schemas::DUPLICATE_REQUEST,
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::RESOURCE_IN_USE,
+            &super::schemas::RESOURCE_LIMIT_EXCEEDED,
+            &super::schemas::SERVICE_NOT_FOUND,
+        ]);
 
-pub static TAG_RESOURCE: OperationSchema = OperationSchema::new("TagResource", "POST", "/");
+#[derive(Debug, Clone, Copy)]
+pub struct RegisterInstance;
 
-pub static UNTAG_RESOURCE: OperationSchema = OperationSchema::new("UntagResource", "POST", "/");
+impl crate::Operation for RegisterInstance {
+    const NAME: &'static str = "RegisterInstance";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &REGISTER_INSTANCE;
+    type Input = super::RegisterInstanceRequest;
+    type Output = super::RegisterInstanceResponse;
+}
+
+pub static TAG_RESOURCE: OperationSchema = OperationSchema::new("TagResource", "POST", "/")
+    .input(&super::schemas::TAG_RESOURCE_REQUEST)
+    .output(&super::schemas::TAG_RESOURCE_RESPONSE)
+    .compiled::<TagResource>(&[
+        &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+        &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+        &super::schemas::INVALID_INPUT,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct TagResource;
+
+impl crate::Operation for TagResource {
+    const NAME: &'static str = "TagResource";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &TAG_RESOURCE;
+    type Input = super::TagResourceRequest;
+    type Output = super::TagResourceResponse;
+}
+
+pub static UNTAG_RESOURCE: OperationSchema = OperationSchema::new("UntagResource", "POST", "/")
+    .input(&super::schemas::UNTAG_RESOURCE_REQUEST)
+    .output(&super::schemas::UNTAG_RESOURCE_RESPONSE)
+    .compiled::<UntagResource>(&[
+        &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+        &super::schemas::INVALID_INPUT,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct UntagResource;
+
+impl crate::Operation for UntagResource {
+    const NAME: &'static str = "UntagResource";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &UNTAG_RESOURCE;
+    type Input = super::UntagResourceRequest;
+    type Output = super::UntagResourceResponse;
+}
 
 pub static UPDATE_HTTP_NAMESPACE: OperationSchema =
-    OperationSchema::new("UpdateHttpNamespace", "POST", "/");
+    OperationSchema::new("UpdateHttpNamespace", "POST", "/")
+        .input(&super::schemas::UPDATE_HTTP_NAMESPACE_REQUEST)
+        .output(&super::schemas::UPDATE_HTTP_NAMESPACE_RESPONSE)
+        .compiled::<UpdateHttpNamespace>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::NAMESPACE_NOT_FOUND,
+            &super::schemas::RESOURCE_IN_USE,
+            &super::schemas::DUPLICATE_REQUEST,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct UpdateHttpNamespace;
+
+impl crate::Operation for UpdateHttpNamespace {
+    const NAME: &'static str = "UpdateHttpNamespace";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &UPDATE_HTTP_NAMESPACE;
+    type Input = super::UpdateHttpNamespaceRequest;
+    type Output = super::UpdateHttpNamespaceResponse;
+}
 
 pub static UPDATE_INSTANCE_CUSTOM_HEALTH_STATUS: OperationSchema =
-    OperationSchema::new("UpdateInstanceCustomHealthStatus", "POST", "/");
+    OperationSchema::new("UpdateInstanceCustomHealthStatus", "POST", "/")
+        .input(&super::schemas::UPDATE_INSTANCE_CUSTOM_HEALTH_STATUS_REQUEST)
+        .compiled::<UpdateInstanceCustomHealthStatus>(&[
+            &super::schemas::INSTANCE_NOT_FOUND,
+            &super::schemas::SERVICE_NOT_FOUND,
+            &super::schemas::CUSTOM_HEALTH_NOT_FOUND,
+            &super::schemas::INVALID_INPUT,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct UpdateInstanceCustomHealthStatus;
+
+impl crate::Operation for UpdateInstanceCustomHealthStatus {
+    const NAME: &'static str = "UpdateInstanceCustomHealthStatus";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &UPDATE_INSTANCE_CUSTOM_HEALTH_STATUS;
+    type Input = super::UpdateInstanceCustomHealthStatusRequest;
+    type Output = crate::Empty;
+}
 
 pub static UPDATE_PRIVATE_DNS_NAMESPACE: OperationSchema =
-    OperationSchema::new("UpdatePrivateDnsNamespace", "POST", "/");
+    OperationSchema::new("UpdatePrivateDnsNamespace", "POST", "/")
+        .input(&super::schemas::UPDATE_PRIVATE_DNS_NAMESPACE_REQUEST)
+        .output(&super::schemas::UPDATE_PRIVATE_DNS_NAMESPACE_RESPONSE)
+        .compiled::<UpdatePrivateDnsNamespace>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::NAMESPACE_NOT_FOUND,
+            &super::schemas::RESOURCE_IN_USE,
+            &super::schemas::DUPLICATE_REQUEST,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct UpdatePrivateDnsNamespace;
+
+impl crate::Operation for UpdatePrivateDnsNamespace {
+    const NAME: &'static str = "UpdatePrivateDnsNamespace";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &UPDATE_PRIVATE_DNS_NAMESPACE;
+    type Input = super::UpdatePrivateDnsNamespaceRequest;
+    type Output = super::UpdatePrivateDnsNamespaceResponse;
+}
 
 pub static UPDATE_PUBLIC_DNS_NAMESPACE: OperationSchema =
-    OperationSchema::new("UpdatePublicDnsNamespace", "POST", "/");
+    OperationSchema::new("UpdatePublicDnsNamespace", "POST", "/")
+        .input(&super::schemas::UPDATE_PUBLIC_DNS_NAMESPACE_REQUEST)
+        .output(&super::schemas::UPDATE_PUBLIC_DNS_NAMESPACE_RESPONSE)
+        .compiled::<UpdatePublicDnsNamespace>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::NAMESPACE_NOT_FOUND,
+            &super::schemas::RESOURCE_IN_USE,
+            &super::schemas::DUPLICATE_REQUEST,
+        ]);
 
-pub static UPDATE_SERVICE: OperationSchema = OperationSchema::new("UpdateService", "POST", "/");
+#[derive(Debug, Clone, Copy)]
+pub struct UpdatePublicDnsNamespace;
+
+impl crate::Operation for UpdatePublicDnsNamespace {
+    const NAME: &'static str = "UpdatePublicDnsNamespace";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &UPDATE_PUBLIC_DNS_NAMESPACE;
+    type Input = super::UpdatePublicDnsNamespaceRequest;
+    type Output = super::UpdatePublicDnsNamespaceResponse;
+}
+
+pub static UPDATE_SERVICE: OperationSchema = OperationSchema::new("UpdateService", "POST", "/")
+    .input(&super::schemas::UPDATE_SERVICE_REQUEST)
+    .output(&super::schemas::UPDATE_SERVICE_RESPONSE)
+    .compiled::<UpdateService>(&[
+        &super::schemas::DUPLICATE_REQUEST,
+        &super::schemas::INVALID_INPUT,
+        &super::schemas::SERVICE_NOT_FOUND,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct UpdateService;
+
+impl crate::Operation for UpdateService {
+    const NAME: &'static str = "UpdateService";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &UPDATE_SERVICE;
+    type Input = super::UpdateServiceRequest;
+    type Output = super::UpdateServiceResponse;
+}
 
 pub static UPDATE_SERVICE_ATTRIBUTES: OperationSchema =
-    OperationSchema::new("UpdateServiceAttributes", "POST", "/");
+    OperationSchema::new("UpdateServiceAttributes", "POST", "/")
+        .input(&super::schemas::UPDATE_SERVICE_ATTRIBUTES_REQUEST)
+        .output(&super::schemas::UPDATE_SERVICE_ATTRIBUTES_RESPONSE)
+        .compiled::<UpdateServiceAttributes>(&[
+            &super::schemas::INVALID_INPUT,
+            &super::schemas::SERVICE_NOT_FOUND,
+            &super::schemas::SERVICE_ATTRIBUTES_LIMIT_EXCEEDED_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct UpdateServiceAttributes;
+
+impl crate::Operation for UpdateServiceAttributes {
+    const NAME: &'static str = "UpdateServiceAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &UPDATE_SERVICE_ATTRIBUTES;
+    type Input = super::UpdateServiceAttributesRequest;
+    type Output = super::UpdateServiceAttributesResponse;
+}

@@ -35,10 +35,13 @@ impl Patterns {
 }
 
 /// What the small regular expression engine lacks, said without it: a label that does not begin with
-/// a hyphen.
-const REWORDED: [(&str, &str); 2] = [
+/// a hyphen. Two it cannot say: that a name of Cloud Map's has at most 127 characters or begins with
+/// something else than `arn:`; the operations check that.
+const REWORDED: [(&str, &str); 4] = [
     ("(?!-)[A-Za-z0-9-]{0,62}[A-Za-z0-9]", "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"),
     ("(?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9]", "[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]"),
+    ("(?=^.{1,127}$)", ""),
+    ("(?!arn:)", ""),
 ];
 
 fn compile(pattern: &str) -> Option<Regex> {
