@@ -7,7 +7,8 @@ use types::{ClusterName, Family, InstanceId, TaskId};
 use crate::Table;
 use crate::record::{
     AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
-    FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RecordSetKey, RegionRow,
+    DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryService, FamilyRow,
+    HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RecordSetKey, RegionRow,
     Revision, Rule, Service, ServiceDeployment, ServiceDeploymentKey, ServiceEvent,
     ServiceEventKey, ServiceKey, ServiceRevision, ServiceRevisionKey, Setting, SettingKey, Target,
     TargetGroup, TargetKey, Task, TaskDefinition, Token, TokenKey,
@@ -68,4 +69,8 @@ changes! {
     ServiceRevision(ServiceRevisionKey, ServiceRevision);
     ServiceDeployment(ServiceDeploymentKey, ServiceDeployment);
     ServiceEvent(ServiceEventKey, ServiceEvent);
+    Namespace(String, Namespace);
+    DiscoveryService(String, DiscoveryService);
+    DiscoveryInstance(DiscoveryInstanceKey, DiscoveryInstance);
+    DiscoveryOperation(String, DiscoveryOperation);
 }

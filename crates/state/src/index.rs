@@ -1,19 +1,22 @@
 //! What follows from the tables and is kept current, so that no decision scans them.
 
 mod balancing;
+mod discovery;
 mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use balancing::Balancing;
+pub use discovery::Discovery;
 use services::Services;
 use types::{ClusterName, Family, InstanceId, TaskId, Timestamp};
 
 use crate::Capacity;
 use crate::record::{
-    AccessKey, ContainerInstance, DefinitionStatus, Desired, InstanceStatus, Purpose, Revision,
-    Rule, Service, ServiceKey, Status, Target, TargetKey, Task, TaskDefinition, Token, TokenKey,
+    AccessKey, ContainerInstance, DefinitionStatus, Desired, DiscoveryInstance, DiscoveryService,
+    HostedZone, InstanceStatus, Namespace, Purpose, Revision, Rule, Service, ServiceKey, Status,
+    Target, TargetKey, Task, TaskDefinition, Token, TokenKey,
 };
 
 /// How many tasks of a cluster or instance are in which state, and how many instances stand.
@@ -51,6 +54,7 @@ pub struct Indexes {
     addresses: BTreeMap<u32, TaskId>,
     balancing: Balancing,
     services: Services,
+    discovery: Discovery,
     cluster_counts: BTreeMap<ClusterName, Counts>,
     instance_counts: BTreeMap<InstanceId, Counts>,
     pub(crate) capacity: Capacity,
@@ -183,6 +187,11 @@ impl Indexes {
     /// How many services of a cluster are ACTIVE.
     pub fn active_services(&self, cluster: &ClusterName) -> u32 {
         self.services.active(cluster)
+    }
+
+    /// What names are made of.
+    pub fn discovery(&self) -> &Discovery {
+        &self.discovery
     }
 
     /// What a cluster holds.
@@ -318,6 +327,30 @@ impl Indexes {
 
     pub(crate) fn target(&mut self, before: Option<&Target>, after: Option<&Target>) {
         self.balancing.target(before, after);
+    }
+
+    pub(crate) fn hosted_zone(&mut self, before: Option<&HostedZone>, after: Option<&HostedZone>) {
+        self.discovery.hosted_zone(before, after);
+    }
+
+    pub(crate) fn namespace(&mut self, before: Option<&Namespace>, after: Option<&Namespace>) {
+        self.discovery.namespace(before, after);
+    }
+
+    pub(crate) fn discovery_service(
+        &mut self,
+        before: Option<&DiscoveryService>,
+        after: Option<&DiscoveryService>,
+    ) {
+        self.discovery.service(before, after);
+    }
+
+    pub(crate) fn discovery_instance(
+        &mut self,
+        before: Option<&DiscoveryInstance>,
+        after: Option<&DiscoveryInstance>,
+    ) {
+        self.discovery.instance(before, after);
     }
 
     pub(crate) fn task_definition(

@@ -11,8 +11,10 @@ mod balancer;
 mod certificate;
 mod cluster;
 mod container_instance;
+mod discovery;
 mod hosted_zone;
 mod load_balancer;
+mod namespace;
 mod placing;
 mod region;
 mod rule;
@@ -32,8 +34,13 @@ pub use balancer::Balancer;
 pub use certificate::{Certificate, Origin};
 pub use cluster::{Cluster, ClusterStatus};
 pub use container_instance::{Assignment, ContainerInstance, InstanceStatus, Resources};
+pub use discovery::{
+    DiscoveryHealth, DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryRouting,
+    DiscoveryService, DnsRecord, DnsRecordKind, DnsRecords,
+};
 pub use hosted_zone::{Answer, HostedZone, RecordSet, RecordSetKey};
 pub use load_balancer::{Listener, ListenerProtocol, LoadBalancer, LoadBalancerKind, Node, Scheme};
+pub use namespace::{NamedOperation, Namespace, NamespaceKind};
 pub use placing::{Passed, Placing};
 pub use region::{RegionRow, Subnet};
 pub use rule::{Action, Cidr, Condition, QueryPattern, Redirect, Rule, Transform, WeightedGroup};

@@ -6,9 +6,9 @@ use minicbor::{Decode, Encode};
 
 use crate::record::{
     AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
-    FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RegionRow, Rule, Service,
-    ServiceDeployment, ServiceEvent, ServiceRevision, Setting, Target, TargetGroup, Task,
-    TaskDefinition, Token,
+    DiscoveryInstance, DiscoveryOperation, DiscoveryService, FamilyRow, HostedZone, JoinToken,
+    Listener, LoadBalancer, Namespace, RecordSet, RegionRow, Rule, Service, ServiceDeployment,
+    ServiceEvent, ServiceRevision, Setting, Target, TargetGroup, Task, TaskDefinition, Token,
 };
 use crate::{Change, Table};
 
@@ -63,6 +63,10 @@ pub fn encode(change: &Change) -> StoredRow {
         Change::ServiceRevision(key, it) => row::<ServiceRevision>(key, it.as_ref()),
         Change::ServiceDeployment(key, it) => row::<ServiceDeployment>(key, it.as_ref()),
         Change::ServiceEvent(key, it) => row::<ServiceEvent>(key, it.as_ref()),
+        Change::Namespace(key, it) => row::<Namespace>(key, it.as_ref()),
+        Change::DiscoveryService(key, it) => row::<DiscoveryService>(key, it.as_ref()),
+        Change::DiscoveryInstance(key, it) => row::<DiscoveryInstance>(key, it.as_ref()),
+        Change::DiscoveryOperation(key, it) => row::<DiscoveryOperation>(key, it.as_ref()),
     }
 }
 
@@ -102,6 +106,10 @@ pub fn decode(table: u8, value: &[u8]) -> Result<Change, minicbor::decode::Error
         ServiceRevision::NUMBER => record::<ServiceRevision>(value)?.into(),
         ServiceDeployment::NUMBER => record::<ServiceDeployment>(value)?.into(),
         ServiceEvent::NUMBER => record::<ServiceEvent>(value)?.into(),
+        Namespace::NUMBER => record::<Namespace>(value)?.into(),
+        DiscoveryService::NUMBER => record::<DiscoveryService>(value)?.into(),
+        DiscoveryInstance::NUMBER => record::<DiscoveryInstance>(value)?.into(),
+        DiscoveryOperation::NUMBER => record::<DiscoveryOperation>(value)?.into(),
         _ => return Err(minicbor::decode::Error::message("a table this version does not know")),
     })
 }

@@ -7,7 +7,8 @@ use types::{ClusterName, Family, Home, InstanceId, TaskId};
 
 use crate::record::{
     AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
-    FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, RecordSet, RecordSetKey, RegionRow,
+    DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryService, FamilyRow,
+    HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RecordSetKey, RegionRow,
     Revision, Rule, Service, ServiceDeployment, ServiceDeploymentKey, ServiceEvent,
     ServiceEventKey, ServiceKey, ServiceRevision, ServiceRevisionKey, Setting, SettingKey, Target,
     TargetGroup, TargetKey, Task, TaskDefinition, Token, TokenKey,
@@ -103,6 +104,19 @@ tables! {
     ServiceRevision = 31, service_revisions: ServiceRevisionKey, |it| it.key.clone();
     ServiceDeployment = 32, service_deployments: ServiceDeploymentKey, |it| it.key.clone();
     ServiceEvent = 33, service_events: ServiceEventKey, |it| it.key.clone();
+    Namespace = 40, namespaces: String, |it| it.id.clone();
+    DiscoveryService = 41, discovery_services: String, |it| it.id.clone();
+    DiscoveryInstance = 42, discovery_instances: DiscoveryInstanceKey, |it| it.key.clone();
+    DiscoveryOperation = 43, discovery_operations: String, |it| it.id.clone();
+}
+
+/// Makes a change that indexes follow from, and tells them what was there and what is.
+macro_rules! noted {
+    ($state:ident, $variant:ident, $table:ident, $index:ident, $key:ident, $after:ident) => {{
+        let before = swap(&mut $state.$table, $key.clone(), $after.clone());
+        $state.indexes.$index(before.as_deref(), $after.as_deref());
+        Change::$variant($key, before)
+    }};
 }
 
 impl State {
@@ -155,19 +169,11 @@ impl State {
     /// Total: any change applies to any state.
     pub fn apply(&mut self, change: Change) -> Change {
         match change {
-            Change::Region(key, after) => Change::Region(key, swap(&mut self.region, key, after)),
-            Change::Cluster(key, after) => {
-                let before = swap(&mut self.clusters, key.clone(), after);
-                Change::Cluster(key, before)
-            }
-            Change::Family(key, after) => {
-                let before = swap(&mut self.families, key.clone(), after);
-                Change::Family(key, before)
-            }
+            Change::Region(key, after) => put(&mut self.region, key, after, Change::Region),
+            Change::Cluster(key, after) => put(&mut self.clusters, key, after, Change::Cluster),
+            Change::Family(key, after) => put(&mut self.families, key, after, Change::Family),
             Change::TaskDefinition(key, after) => {
-                let before = swap(&mut self.task_definitions, key.clone(), after.clone());
-                self.indexes.task_definition(before.as_deref(), after.as_deref());
-                Change::TaskDefinition(key, before)
+                noted!(self, TaskDefinition, task_definitions, task_definition, key, after)
             }
             Change::ContainerInstance(key, after) => {
                 let before = swap(&mut self.container_instances, key, after.clone());
@@ -175,93 +181,76 @@ impl State {
                 self.indexes.capacity.container_instance(before.as_ref(), after.as_ref());
                 Change::ContainerInstance(key, before)
             }
-            Change::Task(key, after) => {
-                let before = swap(&mut self.tasks, key, after.clone());
-                self.indexes.task(before.as_deref(), after.as_deref());
-                Change::Task(key, before)
-            }
-            Change::Token(key, after) => {
-                let before = swap(&mut self.tokens, key.clone(), after.clone());
-                self.indexes.token(before.as_deref(), after.as_deref());
-                Change::Token(key, before)
-            }
-            Change::Setting(key, after) => {
-                let before = swap(&mut self.settings, key.clone(), after);
-                Change::Setting(key, before)
-            }
+            Change::Task(key, after) => noted!(self, Task, tasks, task, key, after),
+            Change::Token(key, after) => noted!(self, Token, tokens, token, key, after),
+            Change::Setting(key, after) => put(&mut self.settings, key, after, Change::Setting),
             Change::AccessKey(key, after) => {
-                let before = swap(&mut self.access_keys, key.clone(), after.clone());
-                self.indexes.access_key(before.as_deref(), after.as_deref());
-                Change::AccessKey(key, before)
+                noted!(self, AccessKey, access_keys, access_key, key, after)
             }
             Change::JoinToken(key, after) => {
-                let before = swap(&mut self.join_tokens, key.clone(), after);
-                Change::JoinToken(key, before)
+                put(&mut self.join_tokens, key, after, Change::JoinToken)
             }
-            Change::Audit(key, after) => Change::Audit(key, swap(&mut self.audits, key, after)),
+            Change::Audit(key, after) => put(&mut self.audits, key, after, Change::Audit),
             Change::Assignment(key, after) => {
-                Change::Assignment(key, swap(&mut self.assignments, key, after))
+                put(&mut self.assignments, key, after, Change::Assignment)
             }
             Change::LoadBalancer(key, after) => {
-                let before = swap(&mut self.load_balancers, key.clone(), after);
-                Change::LoadBalancer(key, before)
+                put(&mut self.load_balancers, key, after, Change::LoadBalancer)
             }
-            Change::Listener(key, after) => {
-                let before = swap(&mut self.listeners, key.clone(), after);
-                Change::Listener(key, before)
-            }
-            Change::Rule(key, after) => {
-                let before = swap(&mut self.rules, key.clone(), after.clone());
-                self.indexes.rule(before.as_deref(), after.as_deref());
-                Change::Rule(key, before)
-            }
+            Change::Listener(key, after) => put(&mut self.listeners, key, after, Change::Listener),
+            Change::Rule(key, after) => noted!(self, Rule, rules, rule, key, after),
             Change::TargetGroup(key, after) => {
-                let before = swap(&mut self.target_groups, key.clone(), after);
-                Change::TargetGroup(key, before)
+                put(&mut self.target_groups, key, after, Change::TargetGroup)
             }
-            Change::Target(key, after) => {
-                let before = swap(&mut self.targets, key.clone(), after.clone());
-                self.indexes.target(before.as_deref(), after.as_deref());
-                Change::Target(key, before)
-            }
+            Change::Target(key, after) => noted!(self, Target, targets, target, key, after),
             Change::Certificate(key, after) => {
-                let before = swap(&mut self.certificates, key.clone(), after);
-                Change::Certificate(key, before)
+                put(&mut self.certificates, key, after, Change::Certificate)
             }
             Change::HostedZone(key, after) => {
-                let before = swap(&mut self.hosted_zones, key.clone(), after);
-                Change::HostedZone(key, before)
+                noted!(self, HostedZone, hosted_zones, hosted_zone, key, after)
             }
             Change::RecordSet(key, after) => {
-                let before = swap(&mut self.record_sets, key.clone(), after);
-                Change::RecordSet(key, before)
+                put(&mut self.record_sets, key, after, Change::RecordSet)
             }
-            Change::Balancer(key, after) => {
-                let before = swap(&mut self.balancers, key.clone(), after);
-                Change::Balancer(key, before)
-            }
+            Change::Balancer(key, after) => put(&mut self.balancers, key, after, Change::Balancer),
             Change::Authority(key, after) => {
-                Change::Authority(key, swap(&mut self.authority, key, after))
+                put(&mut self.authority, key, after, Change::Authority)
             }
-            Change::Service(key, after) => {
-                let before = swap(&mut self.services, key.clone(), after.clone());
-                self.indexes.service(before.as_deref(), after.as_deref());
-                Change::Service(key, before)
-            }
+            Change::Service(key, after) => noted!(self, Service, services, service, key, after),
             Change::ServiceRevision(key, after) => {
-                let before = swap(&mut self.service_revisions, key.clone(), after);
-                Change::ServiceRevision(key, before)
+                put(&mut self.service_revisions, key, after, Change::ServiceRevision)
             }
             Change::ServiceDeployment(key, after) => {
-                let before = swap(&mut self.service_deployments, key.clone(), after);
-                Change::ServiceDeployment(key, before)
+                put(&mut self.service_deployments, key, after, Change::ServiceDeployment)
             }
             Change::ServiceEvent(key, after) => {
-                let before = swap(&mut self.service_events, key.clone(), after);
-                Change::ServiceEvent(key, before)
+                put(&mut self.service_events, key, after, Change::ServiceEvent)
+            }
+            Change::Namespace(key, after) => {
+                noted!(self, Namespace, namespaces, namespace, key, after)
+            }
+            Change::DiscoveryService(key, after) => {
+                noted!(self, DiscoveryService, discovery_services, discovery_service, key, after)
+            }
+            Change::DiscoveryInstance(key, after) => {
+                noted!(self, DiscoveryInstance, discovery_instances, discovery_instance, key, after)
+            }
+            Change::DiscoveryOperation(key, after) => {
+                put(&mut self.discovery_operations, key, after, Change::DiscoveryOperation)
             }
         }
     }
+}
+
+/// Makes a change that no index follows from.
+fn put<K: Ord + Clone, V>(
+    table: &mut BTreeMap<K, Arc<V>>,
+    key: K,
+    after: Option<Arc<V>>,
+    undone: fn(K, Option<Arc<V>>) -> Change,
+) -> Change {
+    let before = swap(table, key.clone(), after);
+    undone(key, before)
 }
 
 fn swap<K: Ord, V>(
