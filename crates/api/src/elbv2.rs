@@ -23,7 +23,6 @@ mod targets;
 mod view;
 
 pub use error::Error;
-pub(crate) use load_balancers::first_of_load_balancers;
 
 use shapes::elbv2 as op;
 

@@ -94,6 +94,12 @@ impl Error {
     }
 }
 
+impl From<plan::launch::BadWish> for Error {
+    fn from(error: plan::launch::BadWish) -> Self {
+        Self::InvalidParameter(error.to_string())
+    }
+}
+
 impl From<PageError> for Error {
     fn from(error: PageError) -> Self {
         Self::InvalidParameter(error.to_string())

@@ -47,8 +47,3 @@ pub(super) fn demand(ask: &shape::RegisterTaskDefinitionRequest) -> Result<Deman
     resources::check(&asked)?;
     resources::demand(&asked)
 }
-
-/// How many GPUs a registered container asks for.
-pub(super) fn gpus(container: &shape::ContainerDefinition) -> usize {
-    resources::gpus(container).map_or(0, usize::from)
-}

@@ -1,7 +1,6 @@
 //! Tasks: launching, stopping, looking.
 
 mod describe;
-mod interface;
 mod launch;
 mod list;
 mod run;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use plan::subnets;
 use shapes::elbv2 as shape;
 use state::{
     Change, Context, Draft, IpAddressType, LoadBalancer, LoadBalancerKind, Node, Scheme, State,
@@ -20,12 +21,6 @@ const LOAD_BALANCERS_MAX: usize = 50;
 const NAME_MAX: usize = 32;
 /// Zones that an application load balancer must be in. Source: handbook 7.1.
 const ZONES_MIN: usize = 2;
-/// So many addresses at the end of each subnet are for load balancers; instances and tasks have
-/// those below.
-const ADDRESSES: u32 = 256;
-/// The smallest subnet that load balancers may be in. Source: Application Load Balancers User Guide,
-/// "Subnets for your load balancer".
-const PREFIX_MAX: u8 = 27;
 
 /// `CreateLoadBalancer`: one of that name and the same settings is answered as it is.
 ///
@@ -434,7 +429,7 @@ fn taken_addresses(state: &State) -> BTreeSet<IpAddr> {
 /// Each load balancer begins to look at a place of its own, round the whole pool: who still has the
 /// addresses of one that is gone, as names are kept for a while, must not reach the next one there.
 fn free_address(subnet: &Subnet, arn: &str, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
-    let (first, last) = (first_of_load_balancers(subnet)?, last_of(subnet)?);
+    let (first, last) = (subnets::first_of_load_balancers(subnet)?, subnets::broadcast(subnet)?);
     let size = last.checked_sub(first)?;
     let id = arn.rsplit_once('/').and_then(|it| u64::from_str_radix(it.1, 16).ok());
     let begin = u32::try_from(id.unwrap_or(0).checked_rem(u64::from(size))?).ok()?;
@@ -443,21 +438,4 @@ fn free_address(subnet: &Subnet, arn: &str, taken: &BTreeSet<IpAddr>) -> Option<
         .filter_map(|it| first.checked_add(it))
         .map(|it| IpAddr::V4(Ipv4Addr::from_bits(it)))
         .find(|it| !taken.contains(it))
-}
-
-/// The first of the addresses of a subnet that are for load balancers. A subnet that AWS would have
-/// none in has none.
-pub(crate) fn first_of_load_balancers(subnet: &Subnet) -> Option<u32> {
-    let last = last_of(subnet)?;
-    if subnet.prefix > PREFIX_MAX {
-        return Some(last);
-    }
-    let size = last.checked_sub(subnet.base)?.checked_add(1)?;
-    last.checked_sub(ADDRESSES.min(size / 2))
-}
-
-/// The broadcast address of a subnet.
-fn last_of(subnet: &Subnet) -> Option<u32> {
-    let size = 1_u32.checked_shl(32_u32.checked_sub(u32::from(subnet.prefix))?)?;
-    subnet.base.checked_add(size.checked_sub(1)?)
 }

@@ -1,26 +1,17 @@
-//! What RunTask and StartTask have in common: reading a launch, and making its tasks.
-
-mod wishes;
+//! What RunTask and StartTask have in common: reading a launch.
 
 use std::sync::Arc;
 
-use plan::placement::{self, Explanation, FullZone, Misfit, Refusal};
-use plan::{credentials, tasks as steps};
+use plan::launch::{self, Launch, Origin, Wishes};
+use plan::placement::{self, Refusal};
 use shapes::{ecs as shape, stored};
-use state::{
-    Change, Container, Context, DefinitionStatus, Demand, Desired, Draft, Health, Interface,
-    LaunchType, NetworkMode, Placing, Purpose, Revision, State, Status, Subnet, Tag, Task,
-    TaskDefinition,
-};
-use types::{ClusterName, ContainerName, Family, Group, InstanceId, TaskId, Zone};
+use state::{DefinitionStatus, Demand, NetworkMode, Revision, State, Subnet, Tag, TaskDefinition};
+use types::{ClusterName, Family, Group};
 
-use self::wishes::{constraints, strategies};
-use super::interface;
 use crate::ecs::{Error, find, tags, task_definitions, view};
 
 /// Longest `group` that may be asked for. Source: ECS API Reference, `RunTask`.
 const GROUP_MAX: usize = 255;
-/// Source: as above.
 /// Overrides in total, in bytes of their stored form. Source: as above (8,192 characters).
 const OVERRIDES_MAX: usize = 8192;
 
@@ -43,231 +34,46 @@ pub(super) struct Asked {
     pub(super) volumes: Vec<shape::TaskVolumeConfiguration>,
 }
 
-/// A launch that can be carried out: the facts every one of its tasks shares.
-pub(super) struct Launch {
-    request: placement::Request,
-    definition: Arc<TaskDefinition>,
-    spec: shape::RegisterTaskDefinitionRequest,
-    overrides: Vec<u8>,
-    role: Option<String>,
-    subnets: Vec<Subnet>,
-    security_groups: Vec<String>,
-    tags: Vec<Tag>,
-    asked: Asked,
-}
-
-/// Where a task is made.
-struct Place {
-    instance: InstanceId,
-    zone: Zone,
-    interface: Option<Interface>,
-    placing: Option<Box<Placing>>,
-}
-
-impl Launch {
-    /// Looks up and checks everything a launch names.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidParameter`], [`Error::Client`], [`Error::UnsupportedFeature`] as AWS has
-    /// them.
-    pub(super) fn parse(state: &State, mut asked: Asked) -> Result<Self, Error> {
-        limited("group", asked.group.as_deref(), GROUP_MAX)?;
-        if !asked.volumes.is_empty() {
-            return Err(Error::unsupported("Volumes configured at launch"));
-        }
-        let definition = definition(state, &asked.definition)?;
-        let mut spec: shape::RegisterTaskDefinitionRequest = view::spec(&definition.spec);
-        let overrides = core::mem::take(&mut asked.overrides);
-        let given = overrides != shape::TaskOverride::default();
-        let demand = match given {
-            true => overridden(&mut spec, &overrides)?,
-            false => definition.demand.clone(),
-        };
-        let (subnets, security_groups) = network(state, definition.network, asked.network.take())?;
-        let group = group(asked.group.as_deref(), &definition.revision.family)?;
-        let request = placement::Request {
-            cluster: asked.cluster.clone(),
-            demand,
-            group,
-            constraints: constraints(&definition, &asked.constraints)?,
-            requires: definition.requires.clone(),
-            zones: (definition.network == NetworkMode::Awsvpc)
-                .then(|| subnets.iter().map(|it| it.zone.clone()).collect()),
-            strategies: strategies(&asked.strategies)?,
-        };
-        Ok(Self {
-            role: role(state, &overrides, &spec),
-            overrides: if given { stored::to_vec(&overrides) } else { Vec::new() },
-            tags: launch_tags(&asked, &definition)?,
-            request,
-            definition,
-            spec,
-            subnets,
-            security_groups,
-            asked,
-        })
+/// Looks up and checks everything a launch names.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`], [`Error::Client`], [`Error::UnsupportedFeature`] as AWS has them.
+pub(super) fn parse(state: &State, mut asked: Asked) -> Result<Launch, Error> {
+    limited("group", asked.group.as_deref(), GROUP_MAX)?;
+    if !asked.volumes.is_empty() {
+        return Err(Error::unsupported("Volumes configured at launch"));
     }
-
-    /// Places one task and makes it. Zones whose subnets are full are left out.
-    ///
-    /// # Errors
-    ///
-    /// Why no instance can take it; nothing has changed then.
-    pub(super) fn place(
-        &self,
-        draft: &mut Draft<'_>,
-        context: &mut Context<'_>,
-        audit: u64,
-    ) -> Result<TaskId, Refusal> {
-        let mut full = Vec::new();
-        let mut narrowed: Option<placement::Request> = None;
-        loop {
-            let request = narrowed.as_ref().unwrap_or(&self.request);
-            let placed = placement::place(draft.state(), request, context.dice.bits());
-            let placed = placed.map_err(|it| it.for_lack_of_addresses(&full))?;
-            match self.interface(draft.state(), &placed.zone, context) {
-                Ok(interface) => {
-                    let placing = placement::placing(draft.state(), &self.request, &placed);
-                    let place = Place {
-                        instance: placed.instance,
-                        zone: placed.zone,
-                        interface,
-                        placing: Some(Box::new(placing)),
-                    };
-                    return Ok(self.make(draft, place, context, audit));
-                }
-                Err(subnets) => {
-                    let rest = narrowed.get_or_insert_with(|| self.request.clone());
-                    rest.zones.iter_mut().for_each(|it| it.retain(|zone| *zone != placed.zone));
-                    let (zone, instance) = (placed.zone, placed.instance);
-                    full.push(FullZone { zone, subnets, instance });
-                }
-            }
-        }
-    }
-
-    /// Makes one task on a named instance, whatever the strategies.
-    ///
-    /// # Errors
-    ///
-    /// Why the instance cannot take it; nothing has changed then.
-    pub(super) fn start(
-        &self,
-        draft: &mut Draft<'_>,
-        instance: InstanceId,
-        context: &mut Context<'_>,
-        audit: u64,
-    ) -> Result<TaskId, Explanation> {
-        placement::check(draft.state(), instance, &self.request)?;
-        let against = |misfit| Explanation { instance, misfits: vec![misfit] };
-        let row = draft.state().container_instance(instance);
-        let zone = row.map(|it| it.zone.clone()).ok_or_else(|| against(Misfit::Missing))?;
-        let interface = self
-            .interface(draft.state(), &zone, context)
-            .map_err(|subnets| against(Misfit::Address { subnets }))?;
-        let place = Place { instance, zone, interface, placing: None };
-        Ok(self.make(draft, place, context, audit))
-    }
-
-    /// Makes one task on an instance that can take it.
-    fn make(
-        &self,
-        draft: &mut Draft<'_>,
-        place: Place,
-        context: &mut Context<'_>,
-        audit: u64,
-    ) -> TaskId {
-        let id = TaskId::new(context.dice.bits());
-        let demand = &self.request.demand;
-        let gpus = placement::gpus_for(draft.state(), place.instance, demand.gpus);
-        let row = Task {
-            id,
-            cluster: self.asked.cluster.clone(),
-            revision: self.definition.revision.clone(),
-            instance: place.instance,
-            zone: place.zone,
-            group: self.request.group.clone(),
-            started_by: self.asked.started_by.clone(),
-            token: self.asked.token.clone(),
-            audit,
-            launch: LaunchType::Ec2,
-            demand: demand.clone(),
-            overrides: self.overrides.clone(),
-            tags: self.tags.clone(),
-            desired: Desired::Running,
-            last: Status::Pending,
-            containers: self.containers(gpus, context),
-            stop: None,
-            created_at: context.now,
-            pull_started_at: None,
-            pull_stopped_at: None,
-            started_at: None,
-            stopping_at: None,
-            execution_stopped_at: None,
-            stopped_at: None,
-            connected_at: None,
-            version: 1,
-            interface: place.interface,
-            released: false,
-            exec: self.asked.exec,
-            reference: self.asked.reference.clone(),
-            placing: place.placing,
-            service: None,
-        };
-        draft.change(Change::from(row));
-        if let Some(role) = &self.role {
-            let purpose = Purpose::Task { task: id, role: role.clone() };
-            let life = credentials::TASK_KEY_LIFE;
-            let key = credentials::temporary(purpose, life, context.now, context.dice);
-            draft.change(Change::from(key));
-        }
-        steps::raise_assignment(draft, place.instance);
-        id
-    }
-
-    /// GPUs go to the containers that asked for them, in their order.
-    fn containers(&self, gpus: Vec<String>, context: &mut Context<'_>) -> Vec<Container> {
-        let mut gpus = gpus.into_iter();
-        let specs = self.spec.container_definitions.iter().flatten();
-        specs
-            .filter_map(|it| Some((it, ContainerName::parse(it.name.as_deref()?).ok()?)))
-            .map(|(it, name)| Container {
-                name,
-                id: context.dice.bits().to_be_bytes().to_vec(),
-                gpus: gpus.by_ref().take(task_definitions::gpus(it)).collect(),
-                last: Status::Pending,
-                runtime_id: None,
-                exit_code: None,
-                reason: None,
-                bindings: Vec::new(),
-                image_digest: None,
-                health: Health::Unknown,
-            })
-            .collect()
-    }
-
-    /// The interface of a task in a zone, where its network asks for one.
-    ///
-    /// # Errors
-    ///
-    /// The subnets of the request that lie in the zone, if none has an address left.
-    fn interface(
-        &self,
-        state: &State,
-        zone: &Zone,
-        context: &mut Context<'_>,
-    ) -> Result<Option<Interface>, Vec<String>> {
-        if self.definition.network != NetworkMode::Awsvpc {
-            return Ok(None);
-        }
-        let here = || self.subnets.iter().filter(|it| it.zone == *zone);
-        let fresh = |it| interface::fresh(state, it, &self.security_groups, context.dice);
-        match here().find_map(fresh) {
-            Some(interface) => Ok(Some(interface)),
-            None => Err(here().map(|it| it.id.clone()).collect()),
-        }
-    }
+    let definition = definition(state, &asked.definition)?;
+    let mut spec: shape::RegisterTaskDefinitionRequest = view::spec(&definition.spec);
+    let overrides = core::mem::take(&mut asked.overrides);
+    let given = overrides != shape::TaskOverride::default();
+    let demand = match given {
+        true => overridden(&mut spec, &overrides)?,
+        false => definition.demand.clone(),
+    };
+    let (subnets, security_groups) = network(state, definition.network, asked.network.take())?;
+    let wishes = Wishes {
+        cluster: asked.cluster.clone(),
+        group: group(asked.group.as_deref(), &definition.revision.family)?,
+        demand,
+        constraints: launch::constraints(&definition, &asked.constraints)?,
+        strategies: launch::strategies(&asked.strategies)?,
+        subnets,
+        security_groups,
+    };
+    let role = overrides.task_role_arn.as_deref().or(spec.task_role_arn.as_deref());
+    let origin = Origin {
+        role: launch::role(state, role),
+        overrides: if given { stored::to_vec(&overrides) } else { Vec::new() },
+        tags: launch_tags(&asked, &definition)?,
+        started_by: asked.started_by,
+        token: asked.token,
+        reference: asked.reference,
+        exec: asked.exec,
+        service: None,
+    };
+    Ok(Launch::new(definition, &spec, wishes, origin))
 }
 
 /// Refuses a text of more characters than that.
@@ -424,20 +230,6 @@ fn group(asked: Option<&str>, family: &Family) -> Result<Group, Error> {
     let usual = format!("family:{family}");
     let text = asked.filter(|it| !it.is_empty()).unwrap_or(&usual);
     Group::parse(text).map_err(|_| Error::invalid("Invalid group."))
-}
-
-/// ARN of the role the task acts in; a short name is one of this account.
-fn role(
-    state: &State,
-    overrides: &shape::TaskOverride,
-    spec: &shape::RegisterTaskDefinitionRequest,
-) -> Option<String> {
-    let text = overrides.task_role_arn.as_ref().or(spec.task_role_arn.as_ref())?;
-    match text.as_str() {
-        "" => None,
-        arn if arn.starts_with("arn:") => Some(arn.to_owned()),
-        name => Some(state.home().iam(&format!("role/{name}"))),
-    }
 }
 
 fn launch_tags(asked: &Asked, definition: &TaskDefinition) -> Result<Vec<Tag>, Error> {

@@ -5,7 +5,7 @@ use shapes::ecs as shape;
 use state::{Change, Context, Draft, Replay, State, Token, TokenKey};
 use types::{ClusterName, Timestamp};
 
-use super::launch::{self, Asked, Launch};
+use super::launch::{self, Asked};
 use super::view;
 use crate::audit;
 use crate::ecs::{Error, find};
@@ -54,7 +54,7 @@ pub(crate) fn run_task(
     }
 
     let count = count(ask.count)?;
-    let launch = Launch::parse(draft.state(), asked(cluster.clone(), token.clone(), ask)?)?;
+    let launch = launch::parse(draft.state(), asked(cluster.clone(), token.clone(), ask)?)?;
     if draft.state().indexes().instances(&cluster).next().is_none() {
         return Err(Error::invalid("No Container Instances were found in your cluster."));
     }

@@ -4,7 +4,7 @@ use shapes::ecs as shape;
 use state::{Context, Draft};
 use types::ClusterName;
 
-use super::launch::{self, Asked, Launch};
+use super::launch::{self, Asked};
 use super::view;
 use crate::audit;
 use crate::ecs::view::failure;
@@ -38,7 +38,7 @@ pub(crate) fn start_task(
             "Container instances cannot have more than {INSTANCES_MAX} entries."
         )));
     }
-    let launch = Launch::parse(draft.state(), asked(cluster.clone(), ask)?)?;
+    let launch = launch::parse(draft.state(), asked(cluster.clone(), ask)?)?;
     let audit = audit::next_audit(draft.state());
     let mut tasks = Vec::new();
     let mut failures = Vec::new();

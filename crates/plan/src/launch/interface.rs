@@ -2,10 +2,7 @@
 
 use state::{Dice, Interface, State, Subnet};
 
-use crate::elbv2::first_of_load_balancers;
-
-/// The first addresses of a subnet are for the gateway and the instances.
-pub(crate) const INSTANCE_ADDRESSES: u32 = 1024;
+use crate::subnets;
 
 /// A fresh interface in a subnet; `None` if every address is taken.
 ///
@@ -17,10 +14,7 @@ pub(super) fn fresh(
     security_groups: &[String],
     dice: &mut Dice,
 ) -> Option<Interface> {
-    let size = 1_u32.checked_shl(32 - u32::from(subnet.prefix))?;
-    let first = subnet.base + INSTANCE_ADDRESSES.min(size / 4).max(4);
-    // Those at the end are for load balancers.
-    let last = first_of_load_balancers(subnet)?.checked_sub(1)?;
+    let (first, last) = subnets::of_tasks(subnet)?;
     let span = u64::from(last.checked_sub(first)? + 1);
     let start = first + u32::try_from(dice.below(span)).unwrap_or(0);
     let address = gap(state, start, last).or_else(|| gap(state, first, start))?;
@@ -67,7 +61,7 @@ mod tests {
         for prefix in [20, 24, 26] {
             let subnet = Subnet { id: "s".into(), zone: zone.clone(), base: 0xac1f_1000, prefix };
             let end = subnet.base + (1 << (32 - prefix)) - 1;
-            let first = first_of_load_balancers(&subnet).expect("has some");
+            let first = subnets::first_of_load_balancers(&subnet).expect("has some");
             assert!(prefix != 20 || end - first == 256);
             let mut dice = Dice::of(7);
             for _ in 0..2_000 {

@@ -1,0 +1,5 @@
+//! Services: what their tasks stand for, and what is to be started and stopped (handbook 5).
+
+mod launching;
+
+pub use launching::{fresh_id, launch, started_by};
