@@ -1,15 +1,6 @@
 """Terraform with the AWS provider: apply, a plan without differences, destroy."""
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
-import pytest
-
-# Where a machine without network keeps the provider.
-MIRRORS = [os.environ.get("LANDFALL_TF_PLUGINS", ""), "/opt/tf-plugins", "/usr/share/terraform/plugins"]
-PROVIDER = "registry.terraform.io/hashicorp/aws"
+from terraform import Terraform
 
 STACK = """
 terraform {
@@ -84,39 +75,14 @@ output "revision" { value = aws_ecs_task_definition.web.revision }
 """
 
 
-@pytest.fixture
-def terraform(region, tmp_path, name):
-    binary = shutil.which("terraform")
-    mirror = next((it for it in MIRRORS if it and (Path(it) / PROVIDER).is_dir()), None)
-    if not binary or not mirror:
-        pytest.skip("terraform and its AWS provider are not on this machine")
-    (tmp_path / "main.tf").write_text(STACK)
-    (tmp_path / "rc").write_text(
-        f'provider_installation {{\n  filesystem_mirror {{ path = "{mirror}" }}\n}}\n')
-
-    def run(*words, check=True):
-        done = subprocess.run(
-            [binary, *words], cwd=tmp_path, capture_output=True, text=True, timeout=1_200,
-            env={**os.environ, **region.environment, "TF_CLI_CONFIG_FILE": str(tmp_path / "rc"),
-                 "TF_VAR_name": name, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"})
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    run("init", "-no-color", "-input=false")
-    return run
-
-
-def test_terraform_applies_finds_no_difference_and_destroys(terraform, ecs, name):
-    quiet = ("-no-color", "-input=false")
-    terraform("apply", "-auto-approve", *quiet)
+def test_terraform_applies_finds_no_difference_and_destroys(region, ecs, tmp_path, name):
+    terraform = Terraform(tmp_path, region, STACK, name=name)
+    terraform.apply()
     cluster = ecs.describe_clusters(clusters=[name], include=["TAGS"])["clusters"][0]
     assert cluster["status"] == "ACTIVE"
     assert cluster["tags"] == [{"key": "team", "value": "blue"}]
 
-    plan = terraform("plan", "-detailed-exitcode", *quiet, check=False)
-    assert plan.returncode == 0, plan.stdout + plan.stderr
-
-    terraform("destroy", "-auto-approve", *quiet)
+    terraform.destroy()
     left = ecs.describe_clusters(clusters=[name])["clusters"]
     assert all(it["status"] == "INACTIVE" for it in left)
     assert ecs.list_task_definitions(familyPrefix=name)["taskDefinitionArns"] == []

@@ -1,14 +1,9 @@
 """Terraform with the AWS provider: load balancers, certificates and zones are applied, found without
 differences, and destroyed."""
 
-import os
-import shutil
 import subprocess
-from pathlib import Path
 
-import pytest
-
-from test_terraform import MIRRORS, PROVIDER
+from terraform import Terraform
 
 STACK = """
 terraform {
@@ -201,44 +196,19 @@ resource "aws_route53_record" "alias" {
 """
 
 
-@pytest.fixture
-def terraform(region, tmp_path, name):
-    binary = shutil.which("terraform")
-    mirror = next((it for it in MIRRORS if it and (Path(it) / PROVIDER).is_dir()), None)
-    if not binary or not mirror:
-        pytest.skip("terraform and its AWS provider are not on this machine")
-    (tmp_path / "main.tf").write_text(STACK)
-    (tmp_path / "rc").write_text(
-        f'provider_installation {{\n  filesystem_mirror {{ path = "{mirror}" }}\n}}\n')
+def test_load_balancers_certificates_and_zones_are_terraforms(region, tmp_path, name):
+    elb = region.client("elbv2")
     subprocess.run(
         ["openssl", "req", "-x509", "-nodes", "-days", "30", "-newkey", "rsa:2048", "-keyout", "key.pem",
          "-out", "body.pem", "-subj", "/CN=own.example.com"],
         cwd=tmp_path, check=True, capture_output=True)
-
-    def run(*words, check=True):
-        done = subprocess.run(
-            [binary, *words, "-no-color", "-input=false"], cwd=tmp_path, capture_output=True, text=True,
-            timeout=1_200,
-            env={**os.environ, **region.environment, "TF_CLI_CONFIG_FILE": str(tmp_path / "rc"),
-                 "TF_VAR_name": name, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"})
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    run("init")
-    return run
-
-
-def test_load_balancers_certificates_and_zones_are_terraforms(region, terraform, name):
-    elb = region.client("elbv2")
-    terraform("apply", "-auto-approve")
+    terraform = Terraform(tmp_path, region, STACK, name=name)
+    terraform.apply()
     lb = elb.describe_load_balancers(Names=[name])["LoadBalancers"][0]
     listeners = elb.describe_listeners(LoadBalancerArn=lb["LoadBalancerArn"])["Listeners"]
     assert sorted(it["Port"] for it in listeners) == [80, 443]
 
-    plan = terraform("plan", "-detailed-exitcode", check=False)
-    assert plan.returncode == 0, plan.stdout + plan.stderr
-
-    terraform("destroy", "-auto-approve")
+    terraform.destroy()
     left = [it["LoadBalancerName"] for it in elb.describe_load_balancers()["LoadBalancers"]]
     assert not [it for it in left if it.startswith(name)]
     left = [it["TargetGroupName"] for it in elb.describe_target_groups()["TargetGroups"]]
