@@ -32,11 +32,15 @@ impl RegionNames {
             return;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut told = false;
         for change in relevant {
+            told |= is_told_by_file(change);
             known.apply(change.clone());
         }
         drop(known);
-        self.turn.send_modify(|it| *it += 1);
+        if told {
+            self.turn.send_modify(|it| *it += 1);
+        }
     }
 
     /// What the machine's hosts file can tell of them. O(names).
@@ -44,19 +48,28 @@ impl RegionNames {
         hosts::entries(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes whenever names may have changed.
+    /// Changes whenever what [`RegionNames::entries`] says may have changed.
     pub fn turns(&self) -> watch::Receiver<u64> {
         self.turn.subscribe()
     }
 }
 
 impl Names for RegionNames {
-    fn resolve(&self, name: &str, kind: &str) -> Answers {
-        resolve(&self.known.read().unwrap_or_else(PoisonError::into_inner), name, kind)
+    fn resolve(&self, name: &str, kind: &str, chance: u64) -> Answers {
+        resolve(&self.known.read().unwrap_or_else(PoisonError::into_inner), name, kind, chance)
     }
 }
 
 fn is_about_names(change: &Change) -> bool {
+    let of_services = matches!(
+        change,
+        Change::Namespace(..) | Change::DiscoveryService(..) | Change::DiscoveryInstance(..)
+    );
+    of_services || is_told_by_file(change)
+}
+
+/// Instances of services come and go too often for a file that the whole machine reads.
+fn is_told_by_file(change: &Change) -> bool {
     matches!(change, Change::LoadBalancer(..) | Change::HostedZone(..) | Change::RecordSet(..))
 }
 
@@ -98,7 +111,7 @@ mod tests {
     }
 
     fn values(names: &RegionNames) -> Vec<String> {
-        let answers = names.resolve(NAME, "A");
+        let answers = names.resolve(NAME, "A", 0);
         answers.records.into_iter().map(|it| it.value).collect()
     }
 
@@ -118,7 +131,7 @@ mod tests {
 
         names.hear(&[Change::LoadBalancer("arn:web".into(), None)]);
         assert_eq!(
-            names.resolve(NAME, "A").outcome,
+            names.resolve(NAME, "A", 0).outcome,
             Outcome::Elsewhere(format!("{}.", NAME.to_lowercase()))
         );
         assert_eq!(names.entries(), []);

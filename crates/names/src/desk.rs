@@ -1,5 +1,7 @@
 //! What is said to each question.
 
+use core::hash::{BuildHasher as _, Hasher as _};
+use std::hash::RandomState;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ use crate::value::{self, Wire};
 /// What names of the region stand for, as far as it is durable.
 pub trait Names: Send + Sync {
     /// Answers a question as [`plan::names::resolve`] does.
-    fn resolve(&self, name: &str, kind: &str) -> Answers;
+    fn resolve(&self, name: &str, kind: &str, chance: u64) -> Answers;
 }
 
 /// Everything that answering takes.
@@ -66,9 +68,15 @@ impl Desk {
         };
         // A question for anything may be answered with something (RFC 8482).
         let kind = if query.kind == Rtype::ANY { Rtype::A } else { query.kind };
-        let answers = self.names.resolve(&name, &kind.to_string());
+        let answers = self.names.resolve(&name, &kind.to_string(), chance());
         answered(query, answers)
     }
+}
+
+/// A number that nobody foresees. Questions of one client may come in a rhythm, so that counting
+/// them would send all of a kind to the same instances.
+fn chance() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn answered(query: Query, answers: Answers) -> Next {
@@ -200,7 +208,7 @@ mod tests {
     struct Nobody;
 
     impl Names for Nobody {
-        fn resolve(&self, name: &str, kind: &str) -> Answers {
+        fn resolve(&self, name: &str, kind: &str, _: u64) -> Answers {
             let records = vec![entry(name, kind, "172.31.0.9")];
             Answers { outcome: Outcome::Found, records, authority: None }
         }

@@ -36,7 +36,7 @@ pub fn entries(state: &State) -> Vec<Entry> {
     names.sort();
     names.dedup();
     let addresses = |name: &String| {
-        let found = ["A", "AAAA"].map(|kind| resolve(state, name, kind).records);
+        let found = ["A", "AAAA"].map(|kind| resolve(state, name, kind, 0).records);
         let name = name.clone();
         let records = found.into_iter().flatten();
         let parsed = records.filter_map(|it| it.value.parse().ok());

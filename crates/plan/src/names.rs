@@ -1,4 +1,5 @@
-//! What names stand for: the record sets of hosted zones, and the names of load balancers.
+//! What names stand for: the record sets of hosted zones, the names of load balancers and those of
+//! services of Cloud Map.
 //!
 //! Source: RFC 1034, section 4.3.2; RFC 4592 (wildcards); Route 53 Developer Guide, "Choosing
 //! between alias and non-alias records".
@@ -7,6 +8,7 @@ use state::{Answer, HostedZone, RecordSet, RecordSetKey, State};
 
 mod form;
 mod load_balancers;
+pub mod services;
 
 pub use form::{BadName, canonical, reversed, shown};
 pub use load_balancers::{is_of_load_balancers, load_balancer, zone_of_load_balancers};
@@ -55,10 +57,13 @@ pub struct Record {
 
 /// Answers a question about a name. The type is in upper case, such as `A`.
 ///
-/// O(hosted zones + load balancers), of which a region has some hundreds at most.
-pub fn resolve(state: &State, name: &str, kind: &str) -> Answers {
+/// Where a service has more instances than an answer tells of, `chance` chooses among them: any
+/// number, each as likely as the others.
+///
+/// O(load balancers), of which a region has some hundreds at most.
+pub fn resolve(state: &State, name: &str, kind: &str, chance: u64) -> Answers {
     match canonical(name) {
-        Ok(name) => walk(state, name, kind, &mut 0),
+        Ok(name) => walk(state, name, kind, &mut Way { steps: 0, chance }),
         Err(_) => Answers::none(Outcome::NoSuchName, None),
     }
 }
@@ -77,14 +82,20 @@ enum Step {
     Nothing(Outcome, Option<Record>),
 }
 
-fn walk(state: &State, mut name: String, kind: &str, steps: &mut u32) -> Answers {
+/// How far names were followed, and what chooses among instances.
+struct Way {
+    steps: u32,
+    chance: u64,
+}
+
+fn walk(state: &State, mut name: String, kind: &str, way: &mut Way) -> Answers {
     let mut records = Vec::new();
     loop {
-        *steps += 1;
-        if *steps > STEPS_MAX {
+        way.steps += 1;
+        if way.steps > STEPS_MAX {
             return Answers { outcome: Outcome::TooLong, records, authority: None };
         }
-        match step(state, &name, kind, steps) {
+        match step(state, &name, kind, way) {
             Step::Says(found) => {
                 records.extend(found);
                 return Answers { outcome: Outcome::Found, records, authority: None };
@@ -104,7 +115,7 @@ fn walk(state: &State, mut name: String, kind: &str, steps: &mut u32) -> Answers
     }
 }
 
-fn step(state: &State, name: &str, kind: &str, steps: &mut u32) -> Step {
+fn step(state: &State, name: &str, kind: &str, way: &mut Way) -> Step {
     if let Some(found) = load_balancer(state, name) {
         return match load_balancers::records(found, name, kind) {
             records if records.is_empty() => Step::Nothing(Outcome::NoData, None),
@@ -114,6 +125,10 @@ fn step(state: &State, name: &str, kind: &str, steps: &mut u32) -> Step {
     let Some(zone) = zone_of(state, name) else {
         return Step::Nothing(Outcome::Elsewhere(name.to_owned()), None);
     };
+    let namespace = state.indexes().discovery().namespace_of_zone(&zone.id);
+    if let Some(namespace) = namespace.filter(|_| name != zone.name) {
+        return services::step(state, (zone, namespace), (name, kind), way.chance);
+    }
     let Some(sets) = node(state, zone, name) else {
         return Step::Nothing(Outcome::NoSuchName, authority(state, zone));
     };
@@ -129,7 +144,7 @@ fn step(state: &State, name: &str, kind: &str, steps: &mut u32) -> Step {
             None => nothing(),
         },
         Answer::Alias { name: other, .. } => {
-            let there = walk(state, other.clone(), &set.key.kind, steps);
+            let there = walk(state, other.clone(), &set.key.kind, way);
             let own = there.records.into_iter().filter(|it| it.kind == set.key.kind);
             let own: Vec<_> = own.map(|it| Record { name: name.to_owned(), ..it }).collect();
             match (there.outcome, own.as_slice()) {
@@ -155,10 +170,15 @@ fn records_of(set: &RecordSet, name: &str) -> Vec<Record> {
 
 /// The zone that a name is in: the one with the longest name, of two with the same the private one.
 pub fn zone_of<'a>(state: &'a State, name: &str) -> Option<&'a HostedZone> {
-    let holds = |zone: &&HostedZone| form::is_within(name, &zone.name);
-    let zones = state.hosted_zones().values().map(AsRef::as_ref).filter(holds);
-    // Of several that are alike the first one counts; `max_by_key` would take the last.
-    zones.rev().max_by_key(|it| (it.name.len(), !it.vpcs.is_empty()))
+    let index = state.indexes().discovery();
+    let mut above = Some(name);
+    while let Some(name) = above.filter(|it| !it.is_empty()) {
+        if let Some(id) = index.zone_named(name) {
+            return state.hosted_zones().get(id).map(AsRef::as_ref);
+        }
+        above = name.split_once('.').map(|it| it.1);
+    }
+    None
 }
 
 /// The sets that stand at a name, its own or those of the wildcard that covers it. `None` if the

@@ -47,7 +47,7 @@ pub(crate) fn record(name: &str, kind: &str, value: &str) -> plan::names::Record
 }
 
 impl Names for Book {
-    fn resolve(&self, name: &str, kind: &str) -> Answers {
+    fn resolve(&self, name: &str, kind: &str, _: u64) -> Answers {
         let elsewhere = Answers {
             outcome: Outcome::Elsewhere(name.to_owned()),
             records: Vec::new(),

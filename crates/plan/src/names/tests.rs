@@ -135,7 +135,7 @@ fn names_stand_for_what_their_zones_say() {
         // The longest zone counts, and the private one before the public one.
         ("sub.example.com", "A", "A 10.0.0.6"),
     ] {
-        let Answers { outcome, records, .. } = resolve(&state, name, kind);
+        let Answers { outcome, records, .. } = resolve(&state, name, kind, 0);
         let mut shown: Vec<String> =
             records.iter().map(|it| format!("{} {}", it.kind, it.value)).collect();
         if outcome != Outcome::Found {
@@ -149,7 +149,7 @@ fn names_stand_for_what_their_zones_say() {
 fn circles_have_an_end() {
     let state = region();
     for name in ["c.example.com", "d.example.com"] {
-        assert_eq!(resolve(&state, name, "A").outcome, Outcome::TooLong, "{name}");
+        assert_eq!(resolve(&state, name, "A", 0).outcome, Outcome::TooLong, "{name}");
     }
 }
 
@@ -157,7 +157,7 @@ fn circles_have_an_end() {
 fn an_answer_bears_the_name_that_was_asked_for() {
     let state = region();
     for name in ["example.com.", "e.example.com.", "any.w.example.com."] {
-        let records = resolve(&state, name, "A").records;
+        let records = resolve(&state, name, "A", 0).records;
         assert!(!records.is_empty() && records.iter().all(|it| it.name == name), "{records:?}");
     }
 }
@@ -166,7 +166,7 @@ fn an_answer_bears_the_name_that_was_asked_for() {
 fn nothing_is_said_with_the_authority_of_the_zone() {
     let state = region();
     for (name, kind) in [("nobody.example.com", "A"), ("www.example.com", "AAAA")] {
-        let authority = resolve(&state, name, kind).authority.expect("an SOA record");
+        let authority = resolve(&state, name, kind, 0).authority.expect("an SOA record");
         assert_eq!((authority.name.as_str(), authority.ttl), ("example.com.", 900));
     }
 }
