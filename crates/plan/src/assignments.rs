@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use state::{AccessKey, ContainerInstance, Desired, State, Task, TaskDefinition};
+use state::{AccessKey, ContainerInstance, Desired, State, Status, Task, TaskDefinition};
 use types::{InstanceId, TaskId};
 
 /// Everything one instance needs to know, as of one version.
@@ -29,9 +29,18 @@ pub struct Assigned {
 }
 
 impl Assigned {
-    /// Whether the instance should run it.
+    /// Whether the instance should run it: also while it leaves its target groups, for it goes on
+    /// with what it has.
     pub fn should_run(&self) -> bool {
-        self.task.desired == Desired::Running && !self.task.is_over()
+        match self.task.desired {
+            Desired::Running => !self.task.is_over(),
+            Desired::Stopped => self.task.last == Status::Deactivating,
+        }
+    }
+
+    /// What its agent is told to bring it to.
+    pub fn desired(&self) -> Desired {
+        if self.should_run() { Desired::Running } else { Desired::Stopped }
     }
 }
 

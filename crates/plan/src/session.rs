@@ -181,7 +181,7 @@ impl Session {
 
     /// A task that is to stop and one that was told to stop need no more words.
     fn has_been_told(&self, it: &Assigned) -> bool {
-        let desired = desired(it);
+        let desired = it.desired();
         let on_its_way = self.sent.values().flat_map(|it| &it.tasks);
         self.known.get(&it.task.id).is_some_and(|known| *known >= desired)
             || on_its_way.into_iter().any(|(id, said)| *id == it.task.id && *said >= desired)
@@ -199,7 +199,7 @@ impl Session {
         let tasks = all.tasks.values().map(|it| acs::TaskIdentifier {
             task_arn: Some(around.home.task(&it.task.cluster, it.task.id)),
             task_cluster_arn: Some(cluster.clone()),
-            desired_status: Some(desired(it).as_str().into()),
+            desired_status: Some(it.desired().as_str().into()),
         });
         ToAgent::Manifest(acs::TaskManifestMessage {
             message_id: Some(id),
@@ -221,7 +221,7 @@ impl Session {
         now: Timestamp,
     ) -> ToAgent {
         let id = self.message_id();
-        let tasks = some.iter().map(|(it, _)| (it.task.id, desired(it))).collect();
+        let tasks = some.iter().map(|(it, _)| (it.task.id, it.desired())).collect();
         self.sent.insert(id.clone(), Sent { at: now, tasks });
         ToAgent::Payload(acs::PayloadMessage {
             message_id: Some(id),
@@ -296,10 +296,6 @@ impl Session {
     }
 }
 
-fn desired(it: &Assigned) -> Desired {
-    if it.should_run() { Desired::Running } else { Desired::Stopped }
-}
-
 fn version(all: &Assignments) -> i64 {
     i64::try_from(all.version).unwrap_or(i64::MAX)
 }
@@ -307,12 +303,10 @@ fn version(all: &Assignments) -> i64 {
 /// A task in words; `None` for one that should run but has no definition, which registration
 /// keeps from happening: a definition stays while a task that has not stopped refers to it.
 fn word(around: Surroundings<'_>, it: &Assigned) -> Option<acs::Task> {
-    let words = payload::task(around, it);
-    match (words, it.should_run()) {
-        (Ok(words), true) => Some(words),
-        (Ok(words), false) => Some(acs::Task { desired_status: Some("STOPPED".into()), ..words }),
-        (Err(_), true) => None,
-        (Err(_), false) => Some(payload::stop_only(around.home, &it.task)),
+    match payload::task(around, it) {
+        Ok(words) => Some(words),
+        Err(_) if it.should_run() => None,
+        Err(_) => Some(payload::stop_only(around.home, &it.task)),
     }
 }
 

@@ -19,15 +19,27 @@ pub fn ask_to_stop(draft: &mut Draft<'_>, task: &Task, stop: Stop, now: Timestam
     if task.desired == Desired::Stopped {
         return;
     }
-    let after = Task {
+    draft.change(Change::from(asked(task, stop, now)));
+    raise_assignment(draft, task.instance);
+}
+
+/// Asks for a running task to leave its target groups before it stops: its agent is told nothing
+/// yet. Does nothing to one that already should stop.
+pub fn ask_to_leave(draft: &mut Draft<'_>, task: &Task, stop: Stop, now: Timestamp) {
+    if task.desired == Desired::Running {
+        let after = Task { last: Status::Deactivating, ..asked(task, stop, now) };
+        draft.change(Change::from(after));
+    }
+}
+
+fn asked(task: &Task, stop: Stop, now: Timestamp) -> Task {
+    Task {
         desired: Desired::Stopped,
         stop: Some(shortened(stop)),
         stopping_at: Some(now),
         version: task.version + 1,
         ..task.clone()
-    };
-    draft.change(Change::from(after));
-    raise_assignment(draft, task.instance);
+    }
 }
 
 /// Declares a task over without its agent's word: its instance is lost. What it holds stays held.

@@ -105,12 +105,12 @@ pub fn is_living(task: &Task) -> bool {
 
 /// Whether the index says anything of a task.
 fn weighs(task: &Task) -> bool {
-    !task.released || is_living(task) || task.last == Status::Running
+    !task.released || is_living(task) || task.last.runs()
 }
 
 /// Whether two versions of a task are the same to the index.
 fn weighs_alike(one: &Task, other: &Task) -> bool {
-    let facts = |it: &Task| (it.instance, it.released, is_living(it), it.last == Status::Running);
+    let facts = |it: &Task| (it.instance, it.released, is_living(it), it.last.runs());
     facts(one) == facts(other)
         && one.cluster == other.cluster
         && one.zone == other.zone

@@ -184,6 +184,23 @@ impl Indexes {
         self.services.tasks(service, desired)
     }
 
+    /// Tasks of a service that run, are to run, and are no targets. Those of revisions without target
+    /// groups are among them.
+    pub fn entering_targets(&self, service: &ServiceKey) -> &TaskSet {
+        self.services.entering(service)
+    }
+
+    /// Tasks of a service that leave their target groups (DEACTIVATING), and those that are over and
+    /// still noted as targets.
+    pub fn leaving_targets(&self, service: &ServiceKey) -> &TaskSet {
+        self.services.leaving(service)
+    }
+
+    /// Tasks that a target was registered for: one, but for a moment.
+    pub fn registered_as(&self, target: &TargetKey) -> &TaskSet {
+        self.services.registered_as(target)
+    }
+
     /// How many services of a cluster are ACTIVE.
     pub fn active_services(&self, cluster: &ClusterName) -> u32 {
         self.services.active(cluster)
@@ -274,7 +291,7 @@ impl Indexes {
     fn count(&mut self, task: &Task, step: fn(u32) -> u32) {
         let field: fn(&mut Counts) -> &mut u32 = match task.last {
             Status::Stopped => return,
-            Status::Running => |it| &mut it.running,
+            it if it.runs() => |it| &mut it.running,
             _ => |it| &mut it.pending,
         };
         let cluster = field(self.cluster_counts.entry(task.cluster.clone()).or_default());

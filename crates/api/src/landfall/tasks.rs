@@ -236,6 +236,10 @@ fn waiting(state: &State, task: &Task) -> Option<String> {
         (Status::Stopped | Status::Running, Desired::Running) | (Status::Stopped, _) => {
             return None;
         }
+        (Status::Deactivating, _) => {
+            "It leaves its target groups first: it is stopped when nobody has anything under way to \
+             it, at the latest when their deregistration delay is over."
+        }
         (_, Desired::Stopped) if connected => "It is being stopped: its agent was told.",
         (_, Desired::Stopped) => {
             "It is to stop, but nobody knows whether it did until its agent comes back."

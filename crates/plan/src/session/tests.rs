@@ -242,3 +242,23 @@ fn after_a_registration_the_standing_session_begins_with_the_whole_again() {
     assert_eq!(short(&said), ["stop 1 2"], "what was released meanwhile stops");
     assert_eq!(short(&talk.tell(&now)), Vec::<String>::new());
 }
+
+#[test]
+fn a_task_that_leaves_its_target_groups_runs_for_its_agent() {
+    let mut talk = Talk::new();
+    let mut told = all(&[(1, RUN)]);
+    let leaving = |last| move |it: Task| Task { desired: STOP, last, ..it };
+    change(&mut told, leaving(state::Status::Deactivating));
+    let said = talk.tell(&told);
+    assert_eq!(short(&said), ["manifest 1", "payload 1"], "after a restart as before");
+    talk.ack(&said, &told);
+    assert_eq!(short(&talk.tell(&told)), [""; 0]);
+    change(&mut told, leaving(state::Status::Stopping));
+    assert_eq!(short(&talk.tell(&told)), ["payload -1"]);
+}
+
+fn change(told: &mut Assignments, change: impl Fn(Task) -> Task) {
+    for it in told.tasks.values_mut() {
+        it.task = Arc::new(change(it.task.as_ref().clone()));
+    }
+}

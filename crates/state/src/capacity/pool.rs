@@ -102,7 +102,7 @@ impl Pool {
         let host = self.host_position(task.instance);
         let it = &mut self.hosts[host as usize];
         it.tasks -= 1;
-        it.running -= u32::from(task.last == crate::record::Status::Running);
+        it.running -= u32::from(task.last.runs());
         if !task.released {
             it.free(task);
             for port in ports_held(task) {
@@ -124,7 +124,7 @@ impl Pool {
         let host = self.host_position(task.instance);
         let it = &mut self.hosts[host as usize];
         it.tasks += 1;
-        it.running += u32::from(task.last == crate::record::Status::Running);
+        it.running += u32::from(task.last.runs());
         if !task.released {
             it.hold(task);
             for port in ports_held(task) {

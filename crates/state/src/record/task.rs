@@ -71,6 +71,14 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether containers run: also while the task leaves its target groups or is being stopped.
+    pub fn runs(self) -> bool {
+        match self {
+            Self::Running | Self::Deactivating | Self::Stopping | Self::Deprovisioning => true,
+            Self::Provisioning | Self::Pending | Self::Activating | Self::Stopped => false,
+        }
+    }
+
     /// As the API spells it.
     pub fn as_str(self) -> &'static str {
         match self {

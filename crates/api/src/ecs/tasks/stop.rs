@@ -9,7 +9,8 @@ use crate::ecs::{Error, find};
 /// What stands in `stoppedReason` when the caller gave none.
 const REASON: &str = "Task stopped by user";
 
-/// `StopTask`: asks the task's agent to stop it. A task that has stopped is shown as it is.
+/// `StopTask`: asks the task's agent to stop it, after a service's task has left its target groups. A
+/// task that has stopped is shown as it is.
 ///
 /// # Errors
 ///
@@ -26,7 +27,7 @@ pub(crate) fn stop_task(
     let task = find::task(draft.state(), &cluster, &text)?.clone();
     let reason = ask.reason.filter(|it| !it.is_empty()).unwrap_or_else(|| REASON.into());
     let stop = Stop { code: StopCode::UserInitiated, reason };
-    plan::tasks::ask_to_stop(draft, &task, stop, context.now);
+    plan::services::retire(draft, &task, stop, context.now);
     let state = draft.state();
     let row = state.task(task.id).unwrap_or(&task);
     Ok(shape::StopTaskResponse { task: Some(view::task(state, row, view::Tags::Hidden)) })

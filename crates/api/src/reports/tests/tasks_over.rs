@@ -136,3 +136,17 @@ fn containers_nobody_spoke_of_are_over_with_their_task() {
     assert!(task.containers.iter().all(|it| it.last == Status::Stopped));
     assert_eq!(app(&task).exit_code, None, "nobody saw how it ended");
 }
+
+#[test]
+fn reports_do_not_bring_a_task_back_that_leaves_its_target_groups() {
+    let (mut world, id) = world();
+    let running = says(id, "RUNNING", vec![of("app", "RUNNING")]);
+    world.write(submit_task_state_change, running.clone()).expect("is taken in");
+    for last in [Status::Deactivating, Status::Stopping] {
+        world.state.apply(Task { last, desired: Desired::Stopped, ..row(&world, id) }.into());
+        world.write(submit_task_state_change, running.clone()).expect("is taken in");
+        assert_eq!(row(&world, id).last, last);
+    }
+    world.write(submit_task_state_change, says(id, "STOPPED", vec![])).expect("is taken in");
+    assert!(row(&world, id).is_over());
+}
