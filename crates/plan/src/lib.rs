@@ -4,6 +4,7 @@ pub mod agent;
 pub mod anomaly;
 pub mod assignments;
 pub mod authority;
+pub mod availability;
 pub mod balancing;
 pub mod credentials;
 pub mod idempotency;

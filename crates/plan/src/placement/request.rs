@@ -109,6 +109,18 @@ impl core::fmt::Display for Strategy {
 }
 
 impl Strategy {
+    /// Reads what [`core::fmt::Display`] has written; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "random" {
+            return Some(Self::Random);
+        }
+        match text.strip_suffix(')')?.split_once('(')? {
+            ("spread", field) => Field::parse(field).map(Self::Spread),
+            ("binpack", field) => Resource::parse(field).map(Self::Binpack),
+            _ => None,
+        }
+    }
+
     /// What applies where nothing is asked for: spread over zones, then over instances.
     ///
     /// Source: handbook 4.2, for services; tasks that stand alone are treated alike.
@@ -141,5 +153,28 @@ impl Request {
     /// Whether the zone is one of those asked for.
     pub(super) fn allows(&self, zone: &Zone) -> bool {
         self.zones.as_ref().is_none_or(|it| it.contains(zone))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strategies_are_read_as_they_are_written() {
+        let all = [
+            Strategy::Spread(Field::Zone),
+            Strategy::Spread(Field::Instance),
+            Strategy::Spread(Field::Attribute("rack".into())),
+            Strategy::Binpack(Resource::Cpu),
+            Strategy::Binpack(Resource::Memory),
+            Strategy::Random,
+        ];
+        for it in all {
+            assert_eq!(Strategy::parse(&it.to_string()), Some(it));
+        }
+        for bad in ["", "spread", "spread()", "binpack(disk)", "spread(instanceId", "random()"] {
+            assert_eq!(Strategy::parse(bad), None, "{bad}");
+        }
     }
 }
