@@ -5,13 +5,13 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use crate::address::{Ipv4Range, Mac};
+use crate::address::{Ipv4Range, Mac, Vpc};
 use crate::element::{Element, Elements};
 use crate::error::Error;
 use crate::link::{Links, Pair, Peer};
 use crate::namespace::Namespace;
 use crate::region::{self, MTU_DEFAULT};
-use crate::ruleset::{self, CONTAINER_BRIDGE, HostRules, SPEAKERS};
+use crate::ruleset::{self, CONTAINER_BRIDGE, HostRules, SPEAKERS, WayBack};
 use crate::{nft, sysctl};
 
 /// What was looked at.
@@ -107,16 +107,31 @@ fn links(scratch: &Namespace) -> Finding {
 }
 
 fn rules(scratch: &Namespace) -> Finding {
+    let containers = Ipv4Range::around([10, 0, 0, 0].into(), 16);
     let apply = || -> Result<(), Error> {
-        let containers = Ipv4Range::around([10, 0, 0, 0].into(), 16);
-        nft::apply(&ruleset::host(&HostRules { containers, vpc_bridge: None }))?;
+        let way_back = Vpc::new(containers).map(|vpc| WayBack { uplink: "uplink", vpc });
+        let vpc_bridge = Some("vpc0");
+        nft::apply(&ruleset::host(&HostRules { containers, vpc_bridge, way_back }))?;
         let speaker = Element::speaker("lft0", Mac::of(containers.base()), containers.base());
         let mut elements = Elements::open().map_err(unspeakable)?;
         elements.put(SPEAKERS, &[speaker]).map_err(unspeakable)
     };
+    let clients = || nft::apply(&ruleset::clients("landfall", CONTAINER_BRIDGE, containers));
     let outcome = scratch.enter(apply).map_err(unspeakable).and_then(|it| it);
     match outcome {
-        Ok(()) => Finding::good(Check::Rules, "nft is installed and the kernel takes our rules"),
+        Ok(()) => match scratch.enter(clients).map_err(unspeakable).and_then(|it| it) {
+            Ok(()) => {
+                Finding::good(Check::Rules, "nft is installed and the kernel takes our rules")
+            }
+            Err(error) => Finding::careful(
+                Check::Rules,
+                format!(
+                    "the kernel does not take the rules by which targets of network load balancers \
+                     see their clients' addresses: {error}"
+                ),
+                "modprobe nft_socket",
+            ),
+        },
         Err(Error::NftMissing) => {
             Finding::missing(Check::Rules, "nft is not installed", "apt-get install nftables")
         }

@@ -15,6 +15,9 @@ use crate::netlink::{
     ACK, Attributes, CREATE, DUMP, EXCLUSIVE, Message, Socket, Subsystem, read_text, read_u32,
 };
 
+mod marked;
+pub(crate) use marked::MarkedWay;
+
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use crate::address::{Ipv4Range, Mac, Vpc, first_free};
 use crate::error::{Doing, Error};
 use crate::handover::Handover;
-use crate::link::{Assigned, Link, Links, Route, exists};
+use crate::link::{Assigned, Link, Links, MarkedWay, Route, exists};
 use crate::ruleset;
 use crate::{nft, sysctl};
 
@@ -57,6 +57,20 @@ impl Tag {
 
     fn table(&self) -> String {
         format!("landfall_{}", self.0)
+    }
+
+    /// The ways in of packets for sockets that have addresses of others: from the VPC, and from this
+    /// machine. The number of their table is made of the tag.
+    fn ways_in<'a>(&self, bridge: &'a str) -> [MarkedWay<'a>; 2] {
+        let fnv = |sum: u32, byte: u8| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        let number = self.0.bytes().fold(0x811c_9dc5, fnv);
+        let table = 0x4000_0000 | (number & 0x3fff_ffff);
+        [bridge, "lo"].map(|by| MarkedWay {
+            mark: ruleset::BACK,
+            by: Some(by),
+            table,
+            gateway: None,
+        })
     }
 
     fn uplink_prefix(&self) -> String {
@@ -156,6 +170,22 @@ impl Region {
         settle().doing(|| format!("set the addresses of load balancers on {bridge}"))
     }
 
+    /// Lets processes of this machine speak from addresses of others to what has an address of the
+    /// VPC, by transparent sockets, and hear the answers. Fine if they may already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Nft`] if the kernel cannot tell whose socket a packet is for.
+    pub fn let_clients_through(&self) -> Result<(), Error> {
+        let bridge = self.tag.bridge();
+        nft::apply(&ruleset::clients(&self.tag.table(), &bridge, self.vpc.range()))?;
+        let lay = || -> io::Result<()> {
+            let mut links = Links::open()?;
+            self.tag.ways_in(&bridge).iter().try_for_each(|it| links.add_marked_way(it))
+        };
+        lay().doing(|| format!("let clients through {bridge}"))
+    }
+
     /// How an instance of this address hangs on the region.
     ///
     /// # Errors
@@ -253,7 +283,11 @@ fn take_down(links: &mut Links, tag: &Tag) -> io::Result<()> {
     for link in links.list()?.iter().filter(|it| it.name.starts_with(&prefix)) {
         links.remove(&link.name)?;
     }
-    links.remove(&tag.bridge())?;
+    let bridge = tag.bridge();
+    for way in tag.ways_in(&bridge) {
+        links.remove_marked_way(&way)?;
+    }
+    links.remove(&bridge)?;
     sysctl::stop_forwarding(links, was_marked)
 }
 

@@ -3,7 +3,7 @@
 //! Each text can be applied again at any time: it makes what is missing, replaces the rules in one
 //! step and keeps the elements of sets, so running containers notice nothing.
 
-use crate::address::{Ipv4Range, Vpc};
+use crate::address::{Ipv4Range, Mac, Vpc};
 use crate::element::{Family, Set};
 
 /// Where the agent answers metadata and credentials requests of tasks.
@@ -50,6 +50,29 @@ add rule ip {table} out ip saddr {range} ip daddr != {range} masquerade
     )
 }
 
+/// The mark of packets that go where they came from, and not the shortest way.
+pub(crate) const BACK: u32 = 0x66;
+
+/// More rules of a region, for a balancer on the machine that speaks to targets from the addresses
+/// of clients: what comes back for one of its sockets is for the machine, whosever address it names.
+/// Without a transparent socket nothing changes.
+///
+/// Targets that are on the machine itself answer from here; their connections are known by a mark.
+pub(crate) fn clients(table: &str, bridge: &str, vpc: Ipv4Range) -> String {
+    format!(
+        r#"
+add table ip {table}
+add chain ip {table} clients {{ type filter hook prerouting priority -150; }}
+add chain ip {table} clients_here {{ type route hook output priority -150; }}
+flush chain ip {table} clients
+flush chain ip {table} clients_here
+add rule ip {table} clients iifname "{bridge}" socket transparent 1 socket wildcard 0 meta mark set {BACK}
+add rule ip {table} clients_here oifname "lo" ip daddr {vpc} ct direction original socket transparent 1 ct mark set {BACK}
+add rule ip {table} clients_here ip saddr {vpc} ct direction reply ct mark {BACK} meta mark set {BACK}
+"#
+    )
+}
+
 /// What the rules of a host must know.
 #[derive(Debug)]
 pub(crate) struct HostRules<'a> {
@@ -57,6 +80,20 @@ pub(crate) struct HostRules<'a> {
     pub(crate) containers: Ipv4Range,
     /// The bridge into the VPC, if this host has one.
     pub(crate) vpc_bridge: Option<&'a str>,
+    /// The way to the machine, if the host is one of a region.
+    pub(crate) way_back: Option<WayBack>,
+}
+
+/// Who came to a host by way of the machine is answered by that way.
+///
+/// The machine carries what it did not send itself: a balancer there speaks from the addresses of
+/// clients. Those are neighbours of the target often, and would be answered directly.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WayBack {
+    /// The host's port that leads to the machine.
+    pub(crate) uplink: &'static str,
+    /// The VPC, whose gateway is the machine.
+    pub(crate) vpc: Vpc,
 }
 
 /// Rules of a host: host ports, the way out for containers in bridge mode, and that nobody speaks
@@ -102,7 +139,40 @@ add rule ip {t} out ip saddr 127.0.0.0/8 oifname "{lf0}" ct status dnat masquera
 add rule ip {t} out ip saddr {containers} oifname != "{lf0}" masquerade
 "#
     );
-    ip + &bridge()
+    let back = match (rules.way_back, rules.vpc_bridge) {
+        (Some(way), Some(bridge)) => back(&way, bridge),
+        _ => String::new(),
+    };
+    ip + &bridge() + &back
+}
+
+/// Facts behind the single rules:
+/// - the host's own answers, and those of containers behind its ports, are routed; their
+///   connections are known, so that a mark on them will do.
+/// - answers of tasks with addresses of their own only cross its bridge, which knows no connections:
+///   it remembers who spoke to whom, and sends their frames to the machine. Ports do not matter to
+///   it: later fragments have none.
+fn back(way: &WayBack, bridge: &str) -> String {
+    let WayBack { uplink, vpc } = way;
+    let (gateway, range) = (vpc.gateway(), vpc.range());
+    let (t, lf0, machine) = (HOST_TABLE, CONTAINER_BRIDGE, Mac::of(gateway));
+    let port = format!("{PORT_PREFIX}*");
+    format!(
+        r#"
+add chain ip {t} back {{ type filter hook prerouting priority -150; }}
+add chain ip {t} back_local {{ type route hook output priority -150; }}
+flush chain ip {t} back
+flush chain ip {t} back_local
+add rule ip {t} back iifname "{bridge}" ether saddr {machine} ct direction original ct mark set {BACK}
+add rule ip {t} back iifname "{lf0}" ct direction reply ct mark {BACK} meta mark set {BACK}
+add rule ip {t} back_local ct direction reply ct mark {BACK} meta mark set {BACK}
+add set bridge {t} by_machine {{ type ipv4_addr . ipv4_addr . inet_proto; flags dynamic, timeout; timeout 2h; size 65535; }}
+add chain bridge {t} back {{ type filter hook prerouting priority -150; }}
+flush chain bridge {t} back
+add rule bridge {t} back iifname "{uplink}" ether saddr {machine} ip saddr {range} ip saddr != {gateway} ip protocol {{ tcp, udp }} update @by_machine {{ ip daddr . ip saddr . ip protocol }}
+add rule bridge {t} back iifname "{port}" ip saddr . ip daddr . ip protocol @by_machine ether daddr set {machine}
+"#
+    )
 }
 
 /// Frames that leave a task carry its own addresses or go nowhere, and the task endpoint is for

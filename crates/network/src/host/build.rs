@@ -18,13 +18,13 @@ use crate::attachment::PortSpan;
 use crate::element::Elements;
 use crate::error::{Doing, Error};
 use crate::flow::Flows;
-use crate::link::{Bridge, Links, Pair, Peer, exists};
+use crate::link::{Bridge, Links, MarkedWay, Pair, Peer, exists};
 use crate::namespace::{self, Namespace};
 use crate::pool::Pool;
 use crate::ports::{DYNAMIC_FALLBACK, Ports};
 use crate::record::Folder;
 use crate::region::{Uplink, is_specific, mtu_of_the_way_out};
-use crate::ruleset::{self, CONTAINER_BRIDGE, HostRules, TASK_ENDPOINT};
+use crate::ruleset::{self, CONTAINER_BRIDGE, HostRules, TASK_ENDPOINT, WayBack};
 use crate::slot::{Addresses, VpcSide, Workshop, addresses_gateway};
 use crate::{nft, sysctl};
 
@@ -32,6 +32,8 @@ use crate::{nft, sysctl};
 const VPC_BRIDGE: &str = "vpc0";
 /// The host's link to its region, a port of the VPC's bridge.
 pub(super) const UPLINK: &str = "uplink";
+/// The table, in the host's namespace, of packets that go back by way of the machine.
+const BACK_TABLE: u32 = ruleset::BACK;
 /// A process that has ended may hold its claim a little longer: a child that it had just forked
 /// lets go when it becomes another program.
 const CLAIM_PATIENCE: Duration = Duration::from_millis(300);
@@ -59,7 +61,11 @@ pub(super) fn ensure(setup: &Setup) -> Result<Host, Error> {
 
     let (vpc, mtu) = vpc_side(setup, &namespace, &mut links)?;
     let containers = container_range(&mut links, setup.containers)?;
-    let rules = ruleset::host(&HostRules { containers, vpc_bridge: vpc_bridge(setup) });
+    let rules = ruleset::host(&HostRules {
+        containers,
+        vpc_bridge: vpc_bridge(setup),
+        way_back: way_back(setup),
+    });
     namespace.enter(|| nft::apply(&rules)).doing(|| "enter the namespace".into())??;
     let container_bridge = container_bridge(&mut links, containers, mtu)
         .doing(|| format!("set up {CONTAINER_BRIDGE}"))?;
@@ -132,6 +138,13 @@ fn vpc_bridge(setup: &Setup) -> Option<&str> {
     }
 }
 
+fn way_back(setup: &Setup) -> Option<WayBack> {
+    match &setup.place {
+        Place::Region(uplink) => Some(WayBack { uplink: UPLINK, vpc: uplink.vpc }),
+        Place::Machine { .. } => None,
+    }
+}
+
 fn host_namespace(setup: &Setup) -> Result<(Namespace, Option<PathBuf>), Error> {
     let open = || -> io::Result<(Namespace, Option<PathBuf>)> {
         fs::create_dir_all(&setup.folder)?;
@@ -187,7 +200,14 @@ fn connect(namespace: &Namespace, links: &mut Links, uplink: &Uplink) -> io::Res
     links.set_up(UPLINK)?;
     links.set_bridge(UPLINK, bridge.index)?;
     links.add_address(bridge.index, uplink.address, uplink.vpc.range().prefix())?;
-    links.add_route(ANYWHERE, uplink.vpc.gateway(), bridge.index)?;
+    let gateway = uplink.vpc.gateway();
+    links.add_route(ANYWHERE, gateway, bridge.index)?;
+    links.add_marked_way(&MarkedWay {
+        mark: ruleset::BACK,
+        by: None,
+        table: BACK_TABLE,
+        gateway: Some((gateway, bridge.index)),
+    })?;
     links.await_carrier(UPLINK)?;
     links.await_carrier(VPC_BRIDGE)?;
     machine.await_carrier(&uplink.link)?;

@@ -4,6 +4,7 @@
 //! the real machine's network. They need root and are skipped with a message without it.
 
 mod bridge_mode;
+mod clients;
 mod crash;
 mod endpoint;
 mod isolation;
