@@ -22,6 +22,10 @@ http.keepAliveTimeout = 75_000;
 const redis = connect();
 const subscriber = redis.duplicate();
 subscriber.on("error", () => {}); // the same is said of the other connection
+// What other tasks said while this one did not hear Redis. Who has seen it does not show it again.
+subscriber.on("ready", async () => {
+  for (const message of await read(redis)) io.local.emit("message", message);
+});
 // What the adapter was publishing when Redis went.
 process.on("unhandledRejection", (error) => console.error(`not passed on: ${error.message}`));
 const io = new Server(http, { adapter: createAdapter(redis, subscriber) });
