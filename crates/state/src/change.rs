@@ -6,12 +6,13 @@ use types::{ClusterName, Family, InstanceId, TaskId};
 
 use crate::Table;
 use crate::record::{
-    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
-    DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryService, FamilyRow,
-    HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RecordSetKey, RegionRow,
-    Revision, Rule, Service, ServiceDeployment, ServiceDeploymentKey, ServiceEvent,
-    ServiceEventKey, ServiceKey, ServiceRevision, ServiceRevisionKey, Setting, SettingKey, Target,
-    TargetGroup, TargetKey, Task, TaskDefinition, Token, TokenKey,
+    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ConnectEndpoint,
+    ContainerInstance, DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation,
+    DiscoveryService, FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, Namespace,
+    RecordSet, RecordSetKey, RegionRow, Revision, Rule, Service, ServiceDeployment,
+    ServiceDeploymentKey, ServiceEvent, ServiceEventKey, ServiceKey, ServiceRevision,
+    ServiceRevisionKey, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition,
+    Token, TokenKey,
 };
 
 /// Lists the kinds of change: variant, record.
@@ -69,6 +70,7 @@ changes! {
     ServiceRevision(ServiceRevisionKey, ServiceRevision);
     ServiceDeployment(ServiceDeploymentKey, ServiceDeployment);
     ServiceEvent(ServiceEventKey, ServiceEvent);
+    ConnectEndpoint(String, ConnectEndpoint);
     Namespace(String, Namespace);
     DiscoveryService(String, DiscoveryService);
     DiscoveryInstance(DiscoveryInstanceKey, DiscoveryInstance);

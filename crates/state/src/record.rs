@@ -10,6 +10,7 @@ mod authority;
 mod balancer;
 mod certificate;
 mod cluster;
+mod connect_endpoint;
 mod container_instance;
 mod discovery;
 mod hosted_zone;
@@ -33,6 +34,7 @@ pub use authority::Authority;
 pub use balancer::Balancer;
 pub use certificate::{Certificate, Origin};
 pub use cluster::{Cluster, ClusterStatus};
+pub use connect_endpoint::{ConnectEndpoint, Traffic};
 pub use container_instance::{Assignment, ContainerInstance, InstanceStatus, Resources};
 pub use discovery::{
     DiscoveryHealth, DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryRouting,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 
 use crate::record::{
-    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
-    DiscoveryInstance, DiscoveryOperation, DiscoveryService, FamilyRow, HostedZone, JoinToken,
-    Listener, LoadBalancer, Namespace, RecordSet, RegionRow, Rule, Service, ServiceDeployment,
-    ServiceEvent, ServiceRevision, Setting, Target, TargetGroup, Task, TaskDefinition, Token,
+    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ConnectEndpoint,
+    ContainerInstance, DiscoveryInstance, DiscoveryOperation, DiscoveryService, FamilyRow,
+    HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RegionRow, Rule, Service,
+    ServiceDeployment, ServiceEvent, ServiceRevision, Setting, Target, TargetGroup, Task,
+    TaskDefinition, Token,
 };
 use crate::{Change, Table};
 
@@ -63,6 +64,7 @@ pub fn encode(change: &Change) -> StoredRow {
         Change::ServiceRevision(key, it) => row::<ServiceRevision>(key, it.as_ref()),
         Change::ServiceDeployment(key, it) => row::<ServiceDeployment>(key, it.as_ref()),
         Change::ServiceEvent(key, it) => row::<ServiceEvent>(key, it.as_ref()),
+        Change::ConnectEndpoint(key, it) => row::<ConnectEndpoint>(key, it.as_ref()),
         Change::Namespace(key, it) => row::<Namespace>(key, it.as_ref()),
         Change::DiscoveryService(key, it) => row::<DiscoveryService>(key, it.as_ref()),
         Change::DiscoveryInstance(key, it) => row::<DiscoveryInstance>(key, it.as_ref()),
@@ -106,6 +108,7 @@ pub fn decode(table: u8, value: &[u8]) -> Result<Change, minicbor::decode::Error
         ServiceRevision::NUMBER => record::<ServiceRevision>(value)?.into(),
         ServiceDeployment::NUMBER => record::<ServiceDeployment>(value)?.into(),
         ServiceEvent::NUMBER => record::<ServiceEvent>(value)?.into(),
+        ConnectEndpoint::NUMBER => record::<ConnectEndpoint>(value)?.into(),
         Namespace::NUMBER => record::<Namespace>(value)?.into(),
         DiscoveryService::NUMBER => record::<DiscoveryService>(value)?.into(),
         DiscoveryInstance::NUMBER => record::<DiscoveryInstance>(value)?.into(),

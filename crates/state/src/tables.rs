@@ -6,12 +6,13 @@ use std::sync::Arc;
 use types::{ClusterName, Family, Home, InstanceId, TaskId};
 
 use crate::record::{
-    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ContainerInstance,
-    DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryService, FamilyRow,
-    HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RecordSetKey, RegionRow,
-    Revision, Rule, Service, ServiceDeployment, ServiceDeploymentKey, ServiceEvent,
-    ServiceEventKey, ServiceKey, ServiceRevision, ServiceRevisionKey, Setting, SettingKey, Target,
-    TargetGroup, TargetKey, Task, TaskDefinition, Token, TokenKey,
+    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ConnectEndpoint,
+    ContainerInstance, DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation,
+    DiscoveryService, FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, Namespace,
+    RecordSet, RecordSetKey, RegionRow, Revision, Rule, Service, ServiceDeployment,
+    ServiceDeploymentKey, ServiceEvent, ServiceEventKey, ServiceKey, ServiceRevision,
+    ServiceRevisionKey, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition,
+    Token, TokenKey,
 };
 use crate::{Capacity, Change, Indexes};
 
@@ -104,6 +105,7 @@ tables! {
     ServiceRevision = 31, service_revisions: ServiceRevisionKey, |it| it.key.clone();
     ServiceDeployment = 32, service_deployments: ServiceDeploymentKey, |it| it.key.clone();
     ServiceEvent = 33, service_events: ServiceEventKey, |it| it.key.clone();
+    ConnectEndpoint = 34, connect_endpoints: String, |it| it.arn.clone();
     Namespace = 40, namespaces: String, |it| it.id.clone();
     DiscoveryService = 41, discovery_services: String, |it| it.id.clone();
     DiscoveryInstance = 42, discovery_instances: DiscoveryInstanceKey, |it| it.key.clone();
@@ -225,6 +227,9 @@ impl State {
             }
             Change::ServiceEvent(key, after) => {
                 put(&mut self.service_events, key, after, Change::ServiceEvent)
+            }
+            Change::ConnectEndpoint(key, after) => {
+                put(&mut self.connect_endpoints, key, after, Change::ConnectEndpoint)
             }
             Change::Namespace(key, after) => {
                 noted!(self, Namespace, namespaces, namespace, key, after)

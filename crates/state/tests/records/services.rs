@@ -2,16 +2,17 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use state::{
-    Breaker, Change, Deployment, Membership, Rollback, Rollout, Scheduling, Service,
-    ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus, ServiceEvent,
+    Breaker, Change, ConnectEndpoint, Deployment, Membership, Node, Rollback, Rollout, Scheduling,
+    Service, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus, ServiceEvent,
     ServiceEventKey, ServiceKey, ServiceRegistry, ServiceRevision, ServiceRevisionKey,
-    ServiceStatus, ServiceTarget, Switch, Tag, TargetKey, Task, Threshold,
+    ServiceStatus, ServiceTarget, Switch, Tag, TargetKey, Task, Threshold, Traffic,
 };
 use types::{ClusterName, ContainerName, ServiceName};
 
-use super::{at, least_task};
+use super::{at, least_task, zone};
 
 pub(super) fn all() -> Vec<super::Named> {
     vec![
@@ -22,6 +23,8 @@ pub(super) fn all() -> Vec<super::Named> {
         ("32-service-deployment", service_deployment().into()),
         ("32-service-deployment-least", least_service_deployment().into()),
         ("33-service-event", Change::from(event())),
+        ("34-connect-endpoint", endpoint().into()),
+        ("34-connect-endpoint-least", least_endpoint().into()),
     ]
 }
 
@@ -40,6 +43,7 @@ fn serving_task() -> Task {
         targets: vec![TargetKey { group: "arn:group".into(), id: "172.31.16.4".into(), port: 80 }],
         healthy_at: Some(at(3)),
         protected_until: Some(at(7200)),
+        settled_at: None,
     };
     Task { service: Some(Box::new(member)), ..least_task() }
 }
@@ -57,6 +61,7 @@ fn deployment() -> Deployment {
         created_at: at(1),
         updated_at: at(2),
         service_deployment: 3_234_567_890_123_456_789,
+        paced_until: None,
     }
 }
 
@@ -174,5 +179,33 @@ fn event() -> ServiceEvent {
         at: at(8),
         id: vec![7; 16],
         message: "(service web) has reached a steady state.".into(),
+    }
+}
+
+fn endpoint() -> ConnectEndpoint {
+    ConnectEndpoint {
+        discovery_name: "api".into(),
+        traffic: Traffic::Requests,
+        idle: Some(Duration::from_mins(10)),
+        ..least_endpoint()
+    }
+}
+
+fn least_endpoint() -> ConnectEndpoint {
+    ConnectEndpoint {
+        arn: "arn:aws:ecs:us-east-1:123456789012:service-connect/default/web/http".into(),
+        service: key(),
+        port_name: "http".into(),
+        namespace: "ns-0123456789abcdef".into(),
+        discovery_name: "http".into(),
+        dns_name: "web".into(),
+        port: 8080,
+        traffic: Traffic::Connections,
+        node: Node {
+            zone: zone(),
+            subnet: "subnet-1".into(),
+            address: IpAddr::V4(Ipv4Addr::new(172, 31, 15, 7)),
+        },
+        idle: None,
     }
 }
