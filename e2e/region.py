@@ -26,19 +26,24 @@ BINARY = os.environ.get("LANDFALL") or str(
 )
 
 
+_given = set()
+
+
 def free_port():
-    """A port of loopback that nobody has, and that the kernel gives to nobody who does not ask for it.
+    """A port that nobody has on any address, that the kernel gives to nobody who does not ask for it, and
+    that this gives out once: a region that is down for a while comes back to its own.
 
     From below the range of ports that it gives out: from within, a client that tries again and again
     while the region is down could be given the very port, connect to itself, and hold it.
     """
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for port in random.sample(range(10_000, lowest), 100):
+    for port in random.sample(sorted(set(range(10_000, lowest)) - _given), 100):
         with socket.socket() as it:
             try:
-                it.bind(("127.0.0.1", port))
+                it.bind(("0.0.0.0", port))
             except OSError:
                 continue
+            _given.add(port)
             return port
     raise AssertionError("no port of a hundred is free")
 
