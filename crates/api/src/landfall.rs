@@ -3,6 +3,7 @@
 //!
 //! They stand under a target prefix of their own, so that no AWS answer means anything new.
 
+mod availability;
 mod balancers;
 mod error;
 mod join_tokens;
@@ -11,6 +12,7 @@ mod placement;
 mod tasks;
 mod trail;
 
+pub use availability::{AvailabilityQuestion, availability_question};
 pub use error::Error;
 pub use past::{
     Field, PastTask, Record, TaskFilter, audit_record, read_audit, read_task, task_record,
@@ -22,7 +24,8 @@ use shapes::landfall as op;
 
 use crate::Registry;
 
-/// Our own operations that we answer. Calls need the history besides the state: the gateway has both.
+/// Our own operations that we answer. Calls need the history besides the state, or a copy of the
+/// state: the gateway has both.
 pub fn registry() -> Registry {
     Registry::default()
         .write::<op::CreateJoinToken, Error>(join_tokens::create_join_token)
@@ -30,6 +33,7 @@ pub fn registry() -> Registry {
         .read::<op::ListBalancers, Error>(balancers::list_balancers)
         .read::<op::ExplainPlacement, Error>(placement::explain_placement)
         .call::<op::ExplainTask>()
+        .call::<op::ReportAvailability>()
         .call::<op::ListAudit>()
         .call::<op::ListTaskHistory>()
 }

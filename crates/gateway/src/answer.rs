@@ -13,7 +13,7 @@ use wire::{Incoming, Route};
 
 use crate::door::{BODY_MAX, Door};
 use crate::keys::{self, Trust};
-use crate::{history, logs, metrics, packed, ports};
+use crate::{history, logs, metrics, packed, ports, rehearsal};
 
 /// What becomes of a request before the protocol writes it down.
 pub(crate) type Outcome = Result<Box<dyn Shape + Send>, wire::Fault>;
@@ -163,6 +163,10 @@ async fn run(
             Box::new(move |core| core.read(caller, request_id, |state, it| read.run(state, it)))
         }
         Entry::Call(_) => {
+            let asked = (caller.clone(), request_id);
+            if let Some(answered) = rehearsal::answer(door, incoming, route, asked).await {
+                return answered;
+            }
             let answered = history::answer(door, incoming, route, caller, request_id).await;
             return answered.unwrap_or_else(|| call(door, incoming, route));
         }

@@ -12,7 +12,7 @@ use telemetry::history::{Archive, Entry, HistoryError, Key, RealFiles, Retention
 use types::Timestamp;
 
 pub use archivist::Archivist;
-pub(crate) use questions::answer;
+pub(crate) use questions::{answer, boxed, decode, refused};
 
 /// Everything that the region keeps of what is over.
 pub struct History {

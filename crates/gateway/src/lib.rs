@@ -17,6 +17,7 @@ mod packed;
 mod ports;
 mod ready;
 mod region;
+mod rehearsal;
 mod socket;
 
 pub use desk::ReconcilerDesk;

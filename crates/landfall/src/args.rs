@@ -8,6 +8,7 @@ use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
 
 use crate::balancer::BalancerFlags;
 use crate::commands::audit::AuditFlags;
+use crate::commands::availability::ReportFlags;
 use crate::commands::doctor::DoctorFlags;
 use crate::commands::image::ImageFlags;
 use crate::commands::journal::JournalFlags;
@@ -56,6 +57,7 @@ Examples:
     Logs(LogsFlags),
     Why(WhyFlags),
     Audit(AuditFlags),
+    Report(ReportFlags),
     Image(ImageFlags),
     Token(TokenFlags),
     Journal(JournalFlags),

@@ -3,6 +3,7 @@
 //! Data goes to standard output, plain and aligned; progress and advice go to standard error.
 
 pub(crate) mod audit;
+pub(crate) mod availability;
 pub(crate) mod balancers;
 pub(crate) mod doctor;
 pub(crate) mod image;

@@ -65,6 +65,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Logs(flags) => commands::logs::run(&flags),
         Command::Why(flags) => commands::why::run(&flags),
         Command::Audit(flags) => commands::audit::run(&flags),
+        Command::Report(flags) => commands::availability::run(&flags),
         Command::Image(flags) => commands::image::run(&flags),
         Command::Token(flags) => commands::token::run(&flags),
         Command::Journal(flags) => commands::journal::run(&flags),

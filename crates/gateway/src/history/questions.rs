@@ -55,11 +55,14 @@ pub(crate) async fn answer(
     })
 }
 
-fn boxed<T: Shape + Send + 'static>(answer: Result<T, wire::Fault>) -> Outcome {
+pub(crate) fn boxed<T: Shape + Send + 'static>(answer: Result<T, wire::Fault>) -> Outcome {
     answer.map(|it| Box::new(it) as Box<dyn Shape + Send>)
 }
 
-fn decode<O: Operation>(route: &Route, incoming: &Incoming<'_>) -> Result<O::Input, wire::Fault> {
+pub(crate) fn decode<O: Operation>(
+    route: &Route,
+    incoming: &Incoming<'_>,
+) -> Result<O::Input, wire::Fault> {
     let mut input = O::Input::default();
     route
         .decode_into(incoming, &mut input)
@@ -71,7 +74,7 @@ fn decode<O: Operation>(route: &Route, incoming: &Incoming<'_>) -> Result<O::Inp
     Err(wire::Fault::new("InvalidParameterException", shapes::validation_message(&violations)))
 }
 
-fn refused(error: Error) -> wire::Fault {
+pub(crate) fn refused(error: Error) -> wire::Fault {
     to_wire(error.into())
 }
 

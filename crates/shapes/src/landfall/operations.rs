@@ -14,6 +14,7 @@ pub static OPERATIONS: &[&OperationSchema] = &[
     &LIST_BALANCERS,
     &LIST_TASK_HISTORY,
     &REDEEM_JOIN_TOKEN,
+    &REPORT_AVAILABILITY,
 ];
 
 pub static CREATE_JOIN_TOKEN: OperationSchema =
@@ -151,4 +152,25 @@ impl crate::Operation for RedeemJoinToken {
     const SCHEMA: &'static OperationSchema = &REDEEM_JOIN_TOKEN;
     type Input = super::RedeemJoinTokenRequest;
     type Output = super::RedeemJoinTokenResponse;
+}
+
+pub static REPORT_AVAILABILITY: OperationSchema =
+    OperationSchema::new("ReportAvailability", "POST", "/")
+        .input(&super::schemas::REPORT_AVAILABILITY_REQUEST)
+        .output(&super::schemas::REPORT_AVAILABILITY_RESPONSE)
+        .compiled::<ReportAvailability>(&[
+            &super::schemas::ACCESS_DENIED_EXCEPTION,
+            &super::schemas::CLUSTER_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_PARAMETER_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ReportAvailability;
+
+impl crate::Operation for ReportAvailability {
+    const NAME: &'static str = "ReportAvailability";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &REPORT_AVAILABILITY;
+    type Input = super::ReportAvailabilityRequest;
+    type Output = super::ReportAvailabilityResponse;
 }

@@ -37,6 +37,35 @@ pub static AUDIT_EVENT: Schema = Schema::structure(
 pub static AUDIT_EVENT_LIST: Schema =
     Schema::new("AuditEventList", Kind::List(&Member::new("member", &AUDIT_EVENT)));
 
+pub static AVAILABILITY_FINDING: Schema = Schema::structure(
+    "AvailabilityFinding",
+    &[Member::new("code", &STRING), Member::new("detail", &STRING)],
+);
+
+pub static AVAILABILITY_FINDING_LIST: Schema = Schema::new(
+    "AvailabilityFindingList",
+    Kind::List(&Member::new("member", &AVAILABILITY_FINDING)),
+);
+
+pub static AVAILABILITY_LOSS: Schema = Schema::structure(
+    "AvailabilityLoss",
+    &[
+        Member::new("availabilityZone", &STRING),
+        Member::new("containerInstanceArn", &STRING),
+        Member::new("cpu", &INTEGER),
+        Member::new("daemons", &INTEGER),
+        Member::new("failure", &STRING),
+        Member::new("groups", &GROUP_LOSS_LIST),
+        Member::new("instances", &INTEGER),
+        Member::new("lost", &INTEGER),
+        Member::new("memory", &INTEGER),
+        Member::new("placed", &INTEGER),
+    ],
+);
+
+pub static AVAILABILITY_LOSS_LIST: Schema =
+    Schema::new("AvailabilityLossList", Kind::List(&Member::new("member", &AVAILABILITY_LOSS)));
+
 pub static BALANCER: Schema = Schema::structure(
     "Balancer",
     &[
@@ -55,6 +84,26 @@ pub static BALANCER_LIST: Schema =
     Schema::new("BalancerList", Kind::List(&Member::new("member", &BALANCER)));
 
 pub static BOOLEAN: Schema = Schema::new("Boolean", Kind::Boolean);
+
+pub static CLUSTER_AVAILABILITY: Schema = Schema::structure(
+    "ClusterAvailability",
+    &[
+        Member::new("clusterArn", &STRING),
+        Member::new("findings", &AVAILABILITY_FINDING_LIST),
+        Member::new("groups", &GROUP_AVAILABILITY_LIST),
+        Member::new("headroom", &HEADROOM_LIST),
+        Member::new("instanceLosses", &AVAILABILITY_LOSS_LIST),
+        Member::new("instances", &INTEGER),
+        Member::new("load", &INTEGER),
+        Member::new("zoneLosses", &AVAILABILITY_LOSS_LIST),
+        Member::new("zones", &ZONE_AVAILABILITY_LIST),
+    ],
+);
+
+pub static CLUSTER_AVAILABILITY_LIST: Schema = Schema::new(
+    "ClusterAvailabilityList",
+    Kind::List(&Member::new("member", &CLUSTER_AVAILABILITY)),
+);
 
 pub static CLUSTER_NOT_FOUND_EXCEPTION: Schema = Schema::error(
     "ClusterNotFoundException",
@@ -90,6 +139,8 @@ pub static CREATE_JOIN_TOKEN_RESPONSE: Schema = Schema::structure(
     ],
 );
 
+pub static DOUBLE: Schema = Schema::new("Double", Kind::Double);
+
 pub static EXPLAIN_PLACEMENT_REQUEST: Schema = Schema::structure(
     "ExplainPlacementRequest",
     &[Member::new("cluster", &STRING), Member::new("taskDefinition", &STRING).required()],
@@ -109,6 +160,51 @@ pub static EXPLAIN_TASK_RESPONSE: Schema = Schema::structure(
     "ExplainTaskResponse",
     &[Member::new("lines", &STRING_LIST), Member::new("taskArn", &STRING)],
 );
+
+pub static GROUP_AVAILABILITY: Schema = Schema::structure(
+    "GroupAvailability",
+    &[
+        Member::new("group", &STRING),
+        Member::new("scheduling", &STRING),
+        Member::new("tasks", &INTEGER),
+        Member::new("worstInstance", &GROUP_LOSS),
+        Member::new("worstZone", &GROUP_LOSS),
+        Member::new("zones", &ZONE_TASKS_LIST),
+    ],
+);
+
+pub static GROUP_AVAILABILITY_LIST: Schema =
+    Schema::new("GroupAvailabilityList", Kind::List(&Member::new("member", &GROUP_AVAILABILITY)));
+
+pub static GROUP_LOSS: Schema = Schema::structure(
+    "GroupLoss",
+    &[
+        Member::new("daemons", &INTEGER),
+        Member::new("failure", &STRING),
+        Member::new("group", &STRING),
+        Member::new("left", &INTEGER),
+        Member::new("lost", &INTEGER),
+        Member::new("placed", &INTEGER),
+        Member::new("tasks", &INTEGER),
+    ],
+);
+
+pub static GROUP_LOSS_LIST: Schema =
+    Schema::new("GroupLossList", Kind::List(&Member::new("member", &GROUP_LOSS)));
+
+pub static HEADROOM: Schema = Schema::structure(
+    "Headroom",
+    &[
+        Member::new("instances", &INTEGER),
+        Member::new("instancesPerZone", &INTEGER),
+        Member::new("overheadPercent", &DOUBLE),
+        Member::new("utilizationPercent", &DOUBLE),
+        Member::new("zones", &INTEGER),
+    ],
+);
+
+pub static HEADROOM_LIST: Schema =
+    Schema::new("HeadroomList", Kind::List(&Member::new("member", &HEADROOM)));
 
 pub static INTEGER: Schema = Schema::new("Integer", Kind::Integer);
 
@@ -219,6 +315,16 @@ pub static REFUSED_LISTENER: Schema = Schema::structure(
 pub static REFUSED_LISTENER_LIST: Schema =
     Schema::new("RefusedListenerList", Kind::List(&Member::new("member", &REFUSED_LISTENER)));
 
+pub static REPORT_AVAILABILITY_REQUEST: Schema = Schema::structure(
+    "ReportAvailabilityRequest",
+    &[Member::new("cluster", &STRING), Member::new("load", &INTEGER)],
+);
+
+pub static REPORT_AVAILABILITY_RESPONSE: Schema = Schema::structure(
+    "ReportAvailabilityResponse",
+    &[Member::new("clusters", &CLUSTER_AVAILABILITY_LIST)],
+);
+
 pub static SECRET: Schema = Schema::new("Secret", Kind::String).sensitive();
 
 pub static SERVICE_UNAVAILABLE_EXCEPTION: Schema = Schema::error(
@@ -234,3 +340,28 @@ pub static STRING_LIST: Schema =
     Schema::new("StringList", Kind::List(&Member::new("member", &STRING)));
 
 pub static TIMESTAMP: Schema = Schema::new("Timestamp", Kind::Timestamp);
+
+pub static ZONE_AVAILABILITY: Schema = Schema::structure(
+    "ZoneAvailability",
+    &[
+        Member::new("availabilityZone", &STRING),
+        Member::new("cpu", &INTEGER),
+        Member::new("freeCpu", &INTEGER),
+        Member::new("freeMemory", &INTEGER),
+        Member::new("instances", &INTEGER),
+        Member::new("memory", &INTEGER),
+        Member::new("tasks", &INTEGER),
+        Member::new("unavailableInstances", &INTEGER),
+    ],
+);
+
+pub static ZONE_AVAILABILITY_LIST: Schema =
+    Schema::new("ZoneAvailabilityList", Kind::List(&Member::new("member", &ZONE_AVAILABILITY)));
+
+pub static ZONE_TASKS: Schema = Schema::structure(
+    "ZoneTasks",
+    &[Member::new("availabilityZone", &STRING), Member::new("tasks", &INTEGER)],
+);
+
+pub static ZONE_TASKS_LIST: Schema =
+    Schema::new("ZoneTasksList", Kind::List(&Member::new("member", &ZONE_TASKS)));

@@ -98,6 +98,86 @@ impl Shape for AuditEvent {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct AvailabilityFinding {
+    pub code: Option<String>,
+    pub detail: Option<String>,
+}
+
+impl Shape for AvailabilityFinding {
+    fn schema(&self) -> &'static Schema {
+        &schemas::AVAILABILITY_FINDING
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.code),
+            1 => given(&self.detail),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.code, decoder),
+            1 => take(&mut self.detail, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AvailabilityLoss {
+    pub availability_zone: Option<String>,
+    pub container_instance_arn: Option<String>,
+    pub cpu: Option<i32>,
+    pub daemons: Option<i32>,
+    pub failure: Option<String>,
+    pub groups: Option<Vec<GroupLoss>>,
+    pub instances: Option<i32>,
+    pub lost: Option<i32>,
+    pub memory: Option<i32>,
+    pub placed: Option<i32>,
+}
+
+impl Shape for AvailabilityLoss {
+    fn schema(&self) -> &'static Schema {
+        &schemas::AVAILABILITY_LOSS
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.availability_zone),
+            1 => given(&self.container_instance_arn),
+            2 => given(&self.cpu),
+            3 => given(&self.daemons),
+            4 => given(&self.failure),
+            5 => given(&self.groups),
+            6 => given(&self.instances),
+            7 => given(&self.lost),
+            8 => given(&self.memory),
+            9 => given(&self.placed),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.availability_zone, decoder),
+            1 => take(&mut self.container_instance_arn, decoder),
+            2 => take(&mut self.cpu, decoder),
+            3 => take(&mut self.daemons, decoder),
+            4 => take(&mut self.failure, decoder),
+            5 => take(&mut self.groups, decoder),
+            6 => take(&mut self.instances, decoder),
+            7 => take(&mut self.lost, decoder),
+            8 => take(&mut self.memory, decoder),
+            9 => take(&mut self.placed, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Balancer {
     pub addresses: Option<Vec<String>>,
     pub connected: Option<bool>,
@@ -138,6 +218,55 @@ impl Shape for Balancer {
             5 => take(&mut self.name, decoder),
             6 => take(&mut self.refused_listeners, decoder),
             7 => take(&mut self.targets, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ClusterAvailability {
+    pub cluster_arn: Option<String>,
+    pub findings: Option<Vec<AvailabilityFinding>>,
+    pub groups: Option<Vec<GroupAvailability>>,
+    pub headroom: Option<Vec<Headroom>>,
+    pub instance_losses: Option<Vec<AvailabilityLoss>>,
+    pub instances: Option<i32>,
+    pub load: Option<i32>,
+    pub zone_losses: Option<Vec<AvailabilityLoss>>,
+    pub zones: Option<Vec<ZoneAvailability>>,
+}
+
+impl Shape for ClusterAvailability {
+    fn schema(&self) -> &'static Schema {
+        &schemas::CLUSTER_AVAILABILITY
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.cluster_arn),
+            1 => given(&self.findings),
+            2 => given(&self.groups),
+            3 => given(&self.headroom),
+            4 => given(&self.instance_losses),
+            5 => given(&self.instances),
+            6 => given(&self.load),
+            7 => given(&self.zone_losses),
+            8 => given(&self.zones),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.cluster_arn, decoder),
+            1 => take(&mut self.findings, decoder),
+            2 => take(&mut self.groups, decoder),
+            3 => take(&mut self.headroom, decoder),
+            4 => take(&mut self.instance_losses, decoder),
+            5 => take(&mut self.instances, decoder),
+            6 => take(&mut self.load, decoder),
+            7 => take(&mut self.zone_losses, decoder),
+            8 => take(&mut self.zones, decoder),
             _ => Ok(()),
         }
     }
@@ -368,6 +497,126 @@ impl Shape for ExplainTaskResponse {
         match index {
             0 => take(&mut self.lines, decoder),
             1 => take(&mut self.task_arn, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GroupAvailability {
+    pub group: Option<String>,
+    pub scheduling: Option<String>,
+    pub tasks: Option<i32>,
+    pub worst_instance: Option<GroupLoss>,
+    pub worst_zone: Option<GroupLoss>,
+    pub zones: Option<Vec<ZoneTasks>>,
+}
+
+impl Shape for GroupAvailability {
+    fn schema(&self) -> &'static Schema {
+        &schemas::GROUP_AVAILABILITY
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.group),
+            1 => given(&self.scheduling),
+            2 => given(&self.tasks),
+            3 => given(&self.worst_instance),
+            4 => given(&self.worst_zone),
+            5 => given(&self.zones),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.group, decoder),
+            1 => take(&mut self.scheduling, decoder),
+            2 => take(&mut self.tasks, decoder),
+            3 => take(&mut self.worst_instance, decoder),
+            4 => take(&mut self.worst_zone, decoder),
+            5 => take(&mut self.zones, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GroupLoss {
+    pub daemons: Option<i32>,
+    pub failure: Option<String>,
+    pub group: Option<String>,
+    pub left: Option<i32>,
+    pub lost: Option<i32>,
+    pub placed: Option<i32>,
+    pub tasks: Option<i32>,
+}
+
+impl Shape for GroupLoss {
+    fn schema(&self) -> &'static Schema {
+        &schemas::GROUP_LOSS
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.daemons),
+            1 => given(&self.failure),
+            2 => given(&self.group),
+            3 => given(&self.left),
+            4 => given(&self.lost),
+            5 => given(&self.placed),
+            6 => given(&self.tasks),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.daemons, decoder),
+            1 => take(&mut self.failure, decoder),
+            2 => take(&mut self.group, decoder),
+            3 => take(&mut self.left, decoder),
+            4 => take(&mut self.lost, decoder),
+            5 => take(&mut self.placed, decoder),
+            6 => take(&mut self.tasks, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Headroom {
+    pub instances: Option<i32>,
+    pub instances_per_zone: Option<i32>,
+    pub overhead_percent: Option<f64>,
+    pub utilization_percent: Option<f64>,
+    pub zones: Option<i32>,
+}
+
+impl Shape for Headroom {
+    fn schema(&self) -> &'static Schema {
+        &schemas::HEADROOM
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.instances),
+            1 => given(&self.instances_per_zone),
+            2 => given(&self.overhead_percent),
+            3 => given(&self.utilization_percent),
+            4 => given(&self.zones),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.instances, decoder),
+            1 => take(&mut self.instances_per_zone, decoder),
+            2 => take(&mut self.overhead_percent, decoder),
+            3 => take(&mut self.utilization_percent, decoder),
+            4 => take(&mut self.zones, decoder),
             _ => Ok(()),
         }
     }
@@ -764,6 +1013,59 @@ impl Shape for RefusedListener {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReportAvailabilityRequest {
+    pub cluster: Option<String>,
+    pub load: Option<i32>,
+}
+
+impl Shape for ReportAvailabilityRequest {
+    fn schema(&self) -> &'static Schema {
+        &schemas::REPORT_AVAILABILITY_REQUEST
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.cluster),
+            1 => given(&self.load),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.cluster, decoder),
+            1 => take(&mut self.load, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReportAvailabilityResponse {
+    pub clusters: Option<Vec<ClusterAvailability>>,
+}
+
+impl Shape for ReportAvailabilityResponse {
+    fn schema(&self) -> &'static Schema {
+        &schemas::REPORT_AVAILABILITY_RESPONSE
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.clusters),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.clusters, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ServiceUnavailableException {
     pub message: Option<String>,
 }
@@ -783,6 +1085,80 @@ impl Shape for ServiceUnavailableException {
     fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
         match index {
             0 => take(&mut self.message, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ZoneAvailability {
+    pub availability_zone: Option<String>,
+    pub cpu: Option<i32>,
+    pub free_cpu: Option<i32>,
+    pub free_memory: Option<i32>,
+    pub instances: Option<i32>,
+    pub memory: Option<i32>,
+    pub tasks: Option<i32>,
+    pub unavailable_instances: Option<i32>,
+}
+
+impl Shape for ZoneAvailability {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ZONE_AVAILABILITY
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.availability_zone),
+            1 => given(&self.cpu),
+            2 => given(&self.free_cpu),
+            3 => given(&self.free_memory),
+            4 => given(&self.instances),
+            5 => given(&self.memory),
+            6 => given(&self.tasks),
+            7 => given(&self.unavailable_instances),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.availability_zone, decoder),
+            1 => take(&mut self.cpu, decoder),
+            2 => take(&mut self.free_cpu, decoder),
+            3 => take(&mut self.free_memory, decoder),
+            4 => take(&mut self.instances, decoder),
+            5 => take(&mut self.memory, decoder),
+            6 => take(&mut self.tasks, decoder),
+            7 => take(&mut self.unavailable_instances, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ZoneTasks {
+    pub availability_zone: Option<String>,
+    pub tasks: Option<i32>,
+}
+
+impl Shape for ZoneTasks {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ZONE_TASKS
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.availability_zone),
+            1 => given(&self.tasks),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.availability_zone, decoder),
+            1 => take(&mut self.tasks, decoder),
             _ => Ok(()),
         }
     }
