@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::Fault;
+use crate::{Fault, servicediscovery};
 use shapes::{OperationSchema, Service};
 use state::{Audit, Change, ContainerInstance, Context, Draft, Outcome, RegionRow, State};
 
@@ -100,8 +100,14 @@ fn touched(draft: &Draft<'_>) -> Vec<String> {
         | Change::TargetGroup(arn, _)
         | Change::Certificate(arn, _) => Some(arn.clone()),
         Change::Target(key, _) => Some(key.group.clone()),
+        Change::Service(key, _) => Some(home.service(&key.cluster, &key.name)),
         Change::HostedZone(id, _) => Some(hosted_zone(id)),
         Change::RecordSet(key, _) => Some(hosted_zone(&key.zone)),
+        Change::Namespace(id, _) => Some(servicediscovery::namespace_arn(draft.state(), id)),
+        Change::DiscoveryService(id, _) => Some(servicediscovery::service_arn(draft.state(), id)),
+        Change::DiscoveryInstance(key, _) => {
+            Some(servicediscovery::service_arn(draft.state(), &key.service))
+        }
         _ => None,
     });
     named.filter(|it| seen.insert(it.clone())).take(RESOURCES_MAX).collect()

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{AccountId, ClusterName, Family, InstanceId, Region, TaskId};
+use crate::{AccountId, ClusterName, Family, InstanceId, Region, ServiceName, TaskId};
 
 /// Whose region this is; every ARN we make names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,21 @@ impl Home {
     /// ARN of one revision of a task definition.
     pub fn task_definition(&self, family: &Family, revision: u32) -> String {
         self.ecs(format_args!("task-definition/{family}:{revision}"))
+    }
+
+    /// ARN of a service, long form.
+    pub fn service(&self, cluster: &ClusterName, name: &ServiceName) -> String {
+        self.ecs(format_args!("service/{cluster}/{name}"))
+    }
+
+    /// ARN of a snapshot of a service.
+    pub fn service_revision(&self, cluster: &ClusterName, name: &ServiceName, id: u64) -> String {
+        self.ecs(format_args!("service-revision/{cluster}/{name}/{id}"))
+    }
+
+    /// ARN of one rollout of a service.
+    pub fn service_deployment(&self, cluster: &ClusterName, name: &ServiceName, id: u64) -> String {
+        self.ecs(format_args!("service-deployment/{cluster}/{name}/{id}"))
     }
 
     /// ARN of a container of a task. `id` is the container's own UUID.

@@ -61,7 +61,7 @@ pub(crate) fn create_cluster(
 /// # Errors
 ///
 /// [`Error::ClusterNotFound`], [`Error::ClusterContainsContainerInstances`],
-/// [`Error::ClusterContainsTasks`].
+/// [`Error::ClusterContainsServices`], [`Error::ClusterContainsTasks`].
 pub(crate) fn delete_cluster(
     draft: &mut Draft<'_>,
     ask: shape::DeleteClusterRequest,
@@ -74,6 +74,9 @@ pub(crate) fn delete_cluster(
     }
     if counts.running + counts.pending > 0 {
         return Err(Error::ClusterContainsTasks);
+    }
+    if draft.state().indexes().active_services(&cluster.name) > 0 {
+        return Err(Error::ClusterContainsServices);
     }
     let cluster = Cluster {
         status: ClusterStatus::Inactive,

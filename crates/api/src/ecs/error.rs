@@ -25,6 +25,9 @@ pub enum Error {
     /// `ClusterContainsContainerInstancesException`.
     #[error("The Cluster cannot be deleted while Container Instances are active or draining.")]
     ClusterContainsContainerInstances,
+    /// `ClusterContainsServicesException`.
+    #[error("The Cluster cannot be deleted while Services are active.")]
+    ClusterContainsServices,
     /// `ClusterContainsTasksException`.
     #[error("The Cluster cannot be deleted while Tasks are active.")]
     ClusterContainsTasks,
@@ -45,12 +48,24 @@ pub enum Error {
     /// `LimitExceededException`: a quota of the region is used up.
     #[error("{0}")]
     LimitExceeded(String),
+    /// `NamespaceNotFoundException`: no Cloud Map namespace of that name or ARN.
+    #[error("{0}")]
+    NamespaceNotFound(String),
     /// `ResourceNotFoundException`: what an ARN names is not there.
     #[error("{0}")]
     ResourceNotFound(String),
     /// `ServerException`: our fault.
     #[error("{0}")]
     Server(String),
+    /// `ServiceDeploymentNotFoundException`.
+    #[error("The service deployment was not found.")]
+    ServiceDeploymentNotFound,
+    /// `ServiceNotActiveException`: the service was deleted.
+    #[error("Service was not ACTIVE.")]
+    ServiceNotActive,
+    /// `ServiceNotFoundException`.
+    #[error("Service not found.")]
+    ServiceNotFound,
     /// `TargetNotFoundException`: the target of an attribute is not there.
     #[error("{0}")]
     TargetNotFound(String),
@@ -81,13 +96,18 @@ impl Error {
             Self::AttributeLimitExceeded(_) => "AttributeLimitExceededException",
             Self::Client(_) => "ClientException",
             Self::ClusterContainsContainerInstances => "ClusterContainsContainerInstancesException",
+            Self::ClusterContainsServices => "ClusterContainsServicesException",
             Self::ClusterContainsTasks => "ClusterContainsTasksException",
             Self::ClusterNotFound => "ClusterNotFoundException",
             Self::Conflict { .. } => "ConflictException",
             Self::InvalidParameter(_) => "InvalidParameterException",
             Self::LimitExceeded(_) => "LimitExceededException",
+            Self::NamespaceNotFound(_) => "NamespaceNotFoundException",
             Self::ResourceNotFound(_) => "ResourceNotFoundException",
             Self::Server(_) => "ServerException",
+            Self::ServiceDeploymentNotFound => "ServiceDeploymentNotFoundException",
+            Self::ServiceNotActive => "ServiceNotActiveException",
+            Self::ServiceNotFound => "ServiceNotFoundException",
             Self::TargetNotFound(_) => "TargetNotFoundException",
             Self::UnsupportedFeature(_) => "UnsupportedFeatureException",
         }

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use state::{
-    Cluster, ClusterStatus, ContainerInstance, DefinitionStatus, InstanceStatus, Revision, State,
-    Task, TaskDefinition,
+    Cluster, ClusterStatus, ContainerInstance, DefinitionStatus, InstanceStatus, Revision, Service,
+    ServiceKey, State, Task, TaskDefinition,
 };
-use types::{Arn, ClusterName, Family, InstanceId, TaskId};
+use types::{Arn, ClusterName, Family, InstanceId, ServiceName, TaskId};
 
 use super::Error;
 
@@ -147,6 +147,27 @@ pub(crate) fn instance<'a>(
         .and_then(|id| state.container_instance(id))
         .filter(|it| it.cluster == *cluster && it.status != InstanceStatus::Inactive)
         .ok_or_else(|| Error::invalid("The specified container instance was not found."))
+}
+
+/// A service of that cluster by name or ARN, in any status; `None` if there is none, or if the ARN
+/// is of another cluster.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] for ARNs of something or somebody else.
+pub(crate) fn service<'a>(
+    state: &'a State,
+    cluster: &ClusterName,
+    text: &str,
+) -> Result<Option<&'a Arc<Service>>, Error> {
+    let tail = tail(state, text, "service")?;
+    let name = match tail.split_once('/') {
+        None => tail,
+        Some((of, name)) if of == cluster.as_str() => name,
+        Some(_) => return Ok(None),
+    };
+    let Ok(name) = ServiceName::parse(name) else { return Ok(None) };
+    Ok(state.services().get(&ServiceKey { cluster: cluster.clone(), name }))
 }
 
 /// The id in a long tail (`CLUSTER/ID`), checked against the cluster, or in a short one.

@@ -1,7 +1,7 @@
 //! Tasks: launching, stopping, looking.
 
 mod describe;
-mod launch;
+pub(super) mod launch;
 mod list;
 mod run;
 mod start;

@@ -1,8 +1,8 @@
 //! Records as the API shows them.
 
 use shapes::ecs as shape;
-use state::{Cluster, ClusterStatus, State};
-use types::Timestamp;
+use state::{Cluster, ClusterStatus, ServiceKey, ServiceStatus, State};
+use types::{ClusterName, ServiceName, Timestamp};
 
 use super::tags;
 
@@ -55,8 +55,12 @@ pub(crate) fn cluster(state: &State, cluster: &Cluster, parts: &[ClusterPart]) -
         registered_container_instances_count: Some(count(counts.instances)),
         running_tasks_count: Some(count(counts.running)),
         pending_tasks_count: Some(count(counts.pending)),
-        active_services_count: Some(0),
-        statistics: Some(if has(ClusterPart::Statistics) { statistics(counts) } else { vec![] }),
+        active_services_count: Some(count(state.indexes().active_services(name))),
+        statistics: Some(if has(ClusterPart::Statistics) {
+            statistics(state, name)
+        } else {
+            vec![]
+        }),
         tags: Some(if has(ClusterPart::Tags) { tags::view(tags_of) } else { vec![] }),
         settings: Some(match asked.settings {
             Some(settings) if has(ClusterPart::Settings) => settings,
@@ -78,8 +82,9 @@ fn cluster_status(status: ClusterStatus) -> &'static str {
     }
 }
 
-/// Counts by launch type; all tasks of this region are of type EC2.
-fn statistics(counts: state::Counts) -> Vec<shape::KeyValuePair> {
+/// Counts by launch type; all tasks and services of this region are of type EC2.
+fn statistics(state: &State, cluster: &ClusterName) -> Vec<shape::KeyValuePair> {
+    let counts = state.indexes().cluster_counts(cluster);
     let named = [
         ("runningEC2TasksCount", counts.running),
         ("pendingEC2TasksCount", counts.pending),
@@ -87,8 +92,8 @@ fn statistics(counts: state::Counts) -> Vec<shape::KeyValuePair> {
         ("pendingFargateTasksCount", 0),
         ("runningExternalTasksCount", 0),
         ("pendingExternalTasksCount", 0),
-        ("activeEC2ServiceCount", 0),
-        ("drainingEC2ServiceCount", 0),
+        ("activeEC2ServiceCount", state.indexes().active_services(cluster)),
+        ("drainingEC2ServiceCount", draining(state, cluster)),
         ("activeFargateServiceCount", 0),
         ("drainingFargateServiceCount", 0),
         ("activeExternalServiceCount", 0),
@@ -99,4 +104,13 @@ fn statistics(counts: state::Counts) -> Vec<shape::KeyValuePair> {
         value: Some(value.to_string()),
     };
     named.map(pair).into()
+}
+
+/// Services that are deleted and have tasks still. Cost: the services of the cluster.
+fn draining(state: &State, cluster: &ClusterName) -> u32 {
+    let first = ServiceName::parse("-").expect("the least of names");
+    let from = ServiceKey { cluster: cluster.clone(), name: first };
+    let rows = state.services().range(from..).take_while(|(key, _)| key.cluster == *cluster);
+    let draining = rows.filter(|(_, it)| it.status == ServiceStatus::Draining);
+    u32::try_from(draining.count()).unwrap_or(u32::MAX)
 }

@@ -121,7 +121,11 @@ pub(super) fn failure(
 }
 
 /// `family` is its latest ACTIVE revision; revisions may be named by `family:revision` or ARN.
-fn definition(state: &State, text: &str) -> Result<Arc<TaskDefinition>, Error> {
+///
+/// # Errors
+///
+/// [`Error::Client`] if there is none, [`Error::InvalidParameter`] if it is not ACTIVE.
+pub(in crate::ecs) fn definition(state: &State, text: &str) -> Result<Arc<TaskDefinition>, Error> {
     let unknown = || Error::client("TaskDefinition not found.");
     let tail = find::tail(state, text, "task-definition")?;
     let revision = match tail.split_once(':') {
@@ -187,7 +191,12 @@ fn named(it: &shape::ContainerOverride) -> Result<(), Error> {
     Ok(())
 }
 
-fn network(
+/// The subnets and security groups of a network configuration.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] if it names what is not there, or does not go with the mode.
+pub(in crate::ecs) fn network(
     state: &State,
     mode: NetworkMode,
     given: Option<shape::NetworkConfiguration>,
