@@ -23,4 +23,5 @@ pub mod session;
 pub mod stickiness;
 pub mod subnets;
 pub mod target_health;
+pub mod targets;
 pub mod tasks;

@@ -196,9 +196,25 @@ impl Indexes {
         self.services.leaving(service)
     }
 
+    /// Services of which a task may go in or out of a target group; one may come twice.
+    pub fn services_moving_targets(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.services.moving()
+    }
+
+    /// Targets that were registered for tasks of services.
+    pub fn registered_targets(&self) -> impl Iterator<Item = &TargetKey> {
+        self.services.registered()
+    }
+
     /// Tasks that a target was registered for: one, but for a moment.
     pub fn registered_as(&self, target: &TargetKey) -> &TaskSet {
         self.services.registered_as(target)
+    }
+
+    /// Tasks of a service that are not over, and those whose end the scheduler has not taken into
+    /// account yet.
+    pub fn open_tasks(&self, service: &ServiceKey) -> &TaskSet {
+        self.services.open(service)
     }
 
     /// How many services of a cluster are ACTIVE.

@@ -62,7 +62,7 @@ pub use target_group::{
 };
 pub use task::{
     Binding, Container, Demand, Desired, Health, Interface, LaunchType, Membership, Status, Stop,
-    StopCode, Task,
+    StopCode, TargetMove, Task,
 };
 pub use task_definition::{DefinitionStatus, FamilyRow, NetworkMode, Revision, TaskDefinition};
 pub use token::{Token, TokenKey};

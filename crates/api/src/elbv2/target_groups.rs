@@ -84,7 +84,7 @@ pub(super) fn delete_target_group(
     }
     draft.change(Change::TargetGroup(arn.clone(), None));
     // Those for which there is no room here follow.
-    let targets = targets_of(draft.state(), &arn).map(|it| it.key.clone());
+    let targets = plan::targets::of_group(draft.state(), &arn).map(|it| it.key.clone());
     let targets: Vec<TargetKey> = targets.take(draft.room()).collect();
     for key in targets {
         draft.change(Change::Target(key, None));
@@ -160,16 +160,6 @@ pub(super) fn modify_target_group(
     let shown = view::target_group(state, &group);
     draft.change(Change::from(group));
     Ok(shape::ModifyTargetGroupOutput { target_groups: Some(vec![shown]) })
-}
-
-/// The targets of a group, in order of id and port.
-pub(super) fn targets_of<'a>(
-    state: &'a State,
-    group: &str,
-) -> impl Iterator<Item = &'a Arc<state::Target>> + use<'a> {
-    let group = group.to_owned();
-    let first = TargetKey { group: group.clone(), id: String::new(), port: 0 };
-    state.targets().range(first..).take_while(move |it| it.0.group == group).map(|it| it.1)
 }
 
 fn name(name: Option<&str>) -> Result<String, Error> {

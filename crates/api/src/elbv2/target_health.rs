@@ -1,10 +1,9 @@
 //! How targets are: what balancers find, in the words of the API.
 
+use plan::targets;
 use shapes::elbv2 as shape;
-use state::{Anomaly, Context, Seen, State, Target, TargetGroup, TargetHealth, TargetKey};
-use types::Timestamp;
+use state::{Anomaly, Context, State, Target, TargetGroup, TargetHealth, TargetKey};
 
-use super::target_groups::targets_of;
 use super::{Error, find};
 
 /// `DescribeTargetHealth`: of all targets, or those named.
@@ -27,7 +26,7 @@ pub(super) fn describe_target_health(
         ..view(state, group, it, is_used)
     };
     let descriptions = match ask.targets.filter(|it| !it.is_empty()) {
-        None => targets_of(state, &group.arn).map(|it| show(it)).collect(),
+        None => targets::of_group(state, &group.arn).map(|it| show(it)).collect(),
         Some(named) => named
             .into_iter()
             .map(|asked| {
@@ -47,7 +46,7 @@ fn view(
     target: &Target,
     is_used: bool,
 ) -> shape::TargetHealthDescription {
-    let found = found(state, target);
+    let found = targets::found(state, target);
     let check_port = group.health_check.port.unwrap_or(target.key.port);
     let is_elsewhere = group.target_type == state::TargetType::Ip && target.zone.is_none();
     shape::TargetHealthDescription {
@@ -89,7 +88,7 @@ fn view(
 /// and whether one gives it less for it.
 fn anomaly(state: &State, target: &Target) -> shape::AnomalyDetection {
     let any = |wanted: [Anomaly; 2]| {
-        seen_now(state, target).any(|it| it.anomaly.is_some_and(|it| wanted.contains(&it)))
+        targets::seen_now(state, target).any(|it| it.anomaly.is_some_and(|it| wanted.contains(&it)))
     };
     let is_anomalous = any([Anomaly::Detected, Anomaly::Mitigated]);
     let is_mitigated = any([Anomaly::Mitigated, Anomaly::Recovering]);
@@ -99,30 +98,8 @@ fn anomaly(state: &State, target: &Target) -> shape::AnomalyDetection {
     }
 }
 
-/// What the balancers that are there find of a target.
-fn seen_now<'a>(state: &'a State, target: &'a Target) -> impl Iterator<Item = &'a Seen> {
-    let is_there = |name: &str| state.balancers().get(name).is_some_and(|it| it.connected);
-    target.seen.iter().filter(move |it| is_there(it.0)).map(|it| it.1)
-}
-
-/// What the balancers find together: healthy if one of those that are there finds it so. Of
-/// several bad findings the newest counts.
-pub(crate) fn found(state: &State, target: &Target) -> TargetHealth {
-    let mut newest: Option<(Timestamp, &TargetHealth)> = None;
-    for seen in seen_now(state, target) {
-        match seen.health {
-            TargetHealth::Healthy => return TargetHealth::Healthy,
-            TargetHealth::Initial => {}
-            _ if newest.is_none_or(|it| it.0 < seen.since) => {
-                newest = Some((seen.since, &seen.health));
-            }
-            _ => {}
-        }
-    }
-    newest.map_or(TargetHealth::Initial, |it| it.1.clone())
-}
-
 fn spoken(found: &TargetHealth) -> shape::TargetHealth {
+    let ill = |reason| health("unhealthy", Some(reason), targets::fault(found));
     match found {
         TargetHealth::Healthy => health("healthy", None, None),
         TargetHealth::Initial => health(
@@ -130,19 +107,9 @@ fn spoken(found: &TargetHealth) -> shape::TargetHealth {
             Some("Elb.InitialHealthChecking"),
             Some("Initial health checks in progress".to_owned()),
         ),
-        TargetHealth::WrongCode(code) => health(
-            "unhealthy",
-            Some("Target.ResponseCodeMismatch"),
-            Some(format!("Health checks failed with these codes: [{code}]")),
-        ),
-        TargetHealth::Timeout => {
-            health("unhealthy", Some("Target.Timeout"), Some("Request timed out".to_owned()))
-        }
-        TargetHealth::Failed => health(
-            "unhealthy",
-            Some("Target.FailedHealthChecks"),
-            Some("Health checks failed".to_owned()),
-        ),
+        TargetHealth::WrongCode(_) => ill("Target.ResponseCodeMismatch"),
+        TargetHealth::Timeout => ill("Target.Timeout"),
+        TargetHealth::Failed => ill("Target.FailedHealthChecks"),
     }
 }
 

@@ -1,25 +1,16 @@
 //! Targets: registered and deregistered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use plan::routing::attributes::GroupAttributes;
+use plan::targets::{self, TARGETS_MAX};
 use shapes::elbv2 as shape;
 use state::{
-    Change, Context, Draft, Draining, IpAddressType, State, Target, TargetGroup, TargetKey,
-    TargetType,
+    Change, Context, Draft, IpAddressType, State, Target, TargetGroup, TargetKey, TargetType,
 };
 use types::Zone;
 
-use super::target_groups::targets_of;
 use super::{Error, find};
-
-/// Targets of one group. Source: handbook 7.1.
-const TARGETS_MAX: usize = 1_000;
-/// Where an instance says which address its host ports are at.
-const ADDRESS_ATTRIBUTE: &str = "landfall.address";
-/// Where an instance says which zone it is in.
-const ZONE_ATTRIBUTE: &str = "ecs.availability-zone";
 
 /// `RegisterTargets`: one that is registered stays as it is; one that drains takes requests again.
 ///
@@ -41,7 +32,8 @@ pub(super) fn register_targets(
             fresh.insert(target.key.clone(), target);
         }
     }
-    let registered = targets_of(state, &group.arn).filter(|it| it.draining.is_none()).count();
+    let registered =
+        targets::of_group(state, &group.arn).filter(|it| it.draining.is_none()).count();
     if registered + fresh.len() > TARGETS_MAX {
         return Err(Error::TooManyTargets(format!(
             "A target group can have at most {TARGETS_MAX} targets"
@@ -69,27 +61,16 @@ pub(super) fn deregister_targets(
 ) -> Result<shape::DeregisterTargetsOutput, Error> {
     let state = draft.state();
     let group = find::target_group(state, ask.target_group_arn.as_deref())?.clone();
-    let mut leaving: BTreeMap<TargetKey, Target> = BTreeMap::new();
+    let mut leaving: BTreeSet<TargetKey> = BTreeSet::new();
     for asked in ask.targets.unwrap_or_default() {
         let id = asked.id.unwrap_or_default();
         let port = asked.port.and_then(|it| u16::try_from(it).ok());
         let meant = |it: &Target| it.key.id == id && port.is_none_or(|port| it.key.port == port);
-        let found = targets_of(state, &group.arn).filter(|it| meant(it));
-        leaving.extend(found.map(|it| (it.key.clone(), it.as_ref().clone())));
+        let found = targets::of_group(state, &group.arn).filter(|it| meant(it));
+        leaving.extend(found.map(|it| it.key.clone()));
     }
-    let in_use = state.indexes().rules_of_group(&group.arn).next().is_some();
-    let delay = GroupAttributes::of(&group.attributes).deregistration_delay;
-    for (key, target) in leaving {
-        if target.draining.is_some() {
-            continue;
-        }
-        // Nothing goes to targets of a group that nothing names.
-        if !in_use || delay.is_zero() {
-            draft.change(Change::Target(key, None));
-            continue;
-        }
-        let draining = Draining { since: context.now, until: context.now.after(delay) };
-        draft.change(Change::from(Target { draining: Some(draining), ..target }));
+    for key in leaving {
+        targets::deregister(draft, &key, context.now);
     }
     Ok(shape::DeregisterTargetsOutput {})
 }
@@ -129,10 +110,7 @@ fn instance(state: &State, id: &str) -> Result<(Option<IpAddr>, Option<Zone>), E
             "The following targets are not in a running state and cannot be registered: '{id}'"
         )));
     };
-    let attribute = |name: &str| instance.attributes.get(name).cloned().flatten();
-    let address = attribute(ADDRESS_ATTRIBUTE).and_then(|it| it.parse().ok());
-    let zone = attribute(ZONE_ATTRIBUTE).and_then(|it| Zone::parse(&it).ok());
-    Ok((address, zone))
+    Ok(targets::instance_place(instance))
 }
 
 /// An address of the VPC has its subnet's zone; another one is in every zone.
@@ -148,16 +126,8 @@ fn address(
     if family != group.ip_address_type || address.is_unspecified() || address.is_multicast() {
         return Err(refuse());
     }
-    let subnet = state.region().get(&()).and_then(|region| {
-        let IpAddr::V4(address) = address else { return None };
-        let bits = address.to_bits();
-        region.subnets.iter().find(|it| {
-            let size = 32_u32.saturating_sub(u32::from(it.prefix));
-            bits.checked_shr(size) == it.base.checked_shr(size)
-        })
-    });
-    let zone = match (subnet, asked) {
-        (Some(subnet), _) => Some(subnet.zone.clone()),
+    let zone = match (targets::zone_of(state, address), asked) {
+        (Some(zone), _) => Some(zone),
         (None, None | Some("all")) => None,
         (None, Some(zone)) => Some(
             Zone::parse(zone)

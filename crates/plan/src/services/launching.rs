@@ -64,6 +64,7 @@ pub fn launch(
             targets: Vec::new(),
             healthy_at: None,
             protected_until: None,
+            settled_at: None,
         }),
         ..Origin::default()
     };

@@ -5,35 +5,17 @@ use std::collections::BTreeMap;
 use types::ClusterName;
 
 use super::{NONE, TaskSet, drop_from};
-use crate::record::{Desired, Service, ServiceKey, ServiceStatus, Status, TargetKey, Task};
+use crate::record::{Desired, Service, ServiceKey, ServiceStatus, TargetKey, TargetMove, Task};
 
 /// The indexes of services.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Services {
     tasks: BTreeMap<(ServiceKey, Desired), TaskSet>,
+    open: BTreeMap<ServiceKey, TaskSet>,
     active: BTreeMap<ClusterName, u32>,
-    moving: BTreeMap<(ServiceKey, Move), TaskSet>,
+    moving: BTreeMap<(ServiceKey, TargetMove), TaskSet>,
     /// Tasks by what they are registered as.
     registered: BTreeMap<TargetKey, TaskSet>,
-}
-
-/// Which way a task goes in or out of its target groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Move {
-    In,
-    Out,
-}
-
-/// A running task that no target group knows may have to be registered; one that leaves, or is over
-/// and known to some, has to be deregistered.
-fn direction(task: &Task) -> Option<Move> {
-    let targets = &task.service.as_ref()?.targets;
-    match (task.last, task.desired) {
-        (Status::Running, Desired::Running) if targets.is_empty() => Some(Move::In),
-        (Status::Deactivating, _) => Some(Move::Out),
-        (Status::Stopped, _) if !targets.is_empty() => Some(Move::Out),
-        _ => None,
-    }
 }
 
 impl Services {
@@ -41,12 +23,24 @@ impl Services {
         self.tasks.get(&(service.clone(), desired)).unwrap_or(&NONE)
     }
 
+    pub(super) fn open(&self, service: &ServiceKey) -> &TaskSet {
+        self.open.get(service).unwrap_or(&NONE)
+    }
+
     pub(super) fn entering(&self, service: &ServiceKey) -> &TaskSet {
-        self.moving.get(&(service.clone(), Move::In)).unwrap_or(&NONE)
+        self.moving.get(&(service.clone(), TargetMove::In)).unwrap_or(&NONE)
     }
 
     pub(super) fn leaving(&self, service: &ServiceKey) -> &TaskSet {
-        self.moving.get(&(service.clone(), Move::Out)).unwrap_or(&NONE)
+        self.moving.get(&(service.clone(), TargetMove::Out)).unwrap_or(&NONE)
+    }
+
+    pub(super) fn moving(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.moving.keys().map(|it| &it.0)
+    }
+
+    pub(super) fn registered(&self) -> impl Iterator<Item = &TargetKey> {
+        self.registered.keys()
     }
 
     pub(super) fn registered_as(&self, target: &TargetKey) -> &TaskSet {
@@ -62,17 +56,21 @@ impl Services {
             for target in targets_of(it) {
                 drop_from(&mut self.registered, target, &it.id);
             }
-            if let Some(way) = direction(it) {
+            if let Some(way) = it.target_move() {
                 drop_from(&mut self.moving, &(key.clone(), way), &it.id);
             }
+            drop_from(&mut self.open, &key, &it.id);
             drop_from(&mut self.tasks, &(key, it.desired), &it.id);
         }
         if let Some((it, key)) = after.and_then(|it| Some((it, it.service_key()?))) {
             for target in targets_of(it) {
                 self.registered.entry(target.clone()).or_default().insert(it.id);
             }
-            if let Some(way) = direction(it) {
+            if let Some(way) = it.target_move() {
                 self.moving.entry((key.clone(), way)).or_default().insert(it.id);
+            }
+            if is_open(it) {
+                self.open.entry(key.clone()).or_default().insert(it.id);
             }
             self.tasks.entry((key, it.desired)).or_default().insert(it.id);
         }
@@ -96,4 +94,10 @@ impl Services {
 
 fn targets_of(task: &Task) -> &[TargetKey] {
     task.service.as_ref().map_or(&[], |it| &it.targets)
+}
+
+/// Whether the scheduler has something to do with a task still: it is not over, or its end has not
+/// been taken into account.
+fn is_open(task: &Task) -> bool {
+    !task.is_over() || task.service.as_ref().is_some_and(|it| it.settled_at.is_none())
 }

@@ -137,6 +137,10 @@ pub struct Deployment {
     /// The service deployment that it belongs to.
     #[n(10)]
     pub service_deployment: u64,
+    /// When its launches so far would have been made at the steady pace that bounds them; `None`
+    /// if it has made none. Written by the scheduler.
+    #[n(11)]
+    pub paced_until: Option<Timestamp>,
 }
 
 /// A service.

@@ -248,6 +248,15 @@ pub struct Interface {
     pub security_groups: Vec<String>,
 }
 
+/// Which way a task goes in or out of its target groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TargetMove {
+    /// To be registered.
+    In,
+    /// To be deregistered.
+    Out,
+}
+
 /// What a task of a service belongs to, and how it stands there.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Membership {
@@ -269,6 +278,9 @@ pub struct Membership {
     /// Until when neither scaling in nor a deployment stops it. Written by UpdateTaskProtection.
     #[n(5)]
     pub protected_until: Option<Timestamp>,
+    /// When the scheduler took its end into account. Written by the scheduler, once.
+    #[n(6)]
+    pub settled_at: Option<Timestamp>,
 }
 
 /// One run of a task definition.
@@ -378,6 +390,19 @@ impl Task {
     pub fn service_key(&self) -> Option<ServiceKey> {
         let name = self.service.as_ref()?.service.clone();
         Some(ServiceKey { cluster: self.cluster.clone(), name })
+    }
+
+    /// Which way it goes in or out of the target groups of its service, if there may be anything to
+    /// do: a running task that no group knows may have to be registered; one that leaves, or is
+    /// over and known to some, has to be deregistered.
+    pub fn target_move(&self) -> Option<TargetMove> {
+        let targets = &self.service.as_ref()?.targets;
+        match (self.last, self.desired) {
+            (Status::Running, Desired::Running) if targets.is_empty() => Some(TargetMove::In),
+            (Status::Deactivating, _) => Some(TargetMove::Out),
+            (Status::Stopped, _) if !targets.is_empty() => Some(TargetMove::Out),
+            _ => None,
+        }
     }
 
     /// Whether it has stopped for good.
