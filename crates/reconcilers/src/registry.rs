@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use state::{Change, Context, Draft, Revision, State};
+use state::{Change, Context, Draft, Revision, ServiceKey, State, TargetKey};
 use types::{ClusterName, InstanceId, Timestamp};
 
 use crate::deleted_definitions::DeletedDefinitions;
@@ -16,6 +16,7 @@ use crate::join_token_expiry::JoinTokenExpiry;
 use crate::left_parts::LeftParts;
 use crate::lost_instances::LostInstances;
 use crate::past::{AUDITS_KEPT, Past, PastReaper};
+use crate::target_registration::TargetRegistration;
 use crate::task_credentials::TaskCredentials;
 use crate::token_expiry::TokenExpiry;
 
@@ -32,6 +33,10 @@ pub enum Subject {
     Definition(Revision),
     /// A load balancer, a listener or a target group, by its ARN.
     Whole(String),
+    /// One service.
+    Service(ServiceKey),
+    /// One target, which may be gone.
+    Target(TargetKey),
 }
 
 /// What one look found.
@@ -104,6 +109,7 @@ pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
         Box::new(JoinTokenExpiry),
         Box::new(LeftParts),
         Box::new(LostInstances { give_up_after: policy.give_up_after }),
+        Box::new(TargetRegistration),
         Box::new(TaskCredentials),
         Box::new(TokenExpiry),
     ];

@@ -12,4 +12,5 @@ mod left_parts;
 mod past;
 mod queue;
 mod stopped_tasks;
+mod target_registration;
 mod tokens;

@@ -34,7 +34,7 @@ fn world(balancers: &[&str]) -> World {
     world
 }
 
-fn group(attributes: &[(&str, &str)]) -> TargetGroup {
+pub(super) fn group(attributes: &[(&str, &str)]) -> TargetGroup {
     TargetGroup {
         arn: GROUP.into(),
         name: GROUP.into(),
@@ -61,7 +61,7 @@ fn group(attributes: &[(&str, &str)]) -> TargetGroup {
     }
 }
 
-fn balancer(name: &str, connected: bool) -> Balancer {
+pub(super) fn balancer(name: &str, connected: bool) -> Balancer {
     Balancer {
         name: name.into(),
         created_at: Timestamp(0),

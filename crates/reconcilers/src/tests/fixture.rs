@@ -12,7 +12,7 @@ use types::{
     TaskId, Timestamp, Zone,
 };
 
-use crate::{Policy, Queue, Reviewed, registry};
+use crate::{Policy, Queue, Reconciler, Reviewed, registry};
 
 pub(super) const SECOND: i64 = 1000;
 pub(super) const MINUTE: i64 = 60 * SECOND;
@@ -26,6 +26,8 @@ pub(super) struct World {
     pub(super) state: State,
     pub(super) now: Timestamp,
     policy: Policy,
+    /// The reconciler that does not look.
+    without: &'static str,
     queue: Queue,
     dice: Dice,
 }
@@ -33,9 +35,14 @@ pub(super) struct World {
 impl World {
     /// An empty region at time zero.
     pub(super) fn new(policy: Policy) -> Self {
+        Self::without(policy, "")
+    }
+
+    /// The same, in which the reconciler of that name does not look.
+    pub(super) fn without(policy: Policy, without: &'static str) -> Self {
         let state = region();
-        let queue = Queue::new(registry(&policy), &state, Timestamp(0));
-        Self { state, now: Timestamp(0), policy, queue, dice: Dice::of(1) }
+        let queue = Queue::new(all_but(&policy, without), &state, Timestamp(0));
+        Self { state, now: Timestamp(0), policy, without, queue, dice: Dice::of(1) }
     }
 
     /// Somebody else's change, which the queue hears of.
@@ -84,11 +91,12 @@ impl World {
 
     /// What a new process makes of the same state: a queue in which everything is due.
     pub(super) fn restarted(&self) -> Self {
-        let queue = Queue::new(registry(&self.policy), &self.state, self.now);
+        let queue = Queue::new(all_but(&self.policy, self.without), &self.state, self.now);
         Self {
             state: self.state.clone(),
             now: self.now,
             policy: self.policy.clone(),
+            without: self.without,
             queue,
             dice: self.dice.clone(),
         }
@@ -115,7 +123,8 @@ impl World {
         assert_eq!(self.state.recomputed_indexes(), *self.state.indexes());
         assert_eq!(plan::placement::verify(&self.state), Vec::<String>::new());
         let before = self.state.clone();
-        let mut fresh = Queue::new(registry(&self.policy), &self.state, self.now);
+        let all = all_but(&self.policy, self.without);
+        let mut fresh = Queue::new(all, &self.state, self.now);
         core::mem::swap(&mut self.queue, &mut fresh);
         for _ in 0..TURNS_MAX {
             if self.turn().is_none() {
@@ -133,6 +142,10 @@ impl World {
     pub(super) fn instance(&self, bits: u128) -> Option<&ContainerInstance> {
         self.state.container_instance(InstanceId::new(bits)).map(AsRef::as_ref)
     }
+}
+
+fn all_but(policy: &Policy, without: &str) -> Vec<Box<dyn Reconciler>> {
+    registry(policy).into_iter().filter(|it| it.name() != without).collect()
 }
 
 pub(super) fn region() -> State {

@@ -1,0 +1,250 @@
+//! Keeps tasks of services in the target groups of their revisions for as long as they run, and
+//! stops none of them before it is out.
+//!
+//! A running task is registered; one that leaves (DEACTIVATING) is deregistered, drains, and is told
+//! to stop once its targets are gone; one that is over is taken out at once. A target that somebody
+//! else has deregistered is registered again when it is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use plan::services::{self, CHANGES_OF_EVENT, Registration, target_events as events};
+use plan::targets::{self, TARGETS_MAX};
+use state::{
+    Change, Context, Draft, ServiceKey, State, Status, Target, TargetKey, TargetMove, Task,
+};
+use types::{TaskId, Timestamp};
+
+use crate::{Outcome, Reconciler, Subject};
+
+/// Target groups of one service, at most. Source: handbook 5.12.
+const GROUPS_MAX: usize = 5;
+/// What one task changes at most: a target in each group, itself, and what its instance is told.
+const CHANGES_OF_TASK: usize = GROUPS_MAX + 2;
+/// Kinds of events that one task may add: in each group, and that it drains.
+const EVENTS_OF_TASK: usize = GROUPS_MAX + 1;
+
+pub(crate) struct TargetRegistration;
+
+impl Reconciler for TargetRegistration {
+    fn name(&self) -> &'static str {
+        "target-registration"
+    }
+
+    fn subjects(&self, state: &State) -> Vec<Subject> {
+        let moving = state.indexes().services_moving_targets().cloned().map(Subject::Service);
+        let registered = state.indexes().registered_targets();
+        let gone = registered.filter(|it| !state.targets().contains_key(it));
+        moving.chain(gone.cloned().map(Subject::Target)).collect()
+    }
+
+    fn woken_by(&self, change: &Change) -> Option<Subject> {
+        match change {
+            Change::Task(_, Some(task)) => {
+                task.target_move().and_then(|_| task.service_key()).map(Subject::Service)
+            }
+            Change::Target(key, None) => Some(Subject::Target(key.clone())),
+            // Somebody else may have registered again what leaves.
+            Change::Target(key, Some(it)) if it.draining.is_none() && it.seen.is_empty() => {
+                Some(Subject::Target(key.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    fn review(
+        &self,
+        draft: &mut Draft<'_>,
+        subject: &Subject,
+        context: &mut Context<'_>,
+    ) -> Outcome {
+        let indexes = draft.state().indexes();
+        let tasks: Vec<TaskId> = match subject {
+            Subject::Service(key) => {
+                let entering = indexes.entering_targets(key);
+                let entering = Some(entering).filter(|_| has_groups(draft.state(), key));
+                let leaving = indexes.leaving_targets(key).iter();
+                leaving.chain(entering.into_iter().flatten()).copied().collect()
+            }
+            Subject::Target(key) => indexes.registered_as(key).iter().copied().collect(),
+            _ => return Outcome::Settled,
+        };
+        let mut said = BTreeMap::new();
+        let mut outcome = Outcome::Settled;
+        for id in tasks {
+            let Some(task) = draft.state().task(id).cloned() else { continue };
+            let Some(key) = task.service_key() else { continue };
+            let tally: &mut Tally = said.entry(key).or_default();
+            let events = CHANGES_OF_EVENT * (tally.events() + EVENTS_OF_TASK);
+            if draft.room() < CHANGES_OF_TASK + events {
+                outcome = Outcome::Again;
+                break;
+            }
+            match task.target_move() {
+                Some(TargetMove::Out) => leave(draft, &task, tally, context.now),
+                _ => enter(draft, &task, tally, context.now),
+            }
+        }
+        for (service, tally) in said {
+            tally.say(draft, &service, context);
+        }
+        outcome
+    }
+}
+
+/// Whether tasks of a service may have to be registered at all.
+fn has_groups(state: &State, key: &ServiceKey) -> bool {
+    let Some(service) = state.services().get(key) else { return false };
+    service.deployments.iter().any(|it| {
+        let key = state::ServiceRevisionKey { service: key.clone(), id: it.revision };
+        let revision = state.service_revisions().get(&key);
+        revision.is_some_and(|it| it.targets.iter().any(|it| it.group.is_some()))
+    })
+}
+
+/// Registers a running task wherever it is not.
+fn enter(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timestamp) {
+    let Some(membership) = task.service.as_ref().filter(|_| task.last == Status::Running) else {
+        return;
+    };
+    let wanted = services::registrations(draft.state(), task, now);
+    if wanted.contains(&Registration::NotYet) {
+        return;
+    }
+    let mut keys: Vec<TargetKey> = Vec::new();
+    for one in wanted {
+        let target = match one {
+            Registration::As(target) if keys.contains(&target.key) => continue,
+            Registration::As(target) => target,
+            Registration::Refused(group, why) => {
+                tally.refused.insert((group, why));
+                continue;
+            }
+            Registration::NotYet => return,
+        };
+        let key = target.key.clone();
+        let is_known = membership.targets.contains(&key);
+        match register(draft, *target, is_known) {
+            Registered::Afresh => *tally.registered.entry(key.group.clone()).or_default() += 1,
+            Registered::Before => {}
+            Registered::Full => {
+                let why = format!("A target group can have at most {TARGETS_MAX} targets");
+                tally.refused.insert((key.group, why));
+                continue;
+            }
+        }
+        keys.push(key);
+    }
+    if keys != membership.targets {
+        change_targets(draft, task, keys);
+    }
+}
+
+enum Registered {
+    Afresh,
+    Before,
+    Full,
+}
+
+/// Puts a target into its group. One that drains because somebody has deregistered it (`is_known`)
+/// is left alone until it is gone; one that drains for an earlier task is taken over.
+fn register(draft: &mut Draft<'_>, target: Target, is_known: bool) -> Registered {
+    let state = draft.state();
+    match state.targets().get(&target.key) {
+        Some(standing) if standing.draining.is_some() && is_known => return Registered::Before,
+        Some(standing) if standing.draining.is_none() => {
+            if standing.service != target.service {
+                let adopted = Target { service: target.service, ..standing.as_ref().clone() };
+                draft.change(Change::from(adopted));
+            }
+            return Registered::Before;
+        }
+        _ => {}
+    }
+    let others = targets::of_group(state, &target.key.group).filter(|it| it.draining.is_none());
+    if others.count() >= TARGETS_MAX {
+        return Registered::Full;
+    }
+    draft.change(Change::from(target));
+    Registered::Afresh
+}
+
+/// Deregisters a task that leaves or is over, and lets it go once it is no target any more.
+fn leave(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timestamp) {
+    let Some(membership) = &task.service else { return };
+    let mut drains = false;
+    for key in &membership.targets {
+        let state = draft.state();
+        let Some(target) = state.targets().get(key) else { continue };
+        let is_new = target.draining.is_none();
+        if !task.is_over() {
+            targets::deregister(draft, key, now);
+            drains |= is_new && draft.state().targets().contains_key(key);
+        } else if is_taken_over(state, key, task.id) {
+            continue;
+        } else {
+            draft.change(Change::Target(key.clone(), None));
+        }
+        if is_new {
+            *tally.deregistered.entry(key.group.clone()).or_default() += 1;
+        }
+    }
+    tally.draining += u32::from(drains);
+    if task.is_over() {
+        change_targets(draft, task, Vec::new());
+    } else if membership.targets.iter().all(|it| !draft.state().targets().contains_key(it)) {
+        services::let_go(draft, task);
+    }
+}
+
+/// Whether a target is another task's by now.
+fn is_taken_over(state: &State, key: &TargetKey, from: TaskId) -> bool {
+    let mut others = state.indexes().registered_as(key).iter().filter(|it| **it != from);
+    others.any(|it| state.task(*it).is_some_and(|it| !it.is_over()))
+}
+
+fn change_targets(draft: &mut Draft<'_>, task: &Arc<Task>, targets: Vec<TargetKey>) {
+    let mut after = task.as_ref().clone();
+    if let Some(membership) = &mut after.service {
+        membership.targets = targets;
+    }
+    draft.change(Change::from(after));
+}
+
+/// What one look has done, for the service's events.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Targets by target group.
+    registered: BTreeMap<String, u32>,
+    deregistered: BTreeMap<String, u32>,
+    /// Tasks whose targets drain.
+    draining: u32,
+    /// Groups, and why a task cannot be in them.
+    refused: BTreeSet<(String, String)>,
+}
+
+impl Tally {
+    fn events(&self) -> usize {
+        let drains = usize::from(self.draining > 0);
+        self.registered.len() + self.deregistered.len() + drains + self.refused.len()
+    }
+
+    fn say(self, draft: &mut Draft<'_>, service: &ServiceKey, context: &mut Context<'_>) {
+        let mut sentences = Vec::new();
+        sentences.extend(self.registered.iter().map(|it| events::registered(it.0, *it.1)));
+        if self.draining > 0 {
+            sentences.push(events::draining(self.draining));
+        }
+        sentences.extend(self.deregistered.iter().map(|it| events::deregistered(it.0, *it.1)));
+        for sentence in sentences {
+            services::say(draft, service, &sentence, context);
+        }
+        for (group, why) in &self.refused {
+            let sentence = events::not_registered(group, why);
+            // Nothing new is known of it until it can be said again.
+            if !events::is_kept(draft.state(), service, &sentence) {
+                services::say(draft, service, &sentence, context);
+            }
+        }
+    }
+}
