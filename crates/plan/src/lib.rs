@@ -6,6 +6,7 @@ pub mod assignments;
 pub mod authority;
 pub mod availability;
 pub mod balancing;
+pub mod connect;
 pub mod credentials;
 pub mod idempotency;
 pub mod instances;

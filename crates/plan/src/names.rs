@@ -1,10 +1,14 @@
-//! What names stand for: the record sets of hosted zones, the names of load balancers and those of
-//! services of Cloud Map.
+//! What names stand for: the record sets of hosted zones, the names of load balancers, those of
+//! services of Cloud Map and those of endpoints of Service Connect.
 //!
 //! Source: RFC 1034, section 4.3.2; RFC 4592 (wildcards); Route 53 Developer Guide, "Choosing
 //! between alias and non-alias records".
 
+use core::slice;
+
 use state::{Answer, HostedZone, RecordSet, RecordSetKey, State};
+
+use crate::connect;
 
 mod form;
 mod load_balancers;
@@ -60,7 +64,7 @@ pub struct Record {
 /// Where a service has more instances than an answer tells of, `chance` chooses among them: any
 /// number, each as likely as the others.
 ///
-/// O(load balancers), of which a region has some hundreds at most.
+/// O(load balancers, endpoints), of which a region has some hundreds at most.
 pub fn resolve(state: &State, name: &str, kind: &str, chance: u64) -> Answers {
     match canonical(name) {
         Ok(name) => walk(state, name, kind, &mut Way { steps: 0, chance }),
@@ -118,6 +122,12 @@ fn walk(state: &State, mut name: String, kind: &str, way: &mut Way) -> Answers {
 fn step(state: &State, name: &str, kind: &str, way: &mut Way) -> Step {
     if let Some(found) = load_balancer(state, name) {
         return match load_balancers::records(found, name, kind) {
+            records if records.is_empty() => Step::Nothing(Outcome::NoData, None),
+            records => Step::Says(records),
+        };
+    }
+    if let Some(found) = connect::named(state, name) {
+        return match load_balancers::addresses(slice::from_ref(&found.node), name, kind) {
             records if records.is_empty() => Step::Nothing(Outcome::NoData, None),
             records => Step::Says(records),
         };

@@ -58,7 +58,8 @@ fn is_idle(state: &State, target: &Target) -> bool {
     if group.is_some_and(|it| it.attributes.get(EXACT).is_some_and(|it| it == "true")) {
         return false;
     }
-    if state.indexes().rules_of_group(&target.key.group).next().is_none() {
+    let is_endpoint = state.connect_endpoints().contains_key(&target.key.group);
+    if !is_endpoint && state.indexes().rules_of_group(&target.key.group).next().is_none() {
         // Balancers are not told of groups that nothing names.
         return true;
     }

@@ -1,5 +1,5 @@
-//! Takes away what is left of load balancers, listeners and target groups that are gone: parts for
-//! which there was no room in the write that deleted them.
+//! Takes away what is left of load balancers, listeners, target groups and endpoints that are gone:
+//! parts for which there was no room in the write that deleted them.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,8 @@ impl Reconciler for LeftParts {
         match change {
             Change::LoadBalancer(arn, None)
             | Change::Listener(arn, None)
-            | Change::TargetGroup(arn, None) => Some(Subject::Whole(arn.clone())),
+            | Change::TargetGroup(arn, None)
+            | Change::ConnectEndpoint(arn, None) => Some(Subject::Whole(arn.clone())),
             _ => None,
         }
     }
@@ -51,9 +52,10 @@ fn is_there(state: &State, arn: &str) -> bool {
     state.load_balancers().contains_key(arn)
         || state.listeners().contains_key(arn)
         || state.target_groups().contains_key(arn)
+        || state.connect_endpoints().contains_key(arn)
 }
 
-/// What a load balancer, a listener or a target group consists of, taken away. Rules follow their
+/// What a load balancer, a listener, a target group or an endpoint consists of, taken away. Rules follow their
 /// listeners.
 fn parts(state: &State, arn: &str) -> impl Iterator<Item = Change> {
     let listeners = routing::parts(state.listeners(), routing::listeners_start(arn));

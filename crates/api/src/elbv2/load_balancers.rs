@@ -1,7 +1,6 @@
 //! Load balancers: made, changed, described and deleted.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use plan::subnets;
@@ -385,7 +384,6 @@ fn nodes(
 ) -> Result<Vec<Node>, Error> {
     let region = state.region().get(&());
     let subnets = region.map(|it| it.subnets.as_slice()).unwrap_or_default();
-    let taken = taken_addresses(state);
     let mut nodes: Vec<Node> = Vec::new();
     for id in wanted {
         let Some(subnet) = subnets.iter().find(|it| it.id == *id) else {
@@ -400,9 +398,7 @@ fn nodes(
         let old = has.iter().find(|it| it.subnet == *id);
         let address = match old {
             Some(node) => node.address,
-            None => free_address(subnet, arn, &taken).ok_or_else(|| {
-                Error::InvalidSubnet(format!("Not enough IP space available in subnet '{id}'"))
-            })?,
+            None => free_address(state, subnet, arn)?,
         };
         nodes.push(Node { zone: subnet.zone.clone(), subnet: id.clone(), address });
     }
@@ -418,24 +414,12 @@ fn nodes(
     Ok(nodes)
 }
 
-/// O(load balancers), of which a region has few.
-fn taken_addresses(state: &State) -> BTreeSet<IpAddr> {
-    state.load_balancers().values().flat_map(|it| &it.nodes).map(|it| it.address).collect()
-}
-
-/// A free address of those at the end of a subnet that are for load balancers. The last one of all
-/// is the broadcast address.
-///
-/// Each load balancer begins to look at a place of its own, round the whole pool: who still has the
-/// addresses of one that is gone, as names are kept for a while, must not reach the next one there.
-fn free_address(subnet: &Subnet, arn: &str, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
-    let (first, last) = (subnets::first_of_load_balancers(subnet)?, subnets::broadcast(subnet)?);
-    let size = last.checked_sub(first)?;
-    let id = arn.rsplit_once('/').and_then(|it| u64::from_str_radix(it.1, 16).ok());
-    let begin = u32::try_from(id.unwrap_or(0).checked_rem(u64::from(size))?).ok()?;
-    let places = (begin..size).chain(0..begin);
-    places
-        .filter_map(|it| first.checked_add(it))
-        .map(|it| IpAddr::V4(Ipv4Addr::from_bits(it)))
-        .find(|it| !taken.contains(it))
+/// An address for a load balancer, which begins to look for it at a place that its ARN names.
+fn free_address(state: &State, subnet: &Subnet, arn: &str) -> Result<IpAddr, Error> {
+    let place = arn.rsplit_once('/').and_then(|it| u64::from_str_radix(it.1, 16).ok());
+    let free = subnets::free_for_balancers(state, subnet, place.unwrap_or(0), |_| false);
+    free.ok_or_else(|| {
+        let id = &subnet.id;
+        Error::InvalidSubnet(format!("Not enough IP space available in subnet '{id}'"))
+    })
 }

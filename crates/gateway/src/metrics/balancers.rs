@@ -30,8 +30,9 @@ fn sample(it: &session::Series, now: Timestamp) -> Option<Sample> {
     let load_balancer = it.dimensions.iter().find(|(name, _)| name == "LoadBalancer");
     let namespace = match load_balancer {
         Some((_, value)) if value.starts_with("net/") => "AWS/NetworkELB",
-        Some(_) => "AWS/ApplicationELB",
-        None => return None,
+        Some((_, value)) if value.starts_with("app/") => "AWS/ApplicationELB",
+        // Those of endpoints of Service Connect are no load balancers' of AWS.
+        _ => return None,
     };
     let all = [it.count, it.sum, it.min, it.max];
     if !all.iter().all(|it| it.is_finite()) || it.count <= 0.0 {

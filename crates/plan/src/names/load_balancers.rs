@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use state::{LoadBalancer, LoadBalancerKind, State};
+use state::{LoadBalancer, LoadBalancerKind, Node, State};
 
 use super::Record;
 
@@ -51,6 +51,11 @@ pub fn load_balancer<'a>(state: &'a State, name: &str) -> Option<&'a LoadBalance
 
 /// The addresses of a load balancer's nodes, of the family that is asked for.
 pub(super) fn records(of: &LoadBalancer, name: &str, kind: &str) -> Vec<Record> {
+    addresses(&of.nodes, name, kind)
+}
+
+/// The addresses of nodes, of the family that is asked for.
+pub(super) fn addresses(nodes: &[Node], name: &str, kind: &str) -> Vec<Record> {
     let fits = |it: &&IpAddr| if it.is_ipv4() { kind == "A" } else { kind == "AAAA" };
     let record = |it: &IpAddr| Record {
         name: name.to_owned(),
@@ -58,5 +63,5 @@ pub(super) fn records(of: &LoadBalancer, name: &str, kind: &str) -> Vec<Record> 
         ttl: TTL,
         value: it.to_string(),
     };
-    of.nodes.iter().map(|it| &it.address).filter(fits).map(record).collect()
+    nodes.iter().map(|it| &it.address).filter(fits).map(record).collect()
 }

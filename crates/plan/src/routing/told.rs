@@ -5,19 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use state::{Action, Change, Purpose, State, Table};
+use state::{Action, Change, NetworkMode, Purpose, State, Table};
 
 use super::Generation;
 use super::table::{Certificate, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target};
+use crate::connect;
 
 /// The whole of what every balancer of the region is told. O(all that load balancers are).
 pub fn told(state: &State, generation: Generation, seal: Vec<u8>) -> RoutingTable {
+    let endpoints = || state.connect_endpoints().values().map(AsRef::as_ref);
+    let load_balancers = state.load_balancers().values().map(|it| load_balancer(state, it));
     let load_balancers: Vec<LoadBalancer> =
-        state.load_balancers().values().map(|it| load_balancer(state, it)).collect();
+        endpoints().map(connect::load_balancer).chain(load_balancers).collect();
     let listeners = || load_balancers.iter().flat_map(|it| &it.listeners);
     let named: BTreeSet<&str> = listeners().flat_map(|it| &it.rules).flat_map(groups_of).collect();
     let groups = named.into_iter().filter_map(|arn| state.target_groups().get(arn));
-    let groups = groups.map(|it| group(state, it)).collect();
+    // ARNs of endpoints are less than those of target groups.
+    let of_endpoints = endpoints().map(|it| group(state, &connect::group(it, NetworkMode::Awsvpc)));
+    let groups = of_endpoints.chain(groups.map(|it| group(state, it))).collect();
     let shown: BTreeSet<&String> = listeners().flat_map(|it| &it.certificates).collect();
     let certificates =
         shown.into_iter().filter_map(|it| state.certificates().get(it)).map(certificate).collect();
@@ -34,6 +39,7 @@ pub fn is_told(change: &Change) -> bool {
             | Change::TargetGroup(..)
             | Change::Target(..)
             | Change::Certificate(..)
+            | Change::ConnectEndpoint(..)
     )
 }
 
