@@ -63,7 +63,7 @@ impl Fault {
             "ecs" | "landfall" | "logs" => "InvalidParameterException",
             "ec2" => "InvalidParameterValue",
             "sts" | "elbv2" => "ValidationError",
-            "route53" => "InvalidInput",
+            "route53" | "servicediscovery" => "InvalidInput",
             _ => "ValidationException",
         };
         Self::new(code, message)

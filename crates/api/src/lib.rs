@@ -20,6 +20,7 @@ pub mod elbv2;
 pub mod landfall;
 pub mod region;
 pub mod route53;
+pub mod servicediscovery;
 pub mod sts;
 
 pub use audit::next_audit;
@@ -40,5 +41,6 @@ pub fn registry() -> Registry {
         .and(elbv2::registry())
         .and(landfall::registry())
         .and(route53::registry())
+        .and(servicediscovery::registry())
         .and(sts::registry())
 }

@@ -16,8 +16,27 @@ mod zones;
 pub use error::Error;
 
 use shapes::route53 as op;
+use state::{Change, Context, Draft, HostedZone, State};
 
 use crate::Registry;
+
+/// Puts a new zone there, with the sets that every zone has.
+pub(crate) fn found(draft: &mut Draft<'_>, zone: HostedZone) {
+    for set in record_sets::of_new_zone(&zone) {
+        draft.change(Change::from(set));
+    }
+    draft.change(Change::from(zone));
+}
+
+/// The id of a new zone.
+pub(crate) fn new_zone_id(context: &mut Context<'_>) -> String {
+    zones::new_id(context)
+}
+
+/// Whether there are as many zones as an account can have.
+pub(crate) fn is_full(state: &State) -> bool {
+    state.hosted_zones().len() >= zones::ZONES_MAX
+}
 
 /// The operations of Route 53 that we answer.
 pub fn registry() -> Registry {

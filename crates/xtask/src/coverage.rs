@@ -18,12 +18,13 @@ use crate::files;
 const VERBS: [&str; 4] = [".write::<op::", ".read::<op::", ".report::<op::", ".call::<op::"];
 
 /// Where the tables are looked up: file of the registry, its model.
-const REGISTRIES: [(&str, &str); 9] = [
+const REGISTRIES: [(&str, &str); 10] = [
     ("api/src/ecs.rs", "ecs"),
     ("api/src/ec2.rs", "ec2"),
     ("api/src/elbv2.rs", "elbv2"),
     ("api/src/acm.rs", "acm"),
     ("api/src/route53.rs", "route53"),
+    ("api/src/servicediscovery.rs", "servicediscovery"),
     ("gateway/src/logs.rs", "logs"),
     ("gateway/src/metrics.rs", "cloudwatch"),
     ("api/src/sts.rs", "sts"),

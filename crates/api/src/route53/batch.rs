@@ -16,14 +16,16 @@ const SETS_MAX: usize = 10_000;
 ///
 /// # Errors
 ///
-/// [`Error::NoSuchHostedZone`]; [`Error::InvalidChangeBatch`] with everything that is wrong;
-/// [`Error::InvalidInput`] for a set that is none.
+/// [`Error::NoSuchHostedZone`]; [`Error::AccessDenied`] for a zone of a namespace of Cloud Map;
+/// [`Error::InvalidChangeBatch`] with everything that is wrong; [`Error::InvalidInput`] for a set that
+/// is none.
 pub(super) fn change_resource_record_sets(
     draft: &mut Draft<'_>,
     ask: shape::ChangeResourceRecordSetsRequest,
     context: &mut Context<'_>,
 ) -> Result<shape::ChangeResourceRecordSetsResponse, Error> {
     let zone = zones::find(draft.state(), ask.hosted_zone_id.as_deref())?.clone();
+    zones::check_own(draft.state(), &zone)?;
     let batch = ask.change_batch.unwrap_or_default();
     let changes = batch.changes.unwrap_or_default();
     if changes.len() > CHANGES_MAX {

@@ -5,6 +5,9 @@ use crate::Fault;
 /// One variant for each exception that this region can answer with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// `AccessDenied`, HTTP 403: the zone with this id belongs to the resource with this ARN.
+    #[error("The resource hostedzone/{0} can only be managed through AWS Cloud Map ({1})")]
+    AccessDenied(String, String),
     /// `HostedZoneAlreadyExists`, HTTP 409.
     #[error("A hosted zone has already been created with the specified caller reference.")]
     HostedZoneAlreadyExists,
@@ -51,6 +54,7 @@ impl Error {
 
     fn code(&self) -> (&'static str, u16) {
         match self {
+            Self::AccessDenied(..) => ("AccessDenied", 403),
             Self::HostedZoneAlreadyExists => ("HostedZoneAlreadyExists", 409),
             Self::HostedZoneNotEmpty => ("HostedZoneNotEmpty", 400),
             Self::InvalidChangeBatch(_) => ("InvalidChangeBatch", 400),

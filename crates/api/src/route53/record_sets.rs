@@ -71,6 +71,8 @@ fn from(state: &State, first: RecordSetKey) -> impl Iterator<Item = &RecordSet> 
 
 /// `ListResourceRecordSets`: from a name and a type on.
 ///
+/// Differs: in the zone of a namespace of Cloud Map, AWS also lists the sets of instances.
+///
 /// # Errors
 ///
 /// [`Error::NoSuchHostedZone`], [`Error::InvalidInput`].

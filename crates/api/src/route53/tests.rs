@@ -188,7 +188,7 @@ fn an_alias_names_what_is_there() {
     apply(&mut region, &zone, &[&alias]).expect_err("nothing there");
     let both = ["CREATE www.example.com A 60 10.0.0.1", &alias];
     apply(&mut region, &zone, &both).expect("made");
-    let found = plan::names::resolve(&region.state, "a.example.com", "A");
+    let found = plan::names::resolve(&region.state, "a.example.com", "A", 0);
     assert_eq!(found.records.first().map(|it| it.value.as_str()), Some("10.0.0.1"));
 }
 

@@ -4,7 +4,7 @@ use plan::names;
 use shapes::route53 as shape;
 use state::{Answer, HostedZone, RecordSet, State};
 
-use super::record_sets;
+use super::{record_sets, zones};
 
 /// A zone.
 pub(super) fn hosted_zone(state: &State, zone: &HostedZone) -> shape::HostedZone {
@@ -18,6 +18,10 @@ pub(super) fn hosted_zone(state: &State, zone: &HostedZone) -> shape::HostedZone
             private_zone: Some(!vpcs.is_empty()),
         }),
         resource_record_set_count: i64::try_from(record_sets::of_zone(state, zone).count()).ok(),
+        linked_service: zones::owner(state, zone).map(|owner| shape::LinkedService {
+            service_principal: Some("servicediscovery.amazonaws.com".to_owned()),
+            description: Some(owner),
+        }),
         ..Default::default()
     }
 }

@@ -8,9 +8,10 @@ use shapes::route53 as shape;
 use state::{Change, Context, Draft, HostedZone, RecordSetKey, State};
 
 use super::{Error, change_id, record_sets, view};
+use crate::servicediscovery;
 
 /// Hosted zones of an account. Source: Route 53 Developer Guide, "Quotas on hosted zones".
-const ZONES_MAX: usize = 500;
+pub(super) const ZONES_MAX: usize = 500;
 /// How many items a list gives at most, and without being asked. Source: API Reference,
 /// `ListHostedZones`.
 const ITEMS_MAX: usize = 100;
@@ -35,7 +36,7 @@ pub(super) fn create_hosted_zone(
     if state.hosted_zones().values().any(|it| it.caller_reference == caller_reference) {
         return Err(Error::HostedZoneAlreadyExists);
     }
-    if state.hosted_zones().len() >= ZONES_MAX {
+    if super::is_full(state) {
         return Err(Error::TooManyHostedZones);
     }
     if let Some(id) = ask.delegation_set_id {
@@ -52,10 +53,7 @@ pub(super) fn create_hosted_zone(
         tags: Vec::new(),
         created_at: context.now,
     };
-    draft.change(Change::from(zone.clone()));
-    for set in record_sets::of_new_zone(&zone) {
-        draft.change(Change::from(set));
-    }
+    super::found(draft, zone.clone());
     let state = draft.state();
     Ok(shape::CreateHostedZoneResponse {
         change_info: Some(change_id::made(context, None)),
@@ -88,7 +86,7 @@ fn vpcs(
 }
 
 /// Twenty letters and digits, as AWS makes them.
-fn new_id(context: &mut Context<'_>) -> String {
+pub(super) fn new_id(context: &mut Context<'_>) -> String {
     const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let digit = |_| {
         let place = usize::try_from(context.dice.below(36)).unwrap_or_default();
@@ -105,11 +103,29 @@ pub(super) fn find<'a>(state: &'a State, id: Option<&str>) -> Result<&'a Arc<Hos
     state.hosted_zones().get(id).ok_or_else(|| Error::NoSuchHostedZone(id.to_owned()))
 }
 
+/// Refuses to change what belongs to another service.
+///
+/// # Errors
+///
+/// [`Error::AccessDenied`].
+pub(super) fn check_own(state: &State, zone: &HostedZone) -> Result<(), Error> {
+    match owner(state, zone) {
+        Some(owner) => Err(Error::AccessDenied(zone.id.clone(), owner)),
+        None => Ok(()),
+    }
+}
+
+/// The ARN of the namespace that a zone belongs to.
+pub(super) fn owner(state: &State, zone: &HostedZone) -> Option<String> {
+    let id = state.indexes().discovery().namespace_of_zone(&zone.id)?;
+    Some(servicediscovery::namespace_arn(state, id))
+}
+
 /// `DeleteHostedZone`: one that holds nothing but what every zone has.
 ///
 /// # Errors
 ///
-/// [`Error::NoSuchHostedZone`], [`Error::HostedZoneNotEmpty`].
+/// [`Error::NoSuchHostedZone`], [`Error::HostedZoneNotEmpty`], [`Error::AccessDenied`].
 pub(super) fn delete_hosted_zone(
     draft: &mut Draft<'_>,
     ask: shape::DeleteHostedZoneRequest,
@@ -117,6 +133,7 @@ pub(super) fn delete_hosted_zone(
 ) -> Result<shape::DeleteHostedZoneResponse, Error> {
     let state = draft.state();
     let zone = find(state, ask.id.as_deref())?.clone();
+    check_own(state, &zone)?;
     let is_required = |it: &RecordSetKey| {
         it.reversed == names::reversed(&zone.name) && REQUIRED.contains(&it.kind.as_str())
     };
