@@ -132,6 +132,17 @@ impl Launch {
         &self.request
     }
 
+    /// The same launch in one zone only.
+    #[must_use]
+    pub fn within(&self, zone: &Zone) -> Self {
+        let mut launch = self.clone();
+        launch.request.zones = match self.request.allows(zone) {
+            true => Some(vec![zone.clone()]),
+            false => Some(Vec::new()),
+        };
+        launch
+    }
+
     /// Places one task and makes it. Zones whose subnets are full are left out.
     ///
     /// # Errors

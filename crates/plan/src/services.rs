@@ -1,12 +1,31 @@
 //! Services: what their tasks stand for, and what is to be started and stopped (handbook 5).
 
+mod bounds;
+mod breaker;
+mod daemon;
+pub mod events;
 mod launching;
+mod pace;
+mod rebalance;
+mod replica;
 mod retire;
+mod rollout;
 mod say;
+mod scale_in;
+mod snapshot;
+mod standing;
+mod step;
 pub mod target_events;
 mod targets;
 
+pub use bounds::{Bounds, bounds};
+pub use breaker::threshold;
+
 pub use launching::{fresh_id, launch, started_by};
+pub use pace::{Stumble, launched};
 pub use retire::{let_go, retire};
 pub use say::{CHANGES_OF_EVENT, say};
+pub use snapshot::{Member, Scene, Snapshot, snapshot};
+pub use standing::{Standing, Terms, standing};
+pub use step::{Moment, Room, Starting, Step, Stopping, Why, step};
 pub use targets::{Registration, TargetsHealth, registrations, revision_of, targets_health};

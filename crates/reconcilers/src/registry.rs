@@ -1,6 +1,7 @@
 //! What a reconciler is, and the list of all there are.
 
 use core::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use state::{Change, Context, Draft, Revision, ServiceKey, State, TargetKey};
 use types::{ClusterName, InstanceId, Timestamp};
@@ -17,6 +18,7 @@ use crate::left_parts::LeftParts;
 use crate::lost_instances::LostInstances;
 use crate::past::{AUDITS_KEPT, Past, PastReaper};
 use crate::target_registration::TargetRegistration;
+use crate::services::{Room, Services, Waiting};
 use crate::task_credentials::TaskCredentials;
 use crate::token_expiry::TokenExpiry;
 
@@ -33,6 +35,8 @@ pub enum Subject {
     Definition(Revision),
     /// A load balancer, a listener or a target group, by its ARN.
     Whole(String),
+    /// One service.
+    Service(ServiceKey),
     /// One service.
     Service(ServiceKey),
     /// One target, which may be gone.
@@ -82,6 +86,8 @@ pub struct Policy {
     pub audits_kept: u64,
     /// What becomes of tasks and of the audit trail afterwards.
     pub past: Past,
+    /// How long a service's task without any check has to run before it counts as healthy.
+    pub observed_for: Duration,
 }
 
 impl Default for Policy {
@@ -92,12 +98,16 @@ impl Default for Policy {
             stopped_kept: Duration::from_hours(1),
             audits_kept: AUDITS_KEPT,
             past: Past::Forgotten,
+            // Differs: AWS waits for 40 seconds.
+            observed_for: Duration::from_secs(5),
         }
     }
 }
 
 /// Every reconciler of the house. One that is not listed here does not run.
 pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
+    let waiting = Arc::new(Mutex::new(Waiting::default()));
+    let observed_for = policy.observed_for;
     let mut all: Vec<Box<dyn Reconciler>> = vec![
         Box::new(DeletedDefinitions),
         Box::new(DrainingTargets),
@@ -110,6 +120,8 @@ pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
         Box::new(LeftParts),
         Box::new(LostInstances { give_up_after: policy.give_up_after }),
         Box::new(TargetRegistration),
+        Box::new(Services { observed_for, waiting: waiting.clone() }),
+        Box::new(Room { observed_for, waiting }),
         Box::new(TaskCredentials),
         Box::new(TokenExpiry),
     ];

@@ -11,6 +11,7 @@ mod instances;
 mod left_parts;
 mod past;
 mod queue;
+mod services;
 mod stopped_tasks;
 mod target_registration;
 mod tokens;

@@ -151,7 +151,7 @@ impl Request {
     }
 
     /// Whether the zone is one of those asked for.
-    pub(super) fn allows(&self, zone: &Zone) -> bool {
+    pub fn allows(&self, zone: &Zone) -> bool {
         self.zones.as_ref().is_none_or(|it| it.contains(zone))
     }
 }

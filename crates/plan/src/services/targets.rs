@@ -150,8 +150,8 @@ fn host_port(
         TargetProtocol::Udp => Protocol::Udp,
         _ => Protocol::Tcp,
     };
-    let known = bindings.iter().filter(|it| it.host.protocol == protocol);
-    if let Some(port) = known.filter_map(|it| host_port_in(it, asked.port)).next() {
+    let mut known = bindings.iter().filter(|it| it.host.protocol == protocol);
+    if let Some(port) = known.find_map(|it| host_port_in(it, asked.port)) {
         return Ok(Some(port));
     }
     if is_mapped(state, task, asked) {

@@ -1,0 +1,39 @@
+//! Moves tasks of a steady service from zones that have more of them to zones that have fewer
+//! (handbook 4.7).
+
+use std::collections::BTreeMap;
+
+use types::Zone;
+
+use super::events;
+use super::step::{Plan, Starting};
+
+/// Zones may differ by so many tasks.
+const TOLERATED: u32 = 1;
+
+/// Starts a task in the poorest zone if the zones differ by more than one; scaling in takes one from
+/// the fullest zone once that one is healthy.
+///
+/// Source: ECS Developer Guide, "Balancing an Amazon ECS service across Availability Zones".
+pub(super) fn plan(plan: &mut Plan<'_>, counts: &BTreeMap<Zone, u32>) {
+    let poorest = counts.iter().min_by_key(|(zone, count)| (**count, (*zone).clone()));
+    let fullest = counts.values().max();
+    let (Some((zone, least)), Some(most)) = (poorest, fullest) else { return };
+    let is_balanced = most - least <= TOLERATED;
+    let was_moving = plan.snapshot.scene.is_rebalancing;
+    if is_balanced {
+        if was_moving {
+            plan.say(events::balanced(counts));
+        }
+        return;
+    }
+    if !plan.snapshot.scene.zones.contains(zone) {
+        return;
+    }
+    let room = plan.bounds().upper.saturating_sub(plan.present());
+    let count = plan.allowed(u32::from(room > 0));
+    if count > 0 {
+        plan.say(events::not_balanced(counts));
+        plan.step.start = Some(Starting::InZone(count, zone.clone()));
+    }
+}

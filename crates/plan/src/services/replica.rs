@@ -1,0 +1,202 @@
+//! A service that keeps a number of tasks: scaling, rolling out, draining, replacing what is not
+//! well, all within the two percentages (handbook 5.2, 5.4, 6.2).
+
+use std::collections::BTreeMap;
+
+use state::{Rollout, Switch};
+use types::Zone;
+
+use super::snapshot::Member;
+use super::standing::Standing;
+use super::step::{Plan, Room, Starting, Why};
+use super::{events, rebalance, rollout, scale_in};
+
+/// How the tasks of a service stand, by what is to become of them.
+struct Census<'a> {
+    /// Of the PRIMARY deployment, where they may stay, and not known to be ill.
+    good: Vec<&'a Member>,
+    /// Of those: healthy.
+    healthy: u32,
+    /// Of the PRIMARY deployment, where they may stay, and ill.
+    ill: Vec<&'a Member>,
+    /// Of older deployments, or on instances that drain.
+    old: Vec<&'a Member>,
+}
+
+impl<'a> Census<'a> {
+    fn take(plan: &Plan<'a>) -> Self {
+        let is_ill = |it: &&Member| matches!(it.standing, Standing::Unhealthy(_));
+        let (current, old): (Vec<_>, Vec<_>) = plan.active().partition(|it| plan.is_current(it));
+        let (ill, good): (Vec<_>, Vec<_>) = current.into_iter().partition(is_ill);
+        let healthy = good.iter().filter(|it| it.standing == Standing::Healthy).count();
+        Self { healthy: number(healthy), good, ill, old }
+    }
+
+    /// Whether some tasks of the PRIMARY deployment are on their way to being healthy.
+    fn is_under_way(&self) -> bool {
+        self.healthy < number(self.good.len())
+    }
+}
+
+fn number(it: usize) -> u32 {
+    u32::try_from(it).unwrap_or(u32::MAX)
+}
+
+pub(super) fn plan(plan: &mut Plan<'_>) {
+    stop_pending_of_draining(plan);
+    replace(plan);
+    retire_replaced(plan);
+    scale_in(plan);
+    conclude(plan);
+}
+
+/// What does not run yet on a draining instance goes at once (handbook 6.2).
+fn stop_pending_of_draining(plan: &mut Plan<'_>) {
+    let pending: Vec<_> =
+        plan.active().filter(|it| it.is_draining && it.standing == Standing::Starting).collect();
+    for member in pending {
+        plan.stop(member, Why::Draining);
+    }
+}
+
+/// Starts what is missing, and makes room for it where the upper bound leaves none.
+fn replace(plan: &mut Plan<'_>) {
+    let census = Census::take(plan);
+    let is_stalled =
+        plan.service.deployments.first().is_none_or(|it| it.rollout == Rollout::Failed);
+    let missing = plan.desired().saturating_sub(number(census.good.len()));
+    if missing == 0 || is_stalled {
+        return;
+    }
+    let allowed = plan.allowed(missing);
+    if allowed == 0 {
+        return;
+    }
+    let room = plan.bounds().upper.saturating_sub(plan.present());
+    let start = allowed.min(room);
+    let lacking = match plan.room {
+        Room::Open => allowed - allowed.min(room),
+        Room::None => allowed,
+    };
+    let before = plan.step.stop.len();
+    make_room(plan, &census, lacking.saturating_sub(plan.leaving()));
+    let has_stopped = plan.step.stop.len() > before;
+    if start > 0 && plan.room == Room::Open {
+        plan.step.start = Some(Starting::Anywhere(start));
+    } else if !has_stopped && room == 0 && plan.leaving() == 0 && !census.is_under_way() {
+        plan.say(events::STUCK);
+    }
+}
+
+/// Stops as many as that: those that do not count first, of older deployments before the ill of this
+/// one, of which one goes at a time.
+fn make_room(plan: &mut Plan<'_>, census: &Census<'_>, lacking: u32) {
+    let mut left = lacking;
+    let counts = |it: &Member| it.standing == Standing::Healthy;
+    let idle = census.old.iter().filter(|it| !counts(it));
+    for member in idle {
+        if left == 0 {
+            return;
+        }
+        left -= u32::from(stop_old(plan, member));
+    }
+    if left > 0 && !census.is_under_way() && plan.leaving() == 0 {
+        let stopped = census.ill.first().is_some_and(|it| plan.stop_unhealthy(it));
+        left -= u32::from(stopped);
+    }
+    for member in in_order(&census.old).into_iter().filter(|it| counts(it)) {
+        if left == 0 {
+            return;
+        }
+        left -= u32::from(stop_old(plan, member));
+    }
+}
+
+fn stop_old(plan: &mut Plan<'_>, member: &Member) -> bool {
+    if plan.is_current(member) {
+        return false;
+    }
+    let primary = plan.primary();
+    let why = match &member.standing {
+        Standing::Unhealthy(reason) => Why::Unhealthy(reason.clone()),
+        _ if member.deployment == primary => Why::Draining,
+        _ => Why::Deployment(primary),
+    };
+    plan.stop(member, why)
+}
+
+/// What does not count first, then the oldest.
+fn in_order<'a>(members: &[&'a Member]) -> Vec<&'a Member> {
+    let mut members = members.to_vec();
+    members.sort_by_key(|it| (it.standing == Standing::Healthy, it.created_at, it.id));
+    members
+}
+
+/// Stops what healthy tasks have taken the place of: older ones, and ill ones.
+fn retire_replaced(plan: &mut Plan<'_>) {
+    let census = Census::take(plan);
+    let desired = plan.desired();
+    let places_left = desired.saturating_sub(census.healthy);
+    let surplus = number(census.old.len()).saturating_sub(places_left);
+    let mut left = surplus;
+    for member in in_order(&census.old) {
+        if left == 0 {
+            break;
+        }
+        left -= u32::from(stop_old(plan, member));
+    }
+    let ill = number(census.ill.len());
+    let replaced = (census.healthy + ill).saturating_sub(desired).min(ill);
+    for member in census.ill.iter().take(replaced as usize) {
+        plan.stop_unhealthy(member);
+    }
+}
+
+/// Stops what is more than desired (handbook 4.6).
+fn scale_in(plan: &mut Plan<'_>) {
+    let census = Census::take(plan);
+    let surplus = number(census.good.len()).saturating_sub(plan.desired());
+    if surplus == 0 {
+        return;
+    }
+    let moves = plan.snapshot.scene.is_rebalancing;
+    if moves && census.is_under_way() {
+        // The replacement in the poorer zone has to be healthy first.
+        return;
+    }
+    let free: Vec<_> = census.good.iter().copied().filter(|it| !it.is_protected).collect();
+    let why = if moves { Why::Rebalancing } else { Why::Scaling };
+    for member in scale_in::order(&free, &plan.snapshot.scene, surplus as usize) {
+        plan.stop(member, why.clone());
+    }
+    let short = surplus.saturating_sub(number(free.len()));
+    if short > 0 {
+        let id = plan.primary();
+        plan.say(events::protected(id, short));
+    }
+}
+
+/// Says whether everything is as it should be, and goes on to what waits for that.
+fn conclude(plan: &mut Plan<'_>) {
+    let census = Census::take(plan);
+    let desired = plan.desired();
+    let all = plan.present();
+    let is_steady = census.healthy == desired
+        && all == desired
+        && plan.step.stop.is_empty()
+        && plan.step.start.is_none()
+        && !plan.snapshot.has_more;
+    if !is_steady {
+        rollout::unsteady(plan);
+        return;
+    }
+    rollout::steady(plan);
+    if plan.service.rebalancing == Switch::On {
+        let mut zones: BTreeMap<Zone, u32> =
+            plan.snapshot.scene.zones.iter().map(|it| (it.clone(), 0)).collect();
+        for member in census.good {
+            *zones.entry(member.zone.clone()).or_default() += 1;
+        }
+        rebalance::plan(plan, &zones);
+    }
+}

@@ -1,0 +1,138 @@
+//! Wakes services when there may be room for them: an instance has come, drains, or has let go of a
+//! task.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use state::{
+    Change, Context, Draft, InstanceStatus, Scheduling, Service, ServiceKey, ServiceStatus, State,
+};
+use types::{ClusterName, InstanceId};
+
+use super::look;
+use crate::{Outcome, Reconciler, Subject};
+
+/// Services that one change makes look for a place; the others come by their own time.
+const WOKEN_MAX: usize = 16;
+/// Changes that one look may need.
+const CHANGES_OF_LOOK: usize = 50;
+
+type Services = BTreeMap<ClusterName, BTreeSet<ServiceKey>>;
+
+/// Services that look for a place, and daemons, which look at every instance.
+///
+/// What is remembered here saves looking at every service when an instance changes; nothing depends
+/// on it, for whoever waits also comes back by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    refused: Services,
+    daemons: Services,
+}
+
+/// Notes whether a service waits for a place.
+pub(super) fn note(waiting: &Mutex<Waiting>, service: &Service, was_refused: bool) {
+    let is_active = service.status == ServiceStatus::Active;
+    let is_daemon = is_active && service.scheduling == Scheduling::Daemon;
+    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    set(&mut waiting.refused, &service.key, is_active && was_refused);
+    set(&mut waiting.daemons, &service.key, is_daemon);
+}
+
+/// A service waits for nothing.
+pub(super) fn forget(waiting: &Mutex<Waiting>, key: &ServiceKey) {
+    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    set(&mut waiting.refused, key, false);
+    set(&mut waiting.daemons, key, false);
+}
+
+fn set(services: &mut Services, key: &ServiceKey, belongs: bool) {
+    if belongs {
+        services.entry(key.cluster.clone()).or_default().insert(key.clone());
+    } else if let Some(others) = services.get_mut(&key.cluster) {
+        others.remove(key);
+        if others.is_empty() {
+            services.remove(&key.cluster);
+        }
+    }
+}
+
+/// Looks at services whose neighbourhood has changed.
+pub(crate) struct Room {
+    /// As for [`super::Services`].
+    pub(crate) observed_for: Duration,
+    /// Services that look for a place.
+    pub(crate) waiting: Arc<Mutex<Waiting>>,
+}
+
+impl Reconciler for Room {
+    fn name(&self) -> &'static str {
+        "services-room"
+    }
+
+    fn subjects(&self, _: &State) -> Vec<Subject> {
+        // After a restart and in a sweep every service is looked at anyway.
+        Vec::new()
+    }
+
+    fn woken_by(&self, change: &Change) -> Option<Subject> {
+        match change {
+            Change::ContainerInstance(id, Some(_)) => Some(Subject::Instance(*id)),
+            Change::Task(_, Some(it)) if it.released => Some(Subject::Cluster(it.cluster.clone())),
+            _ => None,
+        }
+    }
+
+    fn review(
+        &self,
+        draft: &mut Draft<'_>,
+        subject: &Subject,
+        context: &mut Context<'_>,
+    ) -> Outcome {
+        let services = match subject {
+            Subject::Cluster(cluster) => self.refused_in(cluster, context),
+            Subject::Instance(id) => self.around(draft.state(), *id, context),
+            _ => return Outcome::Settled,
+        };
+        for key in services {
+            if draft.room() < CHANGES_OF_LOOK {
+                return Outcome::Again;
+            }
+            look(draft, &key, self.observed_for, &self.waiting, context);
+        }
+        Outcome::Settled
+    }
+}
+
+impl Room {
+    /// Some of those that wait in a cluster: all, if there are few, else a part that the dice choose.
+    fn refused_in(&self, cluster: &ClusterName, context: &mut Context<'_>) -> BTreeSet<ServiceKey> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(services) = waiting.refused.get(cluster) else { return BTreeSet::new() };
+        if services.len() <= WOKEN_MAX {
+            return services.clone();
+        }
+        let first = context.dice.below(services.len() as u64);
+        let first = usize::try_from(first).unwrap_or(0);
+        services.iter().cycle().skip(first).take(WOKEN_MAX).cloned().collect()
+    }
+
+    /// Whoever may have to do something when an instance has changed: those that wait in its cluster,
+    /// daemons, and those that have to leave it.
+    fn around(
+        &self,
+        state: &State,
+        id: InstanceId,
+        context: &mut Context<'_>,
+    ) -> BTreeSet<ServiceKey> {
+        let Some(instance) = state.container_instance(id) else { return BTreeSet::new() };
+        let mut services = self.refused_in(&instance.cluster, context);
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        services.extend(waiting.daemons.get(&instance.cluster).into_iter().flatten().cloned());
+        if instance.status == InstanceStatus::Draining {
+            let tasks = state.indexes().held_on(id).iter().filter_map(|it| state.task(*it));
+            services.extend(tasks.filter_map(|it| it.service_key()));
+        }
+        services
+    }
+}
