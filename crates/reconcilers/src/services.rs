@@ -94,7 +94,7 @@ fn look(
             done = apply::Done { refused: done.refused, ..more };
         }
     }
-    room::note(waiting, &before.service, done.refused.is_some());
+    room::note(waiting, &before, done.refused.is_some());
     let retry = done.refused.map(|_| context.now.after(RETRY));
     match [retry, done.again_at].into_iter().flatten().min() {
         _ if done.has_more => Outcome::Again,

@@ -1,6 +1,5 @@
 //! A service that keeps one task on each container instance that can take it (handbook 5.1).
 
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use state::Rollout;
@@ -10,9 +9,6 @@ use super::rollout;
 use super::snapshot::Member;
 use super::standing::Standing;
 use super::step::{Plan, Room, Starting, Why};
-
-/// How often it is looked whether a draining instance has nothing but daemons left.
-const EMPTIED_LOOK: Duration = Duration::from_secs(5);
 
 pub(super) fn plan(plan: &mut Plan<'_>) {
     stop_misplaced(plan);
@@ -31,8 +27,6 @@ fn stop_misplaced(plan: &mut Plan<'_>) {
             plan.stop(member, Why::NotEligible);
         } else if scene.emptied.contains(&member.instance) {
             plan.stop(member, Why::Draining);
-        } else {
-            plan.come_back(Some(plan.now.after(EMPTIED_LOOK)));
         }
     }
 }

@@ -2,18 +2,16 @@
 
 use core::fmt::Write as _;
 
-use state::{ServiceKey, State};
-use types::{InstanceId, TaskId, Timestamp, Zone};
+use state::{ServiceEventKey, ServiceKey, State};
+use types::{InstanceId, TaskId, Zone};
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use crate::placement::{Misfit, Refusal};
 
-/// How long an identical message is kept back.
+/// A steady service says so again after this.
 pub(super) const REPEATED_AFTER: Duration = Duration::from_hours(6);
-/// How long a message that differs only in its explanation is kept back.
-const EXPLAINED_AFTER: Duration = Duration::from_mins(1);
 
 /// The sentence with the service's name before it.
 pub fn of(service: &ServiceKey, sentence: &str) -> String {
@@ -138,21 +136,27 @@ fn closest_matching(instance: InstanceId, misfit: Option<&Misfit>) -> String {
     format!(" The closest matching (container-instance {instance}) {what}.")
 }
 
-/// Whether a sentence was said a short time ago, and nothing has happened since then that makes it
-/// news. O(events kept) at worst; the newest decide as a rule.
-pub fn is_repeated(state: &State, service: &ServiceKey, message: &str, now: Timestamp) -> bool {
-    let first = state::ServiceEventKey { service: service.clone(), number: 0 };
-    let last = state::ServiceEventKey { service: service.clone(), number: u64::MAX };
-    let kind = |it: &str| it.split_once(". ").map(|it| it.0.to_owned());
-    for event in state.service_events().range(first..=last).rev().map(|it| it.1) {
-        if event.message == message {
-            return now.since(event.at) < REPEATED_AFTER;
+/// What a service says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saying {
+    /// Something has happened.
+    Fact(String),
+    /// Something is so; said again only when it has not been so meanwhile.
+    Condition(String),
+}
+
+/// Whether a condition was said already, and nothing has happened since then that makes it news. Of
+/// a task without a place only the first sentence counts: what comes closest changes all the time.
+/// O(events kept) at worst; the newest decide as a rule.
+pub fn is_repeated(state: &State, service: &ServiceKey, message: &str) -> bool {
+    let key = |number| ServiceEventKey { service: service.clone(), number };
+    let is_placing = message.contains(NO_PLACE);
+    for event in state.service_events().range(key(0)..=key(u64::MAX)).rev().map(|it| it.1) {
+        if event.message == message || (is_placing && event.message.contains(NO_PLACE)) {
+            return true;
         }
-        if event.message.contains(NO_PLACE) && kind(&event.message) == kind(message) {
-            return now.since(event.at) < EXPLAINED_AFTER;
-        }
-        let is_news = [") has started ", STEADY, "deployment completed."];
-        if is_news.iter().any(|it| event.message.contains(it)) {
+        let news: &[&str] = if is_placing { &[STEADY, ") has started "] } else { &[STEADY] };
+        if news.iter().any(|it| event.message.contains(it)) {
             return false;
         }
     }

@@ -12,6 +12,9 @@ const PACE: Duration = Duration::from_millis(120);
 /// Launches of a minute may be made at once.
 const BURST: Duration = Duration::from_mins(1);
 
+/// Who has used that up launches what has come together in so long, not one by one.
+const TOGETHER: Duration = Duration::from_secs(5);
+
 /// After the first launch that failed.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// After a launch that never ran. Source: ECS Developer Guide, "Service throttle logic".
@@ -41,6 +44,9 @@ pub(super) fn allowance(deployment: &Deployment, now: Timestamp) -> u32 {
     }
     let ahead = deployment.paced_until.map_or(Duration::ZERO, |it| it.since(now));
     let left = BURST.saturating_sub(ahead);
+    if left < TOGETHER {
+        return 0;
+    }
     u32::try_from(left.as_millis() / PACE.as_millis()).unwrap_or(0)
 }
 
@@ -49,7 +55,8 @@ pub(super) fn next_launch(deployment: &Deployment, now: Timestamp) -> Option<Tim
     let pause = deployment.wait_until.filter(|it| *it > now);
     let paced =
         deployment.paced_until.filter(|_| allowance(deployment, now) == 0 && pause.is_none());
-    let paced = paced.map(|it| now.after(it.since(now).saturating_sub(BURST) + PACE));
+    let paced =
+        paced.map(|it| now.after(it.since(now).saturating_sub(BURST.saturating_sub(TOGETHER))));
     pause.or(paced)
 }
 

@@ -33,7 +33,7 @@ pub(super) fn plan(plan: &mut Plan<'_>, counts: &BTreeMap<Zone, u32>) {
     let room = plan.bounds().upper.saturating_sub(plan.present());
     let count = plan.allowed(u32::from(room > 0));
     if count > 0 {
-        plan.say(events::not_balanced(counts));
+        plan.remark(events::not_balanced(counts));
         plan.step.start = Some(Starting::InZone(count, zone.clone()));
     }
 }

@@ -84,7 +84,7 @@ fn replace(plan: &mut Plan<'_>) {
     if start > 0 && plan.room == Room::Open {
         plan.step.start = Some(Starting::Anywhere(start));
     } else if !has_stopped && room == 0 && plan.leaving() == 0 && !census.is_under_way() {
-        plan.say(events::STUCK);
+        plan.remark(events::STUCK);
     }
 }
 
@@ -172,7 +172,7 @@ fn scale_in(plan: &mut Plan<'_>) {
     let short = surplus.saturating_sub(number(free.len()));
     if short > 0 {
         let id = plan.primary();
-        plan.say(events::protected(id, short));
+        plan.remark(events::protected(id, short));
     }
 }
 

@@ -5,6 +5,7 @@ use state::{Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus, Ser
 use types::{InstanceId, TaskId, Timestamp, Zone};
 
 use super::bounds::{Bounds, bounds};
+use super::events::Saying;
 use super::pace;
 use super::snapshot::{Member, Snapshot};
 use super::standing::Standing;
@@ -94,7 +95,7 @@ pub struct Step {
     /// The rollout as it is afterwards.
     pub rollout: Option<ServiceDeployment>,
     /// What the service says, in order, without its name.
-    pub events: Vec<String>,
+    pub events: Vec<Saying>,
     /// When something is due by itself.
     pub again_at: Option<Timestamp>,
     /// Whether there is more to do at once.
@@ -297,14 +298,20 @@ impl<'a> Plan<'a> {
         let next = pace::next_launch(primary, self.now);
         let is_paused = primary.wait_until.is_some_and(|it| it > self.now);
         if allowed < want && !is_paused {
-            self.say(super::events::THROTTLED);
+            self.remark(super::events::THROTTLED);
         }
         self.come_back(next);
         want.min(allowed)
     }
 
+    /// Something has happened.
     pub(super) fn say(&mut self, sentence: impl Into<String>) {
-        self.step.events.push(sentence.into());
+        self.step.events.push(Saying::Fact(sentence.into()));
+    }
+
+    /// Something is so.
+    pub(super) fn remark(&mut self, sentence: impl Into<String>) {
+        self.step.events.push(Saying::Condition(sentence.into()));
     }
 
     pub(super) fn come_back(&mut self, at: Option<Timestamp>) {

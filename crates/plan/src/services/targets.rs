@@ -10,7 +10,7 @@ use state::{
 };
 use types::{Protocol, Timestamp};
 
-use crate::targets;
+use crate::{connect, targets};
 
 /// What the balancers find of a task's targets together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub enum TargetsHealth {
 }
 
 /// How the targets of a service's task are. Those that somebody else has deregistered, or whose
-/// group is gone, are not known to be ill. O(its targets).
+/// group is gone, are not known to be ill, and those of endpoints of Service Connect say nothing of
+/// the task. O(its targets).
 pub fn targets_health(state: &State, task: &Task) -> TargetsHealth {
     let wanted = revision_of(state, task).map_or(0, |it| groups_of(it).count());
     if wanted == 0 {
@@ -35,7 +36,7 @@ pub fn targets_health(state: &State, task: &Task) -> TargetsHealth {
     }
     let keys = task.service.as_ref().map_or(&[][..], |it| &it.targets);
     let mut healthy = 0;
-    for key in keys {
+    for key in keys.iter().filter(|it| !state.connect_endpoints().contains_key(&it.group)) {
         let Some(target) = state.targets().get(key).filter(|it| it.draining.is_none()) else {
             continue;
         };
@@ -74,24 +75,27 @@ pub enum Registration {
     Refused(String, String),
 }
 
-/// What a running task of a service should be registered as, in each group of its revision.
-/// O(its groups).
+/// What a running task of a service should be registered as, in each group of its revision and in
+/// each endpoint of its service. O(both).
 pub fn registrations(state: &State, task: &Task, now: Timestamp) -> Vec<Registration> {
-    let Some(revision) = revision_of(state, task) else { return Vec::new() };
-    groups_of(revision).map(|(asked, group)| registration(state, task, asked, group, now)).collect()
+    let of_group = |(asked, arn): (&ServiceTarget, &String)| match state.target_groups().get(arn) {
+        Some(group) => registration(state, task, asked, group, now),
+        None => Registration::Refused(arn.clone(), "Target group not found".into()),
+    };
+    let in_groups = revision_of(state, task).into_iter().flat_map(groups_of).map(of_group);
+    let endpoints = connect::of_task(state, task);
+    let of_endpoint = |(asked, group)| registration(state, task, asked, group, now);
+    in_groups.chain(endpoints.iter().map(|it| (&it.0, &it.1)).map(of_endpoint)).collect()
 }
 
 fn registration(
     state: &State,
     task: &Task,
     asked: &ServiceTarget,
-    arn: &str,
+    group: &TargetGroup,
     now: Timestamp,
 ) -> Registration {
-    let refused = |why: String| Registration::Refused(arn.to_owned(), why);
-    let Some(group) = state.target_groups().get(arn) else {
-        return refused("Target group not found".into());
-    };
+    let refused = |why: String| Registration::Refused(group.arn.clone(), why);
     let network =
         state.task_definition(&task.revision).map_or(NetworkMode::Bridge, |it| it.network);
     let place = match (group.target_type, &task.interface) {
@@ -122,7 +126,7 @@ fn registration(
         ));
     };
     Registration::As(Box::new(Target {
-        key: TargetKey { group: arn.to_owned(), id, port },
+        key: TargetKey { group: group.arn.clone(), id, port },
         address,
         zone,
         registered_at: now,

@@ -2,7 +2,8 @@
 
 use plan::launch::Launch;
 use plan::placement::Refusal;
-use plan::services::{self, Snapshot, Starting, Step, Stopping, Why, events};
+use plan::services::events::{self, Saying};
+use plan::services::{self, Snapshot, Starting, Step, Stopping, Why};
 use state::{
     Change, Context, Draft, Membership, Service, ServiceEvent, ServiceEventKey, ServiceRevisionKey,
     Stop, StopCode, Task,
@@ -43,8 +44,11 @@ pub(super) fn apply(
     if let Some(rollout) = step.rollout.filter(|it| before.rollout.as_ref() != Some(it)) {
         draft.change(Change::from(rollout));
     }
-    for sentence in &step.events {
-        say(draft, &mut service, sentence, context);
+    for saying in &step.events {
+        match saying {
+            Saying::Fact(sentence) => say(draft, &mut service, sentence, context),
+            Saying::Condition(sentence) => remark(draft, &mut service, sentence, context),
+        }
     }
     stop(draft, &mut service, &step.stop, context);
     let mut done = Done { refused: None, has_more: step.has_more, again_at: step.again_at };
@@ -68,12 +72,17 @@ fn note(draft: &mut Draft<'_>, id: TaskId, what: impl FnOnce(&mut Membership)) {
     }
 }
 
-/// Adds an event; the oldest goes. Nothing, if the same was said a short time ago.
+/// Says what is so, unless that was said before.
+fn remark(draft: &mut Draft<'_>, service: &mut Service, sentence: &str, context: &mut Context<'_>) {
+    let message = events::of(&service.key, sentence);
+    if !events::is_repeated(draft.state(), &service.key, &message) {
+        say(draft, service, sentence, context);
+    }
+}
+
+/// Adds an event; the oldest goes.
 fn say(draft: &mut Draft<'_>, service: &mut Service, sentence: &str, context: &mut Context<'_>) {
     let message = events::of(&service.key, sentence);
-    if events::is_repeated(draft.state(), &service.key, &message, context.now) {
-        return;
-    }
     service.last_event += 1;
     let key = |number| ServiceEventKey { service: service.key.clone(), number };
     if let Some(oldest) = service.last_event.checked_sub(EVENTS_KEPT) {
@@ -163,9 +172,9 @@ fn start_tasks(
         _ => say(draft, service, &events::started(&started), context),
     }
     if let Some(refusal) = &done.refused {
-        say(draft, service, &events::no_place(refusal), context);
+        remark(draft, service, &events::no_place(refusal), context);
         if matches!(start, Starting::InZone(..)) {
-            say(draft, service, events::REBALANCING_STOPPED, context);
+            remark(draft, service, events::REBALANCING_STOPPED, context);
         }
     }
 }

@@ -5,9 +5,8 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use state::{
-    Change, Context, Draft, InstanceStatus, Scheduling, Service, ServiceKey, ServiceStatus, State,
-};
+use plan::services::Snapshot;
+use state::{Change, Context, Draft, InstanceStatus, Scheduling, ServiceKey, ServiceStatus, State};
 use types::{ClusterName, InstanceId};
 
 use super::look;
@@ -28,15 +27,22 @@ type Services = BTreeMap<ClusterName, BTreeSet<ServiceKey>>;
 pub(crate) struct Waiting {
     refused: Services,
     daemons: Services,
+    /// Daemons that leave a draining instance as the last.
+    lasting: Services,
+    /// Instances that drained when they were looked at last.
+    draining: BTreeSet<InstanceId>,
 }
 
 /// Notes whether a service waits for a place.
-pub(super) fn note(waiting: &Mutex<Waiting>, service: &Service, was_refused: bool) {
+pub(super) fn note(waiting: &Mutex<Waiting>, snapshot: &Snapshot, was_refused: bool) {
+    let service = &snapshot.service;
     let is_active = service.status == ServiceStatus::Active;
     let is_daemon = is_active && service.scheduling == Scheduling::Daemon;
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     set(&mut waiting.refused, &service.key, is_active && was_refused);
     set(&mut waiting.daemons, &service.key, is_daemon);
+    let is_lasting = is_daemon && snapshot.members.iter().any(|it| it.is_draining);
+    set(&mut waiting.lasting, &service.key, is_lasting);
 }
 
 /// A service waits for nothing.
@@ -44,6 +50,7 @@ pub(super) fn forget(waiting: &Mutex<Waiting>, key: &ServiceKey) {
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     set(&mut waiting.refused, key, false);
     set(&mut waiting.daemons, key, false);
+    set(&mut waiting.lasting, key, false);
 }
 
 fn set(services: &mut Services, key: &ServiceKey, belongs: bool) {
@@ -108,13 +115,16 @@ impl Room {
     /// Some of those that wait in a cluster: all, if there are few, else a part that the dice choose.
     fn refused_in(&self, cluster: &ClusterName, context: &mut Context<'_>) -> BTreeSet<ServiceKey> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(services) = waiting.refused.get(cluster) else { return BTreeSet::new() };
-        if services.len() <= WOKEN_MAX {
-            return services.clone();
-        }
-        let first = context.dice.below(services.len() as u64);
+        let mut chosen = waiting.lasting.get(cluster).cloned().unwrap_or_default();
+        let Some(services) = waiting.refused.get(cluster) else { return chosen };
+        let first = match services.len() {
+            many if many > WOKEN_MAX => context.dice.below(many as u64),
+            _ => 0,
+        };
         let first = usize::try_from(first).unwrap_or(0);
-        services.iter().cycle().skip(first).take(WOKEN_MAX).cloned().collect()
+        let woken = services.len().min(WOKEN_MAX);
+        chosen.extend(services.iter().cycle().skip(first).take(woken).cloned());
+        chosen
     }
 
     /// Whoever may have to do something when an instance has changed: those that wait in its cluster,
@@ -127,9 +137,12 @@ impl Room {
     ) -> BTreeSet<ServiceKey> {
         let Some(instance) = state.container_instance(id) else { return BTreeSet::new() };
         let mut services = self.refused_in(&instance.cluster, context);
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         services.extend(waiting.daemons.get(&instance.cluster).into_iter().flatten().cloned());
-        if instance.status == InstanceStatus::Draining {
+        let drains = instance.status == InstanceStatus::Draining;
+        let drained =
+            if drains { !waiting.draining.insert(id) } else { waiting.draining.remove(&id) };
+        if drains || drained {
             let tasks = state.indexes().held_on(id).iter().filter_map(|it| state.task(*it));
             services.extend(tasks.filter_map(|it| it.service_key()));
         }
