@@ -10,10 +10,11 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use shapes::{ecs as shape, stored};
 use state::{
     Action, Change, ConnectEndpoint, Draft, HealthCheck, IpAddressType, ListenerProtocol,
-    LoadBalancerKind, NetworkMode, Node, ProtocolVersion, ServiceKey, State, TargetGroup,
-    TargetProtocol, TargetType, Traffic, WeightedGroup,
+    LoadBalancerKind, NetworkMode, Node, ProtocolVersion, ServiceKey, ServiceTarget, State,
+    TargetGroup, TargetProtocol, TargetType, Task, Traffic, WeightedGroup,
 };
 use types::Timestamp;
 
@@ -271,6 +272,30 @@ pub fn group(it: &ConnectEndpoint, network: NetworkMode) -> TargetGroup {
         tags: Vec::new(),
         created_at: Timestamp(0),
     }
+}
+
+/// What a task of a service is behind each of the service's endpoints that its definition has the
+/// port for: its container and port, and what the endpoint is like. O(endpoints).
+pub fn of_task(state: &State, task: &Task) -> Vec<(ServiceTarget, TargetGroup)> {
+    let Some(service) = task.service_key() else { return Vec::new() };
+    let mut endpoints = of_service(state, &service).peekable();
+    let definition = state.task_definition(&task.revision);
+    let Some(definition) = definition.filter(|_| endpoints.peek().is_some()) else {
+        return Vec::new();
+    };
+    let spec: shape::RegisterTaskDefinitionRequest =
+        stored::from_slice(&definition.spec).unwrap_or_default();
+    let target = |it: &Arc<ConnectEndpoint>| {
+        let (container, mapping) = wanted::mapping(&spec, &it.port_name)?;
+        let target = ServiceTarget {
+            group: Some(it.arn.clone()),
+            classic: None,
+            container: container.to_owned(),
+            port: u16::try_from(mapping.container_port?).ok()?,
+        };
+        Some((target, group(it, definition.network)))
+    };
+    endpoints.filter_map(target).collect()
 }
 
 /// Whether a task takes connections at all: what proxies find out by trying. Only where requests go

@@ -1,6 +1,7 @@
 //! Targets of target groups: where they are, how they leave, what their checks have come to. The
 //! operations of the API and the registration of services' tasks do the same.
 
+use core::time::Duration;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use state::{
 };
 use types::{Timestamp, Zone};
 
+use crate::connect;
 use crate::routing::attributes::GroupAttributes;
 
 /// Targets of one group. Source: handbook 7.1.
@@ -53,18 +55,25 @@ pub fn zone_of(state: &State, address: IpAddr) -> Option<Zone> {
 pub fn deregister(draft: &mut Draft<'_>, key: &TargetKey, now: Timestamp) {
     let state = draft.state();
     let Some(target) = state.targets().get(key).filter(|it| it.draining.is_none()) else { return };
-    let group = state.target_groups().get(&key.group);
-    let delay = group.map(|it| GroupAttributes::of(&it.attributes).deregistration_delay);
-    let in_use = state.indexes().rules_of_group(&key.group).next().is_some();
-    let change = match delay {
-        Some(delay) if in_use && !delay.is_zero() => {
+    let change = match delay(state, &key.group).filter(|it| !it.is_zero()) {
+        Some(delay) => {
             let draining = Some(Draining { since: now, until: now.after(delay) });
             Change::from(Target { draining, ..target.as_ref().clone() })
         }
-        // Nothing goes to targets of a group that nothing names.
-        _ => Change::Target(key.clone(), None),
+        None => Change::Target(key.clone(), None),
     };
     draft.change(change);
+}
+
+/// How long a target that leaves a group may finish what it has. Nothing goes to targets of a group
+/// that nothing names.
+fn delay(state: &State, group: &str) -> Option<Duration> {
+    if state.connect_endpoints().contains_key(group) {
+        return Some(connect::DRAINING);
+    }
+    state.indexes().rules_of_group(group).next()?;
+    let group = state.target_groups().get(group)?;
+    Some(GroupAttributes::of(&group.attributes).deregistration_delay)
 }
 
 /// What the balancers that are there find together: healthy if one of them finds it so. Of several

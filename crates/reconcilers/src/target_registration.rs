@@ -1,5 +1,5 @@
-//! Keeps tasks of services in the target groups of their revisions for as long as they run, and
-//! stops none of them before it is out.
+//! Keeps tasks of services in the target groups of their revisions and behind the endpoints of
+//! their services for as long as they run, and stops none of them before it is out.
 //!
 //! A running task is registered; one that leaves (DEACTIVATING) is deregistered, drains, and is told
 //! to stop once its targets are gone; one that is over is taken out at once. A target that somebody
@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use plan::connect;
 use plan::services::{self, CHANGES_OF_EVENT, Registration, target_events as events};
 use plan::targets::{self, TARGETS_MAX};
 use state::{
@@ -43,6 +44,7 @@ impl Reconciler for TargetRegistration {
             Change::Task(_, Some(task)) => {
                 task.target_move().and_then(|_| task.service_key()).map(Subject::Service)
             }
+            Change::ConnectEndpoint(_, Some(it)) => Some(Subject::Service(it.service.clone())),
             Change::Target(key, None) => Some(Subject::Target(key.clone())),
             // Somebody else may have registered again what leaves.
             Change::Target(key, Some(it)) if it.draining.is_none() && it.seen.is_empty() => {
@@ -95,6 +97,9 @@ impl Reconciler for TargetRegistration {
 /// Whether tasks of a service may have to be registered at all.
 fn has_groups(state: &State, key: &ServiceKey) -> bool {
     let Some(service) = state.services().get(key) else { return false };
+    if connect::of_service(state, key).next().is_some() {
+        return true;
+    }
     service.deployments.iter().any(|it| {
         let key = state::ServiceRevisionKey { service: key.clone(), id: it.revision };
         let revision = state.service_revisions().get(&key);
@@ -125,7 +130,7 @@ fn enter(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timest
         let key = target.key.clone();
         let is_known = membership.targets.contains(&key);
         match register(draft, *target, is_known) {
-            Registered::Afresh => *tally.registered.entry(key.group.clone()).or_default() += 1,
+            Registered::Afresh => Tally::count(&mut tally.registered, draft.state(), &key),
             Registered::Before => {}
             Registered::Full => {
                 let why = format!("A target group can have at most {TARGETS_MAX} targets");
@@ -186,7 +191,7 @@ fn leave(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timest
             draft.change(Change::Target(key.clone(), None));
         }
         if is_new {
-            *tally.deregistered.entry(key.group.clone()).or_default() += 1;
+            Tally::count(&mut tally.deregistered, draft.state(), key);
         }
     }
     tally.draining += u32::from(drains);
@@ -224,6 +229,13 @@ struct Tally {
 }
 
 impl Tally {
+    /// Counts a target in its group. Endpoints are no target groups: nothing is said of them.
+    fn count(into: &mut BTreeMap<String, u32>, state: &State, key: &TargetKey) {
+        if !state.connect_endpoints().contains_key(&key.group) {
+            *into.entry(key.group.clone()).or_default() += 1;
+        }
+    }
+
     fn events(&self) -> usize {
         let drains = usize::from(self.draining > 0);
         self.registered.len() + self.deregistered.len() + drains + self.refused.len()

@@ -3,6 +3,7 @@
 mod balancers;
 mod certificates;
 mod clusters;
+mod connect;
 mod credentials;
 mod definitions;
 mod draining;

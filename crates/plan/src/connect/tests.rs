@@ -259,7 +259,7 @@ fn configuration(port: &str) -> shape::ServiceConnectConfiguration {
 }
 
 fn read(asked: &shape::ServiceConnectConfiguration) -> Result<Option<Wanted>, Unfit> {
-    wanted(&with_namespace(), Some(asked), None, &definition(NetworkMode::Bridge))
+    wanted(&with_namespace(), Some(asked), &definition(NetworkMode::Bridge))
 }
 
 /// What becomes of an entry: `discovery name name:port traffic`, or the error.
@@ -329,28 +329,28 @@ fn what_nothing_could_act_on_is_refused_by_name() {
 }
 
 #[test]
-fn a_namespace_is_found_by_name_or_arn_or_is_the_clusters() {
+fn a_namespace_is_found_by_its_name_or_its_arn() {
     let state = with_namespace();
-    let found = |name: Option<&str>, default: Option<&str>, network| {
+    let found = |name: Option<&str>, network| {
         let asked = shape::ServiceConnectConfiguration {
             namespace: name.map(str::to_owned),
             services: None,
             ..configuration("http")
         };
-        wanted(&state, Some(&asked), default, &definition(network))
+        wanted(&state, Some(&asked), &definition(network))
     };
     let arn = "arn:aws:servicediscovery:us-east-1:123456789012:namespace/ns-1";
     let client = Wanted { namespace: "ns-1".into(), aliases: Vec::new() };
-    for (name, default) in [(Some("shop"), None), (Some(arn), None), (None, Some(arn))] {
-        assert_eq!(found(name, default, NetworkMode::Awsvpc), Ok(Some(client.clone())));
+    for name in ["shop", arn] {
+        assert_eq!(found(Some(name), NetworkMode::Awsvpc), Ok(Some(client.clone())));
     }
-    let missing = found(Some("other"), Some(arn), NetworkMode::Bridge);
+    let missing = found(Some("other"), NetworkMode::Bridge);
     assert!(matches!(missing, Err(Unfit::Namespace(_))), "{missing:?}");
-    let none = found(None, None, NetworkMode::Bridge);
+    let none = found(None, NetworkMode::Bridge);
     assert!(matches!(none, Err(Unfit::Invalid(_))), "{none:?}");
-    let host = found(Some("shop"), None, NetworkMode::Host);
+    let host = found(Some("shop"), NetworkMode::Host);
     assert!(matches!(host, Err(Unfit::Invalid(_))), "{host:?}");
     let mut off = configuration("nothing");
     off.enabled = Some(false);
-    assert_eq!(wanted(&state, Some(&off), None, &definition(NetworkMode::None)), Ok(None));
+    assert_eq!(wanted(&state, Some(&off), &definition(NetworkMode::None)), Ok(None));
 }

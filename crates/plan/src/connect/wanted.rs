@@ -46,8 +46,7 @@ fn invalid<T>(text: impl Into<String>) -> Result<T, Unfit> {
     Err(Unfit::Invalid(text.into()))
 }
 
-/// What a configuration asks for; `None` if it is not enabled. A service without a namespace of its
-/// own is in the `default` one.
+/// What a configuration asks for; `None` if it is not enabled.
 ///
 /// # Errors
 ///
@@ -55,7 +54,6 @@ fn invalid<T>(text: impl Into<String>) -> Result<T, Unfit> {
 pub fn wanted(
     state: &State,
     asked: Option<&shape::ServiceConnectConfiguration>,
-    default: Option<&str>,
     definition: &TaskDefinition,
 ) -> Result<Option<Wanted>, Unfit> {
     let Some(asked) = asked.filter(|it| it.enabled.unwrap_or(false)) else { return Ok(None) };
@@ -66,8 +64,7 @@ pub fn wanted(
             "Service Connect is not supported for task definitions with network mode {mode}."
         ));
     }
-    let name = asked.namespace.as_deref().filter(|it| !it.is_empty()).or(default);
-    let Some(name) = name else {
+    let Some(name) = asked.namespace.as_deref().filter(|it| !it.is_empty()) else {
         return invalid(
             "A namespace is required for Service Connect: give one in the \
              serviceConnectConfiguration, or as the default of the cluster.",

@@ -17,7 +17,7 @@ const OTHER: &str = "other";
 
 /// A service `web` whose tasks are targets of two groups of instances, by ports 80 and 81 of their
 /// container; rules name both groups, and a balancer is there.
-fn world() -> World {
+pub(super) fn world() -> World {
     // What the scheduler would do to these tasks is another promise.
     let mut world = World::without(Policy::default(), "services");
     for arn in [GROUP, OTHER] {
@@ -48,11 +48,11 @@ fn named(group: &str) -> Rule {
     }
 }
 
-fn key() -> ServiceKey {
+pub(super) fn key() -> ServiceKey {
     ServiceKey { cluster: cluster(), name: ServiceName::parse("web").expect("valid") }
 }
 
-fn service_revision(targets: &[(&str, u16)]) -> ServiceRevision {
+pub(super) fn service_revision(targets: &[(&str, u16)]) -> ServiceRevision {
     let target = |(group, port): &(&str, u16)| ServiceTarget {
         group: Some((*group).into()),
         classic: None,
@@ -71,7 +71,7 @@ fn service_revision(targets: &[(&str, u16)]) -> ServiceRevision {
 }
 
 /// A running task whose ports 80 and 81 are at these of its instance.
-fn member(bits: u128, on: u128, ports: [u16; 2]) -> Task {
+pub(super) fn member(bits: u128, on: u128, ports: [u16; 2]) -> Task {
     let mut it = task(bits, on);
     for (inside, host) in [80, 81].into_iter().zip(ports) {
         it.containers[0].bindings.push(Binding {
@@ -87,7 +87,7 @@ fn member(bits: u128, on: u128, ports: [u16; 2]) -> Task {
 }
 
 /// Targets as `group id:port`; `-` before those that drain.
-fn targets(world: &World) -> Vec<String> {
+pub(super) fn targets(world: &World) -> Vec<String> {
     let one = |it: &Target| {
         let sign = if it.draining.is_some() { "-" } else { "" };
         let id = it.key.id.trim_start_matches("i-").trim_start_matches('0');
@@ -101,14 +101,14 @@ fn events(world: &World) -> Vec<String> {
     all.map(|it| it.message.trim_start_matches("(service web) ").to_owned()).collect()
 }
 
-fn retire(world: &mut World, bits: u128) {
+pub(super) fn retire(world: &mut World, bits: u128) {
     let row = world.task(bits).expect("is there").clone();
     let stop = Stop { code: StopCode::ServiceSchedulerInitiated, reason: "enough".into() };
     world.step(|draft, now| plan::services::retire(draft, &row, stop, now));
 }
 
 /// The balancer says of every target whether it has something under way to it.
-fn report(world: &mut World, busy: bool) {
+pub(super) fn report(world: &mut World, busy: bool) {
     let all: Vec<Target> = world.state.targets().values().map(|it| it.as_ref().clone()).collect();
     for mut it in all {
         let health = TargetHealth::Healthy;
