@@ -61,16 +61,20 @@ impl Names for RegionNames {
 }
 
 fn is_about_names(change: &Change) -> bool {
-    let of_services = matches!(
-        change,
-        Change::Namespace(..) | Change::DiscoveryService(..) | Change::DiscoveryInstance(..)
-    );
+    let of_services =
+        matches!(change, Change::DiscoveryService(..) | Change::DiscoveryInstance(..));
     of_services || is_told_by_file(change)
 }
 
 /// Instances of services come and go too often for a file that the whole machine reads.
 fn is_told_by_file(change: &Change) -> bool {
-    matches!(change, Change::LoadBalancer(..) | Change::HostedZone(..) | Change::RecordSet(..))
+    matches!(
+        change,
+        Change::LoadBalancer(..)
+            | Change::HostedZone(..)
+            | Change::RecordSet(..)
+            | Change::Namespace(..)
+    )
 }
 
 #[cfg(test)]

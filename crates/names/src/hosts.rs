@@ -4,7 +4,7 @@
 use core::fmt::Write as _;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,10 @@ use state::State;
 
 /// Lines of one region at most: every program of the machine reads the file from its beginning.
 const LINES_MAX: usize = 4_096;
+
+/// Where SDKs ask DiscoverInstances of a region on this machine: they put a word before the host of
+/// the endpoint, whatever the host is. Source: model of AWS Cloud Map, `endpoint.hostPrefix`.
+const DATA_ENDPOINT: &str = "data-127.0.0.1";
 
 /// One line: an address and the name that stands for it.
 pub type Entry = (String, IpAddr);
@@ -26,7 +30,8 @@ pub struct HostsFile {
 }
 
 /// The names that a hosts file can tell: those of load balancers, and those in hosted zones that lead
-/// to addresses, wildcards left out. Sorted by name.
+/// to addresses, wildcards left out, sorted; before them, where there are namespaces of Cloud Map, the
+/// name under which SDKs ask about them.
 pub fn entries(state: &State) -> Vec<Entry> {
     let of_balancers = state.load_balancers().values().map(|it| it.dns_name.to_lowercase());
     let of_sets = state.record_sets().values().map(|it| it.name.clone());
@@ -42,7 +47,9 @@ pub fn entries(state: &State) -> Vec<Entry> {
         let parsed = records.filter_map(|it| it.value.parse().ok());
         parsed.map(move |it| (name.clone(), it)).collect::<Vec<Entry>>()
     };
-    names.iter().flat_map(addresses).take(LINES_MAX).collect()
+    let endpoint = (!state.namespaces().is_empty())
+        .then(|| (DATA_ENDPOINT.to_owned(), Ipv4Addr::LOCALHOST.into()));
+    endpoint.into_iter().chain(names.iter().flat_map(addresses)).take(LINES_MAX).collect()
 }
 
 /// Whether a name can stand in the file without being taken for something else.
