@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+use shapes::{Service, json as codec};
 use state::{
     Caller, ContainerInstance, Context, Dice, Draft, HealthCheck, InstanceStatus, IpAddressType,
     ProtocolVersion, Resources, State, TargetGroup, TargetProtocol, TargetType,
@@ -11,6 +13,7 @@ use types::{AccountId, ClusterName, Cpu, Home, InstanceId, MemoryMib, Region, Ti
 
 use crate::region::{RegionPlan, first_start};
 use crate::registry::{ReadFn, WriteFn};
+use crate::{Entry, Fault, Invalid, Registry};
 
 /// 2023-11-14T22:13:20Z: when tests happen.
 pub(crate) const NOON: i64 = 1_700_000_000_000;
@@ -109,6 +112,33 @@ impl Fixture {
         };
         self.state.apply(instance.into());
         InstanceId::new(bits)
+    }
+
+    /// One request in JSON, as the gateway and the writer handle it.
+    pub(crate) fn ask(
+        &mut self,
+        registry: &Registry,
+        service: &Service,
+        operation: &str,
+        body: &str,
+    ) -> Result<Value, Fault> {
+        let mut fill = |into: &mut dyn shapes::Shape| codec::decode(body.as_bytes(), into);
+        let fault = |it| match it {
+            Invalid::OutOfBounds(fault) => fault,
+            Invalid::Unreadable(error) => panic!("{operation} {body}: {error}"),
+        };
+        let answer = match registry.find(service, operation)? {
+            Entry::Read(it) => {
+                let read = it.prepare(&mut fill).map_err(fault)?;
+                self.look(|state, context| read.run(state, context))
+            }
+            Entry::Write(it) => {
+                let write = it.prepare(&mut fill).map_err(fault)?;
+                self.step(|draft, context| write.run(draft, context))
+            }
+            Entry::Call(_) => panic!("{operation} is not answered here"),
+        };
+        answer.map(|it| serde_json::from_slice(&codec::encode(it.as_ref())).expect("JSON"))
     }
 
     /// A read.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use shapes::ecs as shape;
 use state::{
     Change, Cluster, ClusterStatus, ContainerInstance, Context, DefinitionStatus, Draft,
-    InstanceStatus, State, Tag, Task, TaskDefinition,
+    InstanceStatus, Service, ServiceStatus, State, Tag, Task, TaskDefinition,
 };
 use types::{Arn, ClusterName, InstanceId, TaskId};
 
@@ -18,6 +18,7 @@ enum Resource {
     Cluster(Arc<Cluster>),
     Definition(Arc<TaskDefinition>),
     Instance(Arc<ContainerInstance>),
+    Service(Arc<Service>),
     Task(Arc<Task>),
 }
 
@@ -80,6 +81,7 @@ impl Resource {
             Self::Cluster(it) => &it.tags,
             Self::Definition(it) => &it.tags,
             Self::Instance(it) => &it.tags,
+            Self::Service(it) => &it.tags,
             Self::Task(it) => &it.tags,
         }
     }
@@ -89,6 +91,7 @@ impl Resource {
             Self::Cluster(it) => Cluster { tags, ..it.as_ref().clone() }.into(),
             Self::Definition(it) => TaskDefinition { tags, ..it.as_ref().clone() }.into(),
             Self::Instance(it) => ContainerInstance { tags, ..it.as_ref().clone() }.into(),
+            Self::Service(it) => Service { tags, ..it.as_ref().clone() }.into(),
             Self::Task(it) => Task { tags, ..it.as_ref().clone() }.into(),
         }
     }
@@ -101,6 +104,7 @@ fn living(state: &State, arn: Option<&str>) -> Result<Resource, Error> {
         Resource::Cluster(it) => it.status == ClusterStatus::Inactive,
         Resource::Definition(it) => it.status != DefinitionStatus::Active,
         Resource::Instance(it) => it.status == InstanceStatus::Inactive,
+        Resource::Service(it) => it.status != ServiceStatus::Active,
         Resource::Task(it) => it.is_over(),
     };
     match (over, resource) {
@@ -112,6 +116,7 @@ fn living(state: &State, arn: Option<&str>) -> Result<Resource, Error> {
         (true, Resource::Instance(_)) => {
             Err(inactive("container instance", "an active container instance"))
         }
+        (true, Resource::Service(_)) => Err(inactive("service", "an active service")),
         (true, Resource::Task(_)) => Err(Error::invalid(
             "The specified task is stopped. Specify a running task and try again.",
         )),
@@ -143,7 +148,13 @@ fn resource(state: &State, text: Option<&str>) -> Result<Resource, Error> {
             let id = TaskId::parse(id).ok();
             id.and_then(|it| state.task(it)).cloned().map(Resource::Task)
         }
-        "service" | "capacity-provider" | "task-set" => None,
+        "service" => {
+            // The short form names no cluster: it is of the time when there was one only.
+            let cluster = tail.split_once('/').map_or(find::DEFAULT_CLUSTER, |(it, _)| it);
+            let cluster = find::known_cluster(state, Some(cluster))?;
+            find::service(state, &cluster.name, text)?.cloned().map(Resource::Service)
+        }
+        "capacity-provider" | "task-set" => None,
         _ => return Err(Error::invalid(format!("Resource type '{kind}' cannot be tagged."))),
     };
     found.ok_or_else(|| Error::ResourceNotFound("The specified resource was not found.".into()))

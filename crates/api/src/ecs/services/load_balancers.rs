@@ -61,7 +61,7 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     let spec: shape::RegisterTaskDefinitionRequest = view::spec(&definition.spec);
     for target in targets {
-        container(&spec, target)?;
+        container(&spec, &target.container, target.port)?;
         match (&target.group, &target.classic) {
             (Some(arn), _) => group(state, definition.network, arn)?,
             (None, name) => {
@@ -73,19 +73,24 @@ pub(super) fn check(
     Ok(())
 }
 
-fn container(
+/// Whether a task definition has a container of that name with that port.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] in AWS's words.
+pub(super) fn container(
     spec: &shape::RegisterTaskDefinitionRequest,
-    target: &ServiceTarget,
+    name: &str,
+    port: u16,
 ) -> Result<(), Error> {
-    let ServiceTarget { container: name, port, .. } = target;
     let mut containers = spec.container_definitions.iter().flatten();
-    let Some(found) = containers.find(|it| it.name.as_ref() == Some(name)) else {
+    let Some(found) = containers.find(|it| it.name.as_deref() == Some(name)) else {
         return Err(Error::invalid(format!(
             "The container {name} does not exist in the task definition."
         )));
     };
     let mut mappings = found.port_mappings.iter().flatten();
-    if mappings.any(|it| it.container_port == Some(i32::from(*port))) {
+    if mappings.any(|it| it.container_port == Some(i32::from(port))) {
         return Ok(());
     }
     Err(Error::invalid(format!(

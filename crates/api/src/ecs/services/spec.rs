@@ -116,7 +116,8 @@ pub(super) fn check_rollout(
     if public == Some(&shape::AssignPublicIp::Enabled) {
         return Err(Error::invalid("Assign public IP is not supported for this launch type."));
     }
-    load_balancers::check(state, definition, &facts.targets)
+    load_balancers::check(state, definition, &facts.targets)?;
+    registries::check(state, definition, &facts.registries)
 }
 
 fn scheduling(asked: Option<&shape::SchedulingStrategy>) -> Result<Scheduling, Error> {

@@ -1,2 +1,6 @@
 mod life;
+mod protection;
+mod records;
+mod refusals;
+mod table;
 mod world;

@@ -1,5 +1,6 @@
 //! Services as the API shows them.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use plan::services::started_by;
@@ -8,7 +9,7 @@ use state::{
     Deployment, Desired, Rollout, Scheduling, Service, ServiceEvent, ServiceEventKey,
     ServiceRevision, ServiceStatus, State, Status,
 };
-use types::uuid;
+use types::{Timestamp, uuid};
 
 use super::rollout;
 use crate::ecs::tags;
@@ -27,14 +28,27 @@ pub(super) struct Tally {
     wanted: u32,
 }
 
+/// Tasks of a service by deployment, and how many there should be.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tallies {
+    by: BTreeMap<u64, Tally>,
+    desired: u32,
+}
+
+impl Tallies {
+    /// Those of one deployment.
+    pub(super) fn of(&self, deployment: u64) -> Tally {
+        self.by.get(&deployment).copied().unwrap_or_default()
+    }
+}
+
 /// A service in full, with its tasks counted.
 pub(super) fn service(state: &State, row: &Service, with: Tags) -> shape::Service {
     let it = rollout::in_force(state, row);
     let home = state.home();
     let tallies = tallies(state, row);
-    let primary = row.deployments.first();
     let deployments = row.deployments.iter().map(|it| deployment(state, row, it, &tallies));
-    let total = |of: fn(&Tally) -> u32| count(tallies.values().map(of).sum());
+    let total = |of: fn(&Tally) -> u32| count(tallies.by.values().map(of).sum());
     shape::Service {
         availability_zone_rebalancing: it.availability_zone_rebalancing,
         capacity_provider_strategy: None,
@@ -52,10 +66,7 @@ pub(super) fn service(state: &State, row: &Service, with: Tags) -> shape::Servic
         deployment_configuration: it.deployment_configuration,
         deployment_controller: it.deployment_controller,
         deployments: Some(deployments.collect()),
-        desired_count: Some(count(match row.scheduling {
-            Scheduling::Replica => row.desired,
-            Scheduling::Daemon => primary.map_or(0, |it| wanted(row, it, &tallies)),
-        })),
+        desired_count: Some(count(tallies.desired)),
         enable_ecs_managed_tags: it.enable_ecs_managed_tags,
         enable_execute_command: it.enable_execute_command,
         events: Some(events(state, row)),
@@ -87,13 +98,15 @@ pub(super) fn service(state: &State, row: &Service, with: Tags) -> shape::Servic
 }
 
 /// Tasks of a service that are not over, by deployment.
-pub(super) fn tallies(state: &State, row: &Service) -> BTreeMap<u64, Tally> {
-    let mut tallies: BTreeMap<u64, Tally> = BTreeMap::new();
+///
+/// Cost: the service's tasks, and of a daemon the instances of its cluster.
+pub(super) fn tallies(state: &State, row: &Service) -> Tallies {
+    let mut by: BTreeMap<u64, Tally> = BTreeMap::new();
     let tasks = |desired| state.indexes().tasks_of_service(&row.key, desired).iter();
     let ids = tasks(Desired::Running).chain(tasks(Desired::Stopped));
     for task in ids.filter_map(|id| state.task(*id)) {
         let Some(membership) = &task.service else { continue };
-        let tally = tallies.entry(membership.deployment).or_default();
+        let tally = by.entry(membership.deployment).or_default();
         match task.last {
             Status::Running => tally.running += 1,
             Status::Provisioning | Status::Pending | Status::Activating => tally.pending += 1,
@@ -101,16 +114,25 @@ pub(super) fn tallies(state: &State, row: &Service) -> BTreeMap<u64, Tally> {
         }
         tally.wanted += u32::from(task.desired == Desired::Running);
     }
-    tallies
+    let desired = match row.scheduling {
+        Scheduling::Replica => row.desired,
+        Scheduling::Daemon => daemons(state, row),
+    };
+    Tallies { by, desired }
 }
 
-/// How many tasks a deployment should have: the PRIMARY of replicas all that are desired, any
-/// other those that it still has.
-fn wanted(row: &Service, it: &Deployment, tallies: &BTreeMap<u64, Tally>) -> u32 {
-    let primary = row.deployments.first().is_some_and(|first| first.id == it.id);
-    match row.scheduling {
-        Scheduling::Replica if primary => row.desired,
-        _ => tallies.get(&it.id).map_or(0, |it| it.wanted),
+/// How many instances should have a task of a daemon. That depends on no time.
+fn daemons(state: &State, row: &Service) -> u32 {
+    let snapshot = plan::services::snapshot(state, &row.key, Duration::ZERO, row.created_at);
+    snapshot.map_or(0, |it| u32::try_from(it.scene.places.len()).unwrap_or(u32::MAX))
+}
+
+/// How many tasks a deployment should have: the PRIMARY all that are desired, any other those that
+/// it still has.
+pub(super) fn wanted(row: &Service, it: &Deployment, tallies: &Tallies) -> u32 {
+    match row.deployments.first() {
+        Some(primary) if primary.id == it.id => tallies.desired,
+        _ => tallies.of(it.id).wanted,
     }
 }
 
@@ -126,12 +148,12 @@ fn deployment(
     state: &State,
     row: &Service,
     it: &Deployment,
-    tallies: &BTreeMap<u64, Tally>,
+    tallies: &Tallies,
 ) -> shape::Deployment {
     let revision = rollout::revision(state, row, it.revision);
     let rolled = revision.map(|it| spec::<shape::CreateServiceRequest>(&it.spec));
     let rolled = rolled.unwrap_or_default();
-    let tally = tallies.get(&it.id).copied().unwrap_or_default();
+    let tally = tallies.of(it.id);
     let primary = row.deployments.first().is_some_and(|first| first.id == it.id);
     shape::Deployment {
         id: Some(started_by(it.id)),
@@ -169,9 +191,9 @@ fn summary(
     state: &State,
     row: &Service,
     it: &Deployment,
-    tallies: &BTreeMap<u64, Tally>,
+    tallies: &Tallies,
 ) -> shape::ServiceCurrentRevisionSummary {
-    let tally = tallies.get(&it.id).copied().unwrap_or_default();
+    let tally = tallies.of(it.id);
     let arn = state.home().service_revision(&row.key.cluster, &row.key.name, it.revision);
     shape::ServiceCurrentRevisionSummary {
         arn: Some(arn),
@@ -196,4 +218,9 @@ fn event(it: &ServiceEvent) -> shape::ServiceEvent {
         created_at: Some(time(*at)),
         message: Some(message.clone()),
     }
+}
+
+/// A point in time that may not have come.
+pub(super) fn when(at: Option<Timestamp>) -> Option<shapes::Timestamp> {
+    at.map(time)
 }

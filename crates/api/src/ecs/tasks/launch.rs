@@ -238,6 +238,10 @@ pub(in crate::ecs) fn network(
 fn group(asked: Option<&str>, family: &Family) -> Result<Group, Error> {
     let usual = format!("family:{family}");
     let text = asked.filter(|it| !it.is_empty()).unwrap_or(&usual);
+    // Groups of services belong to the scheduler.
+    if text.starts_with("service:") {
+        return Err(Error::invalid("Invalid namespace for group."));
+    }
     Group::parse(text).map_err(|_| Error::invalid("Invalid group."))
 }
 

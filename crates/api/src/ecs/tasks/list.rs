@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use shapes::ecs as shape;
-use state::{Context, Desired, State, Task};
+use state::{Context, Desired, ServiceKey, State, Task};
 use types::{ClusterName, Family, InstanceId, TaskId};
 
 use crate::ecs::page::{HUNDRED, Page};
@@ -14,6 +14,7 @@ struct Filter {
     cluster: ClusterName,
     desired: Desired,
     family: Option<Family>,
+    service: Option<ServiceKey>,
     started_by: Option<String>,
     instance: Option<InstanceId>,
     /// A filter that no task of this region can match.
@@ -24,7 +25,8 @@ struct Filter {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidParameter`] for filters that do not combine, or are malformed.
+/// [`Error::InvalidParameter`] for filters that do not combine, or are malformed;
+/// [`Error::ServiceNotFound`].
 ///
 /// Source: Amazon ECS API Reference, `ListTasks`.
 pub(crate) fn list_tasks(
@@ -34,10 +36,11 @@ pub(crate) fn list_tasks(
 ) -> Result<shape::ListTasksResponse, Error> {
     let filter = filter(state, &ask)?;
     let scope = format!(
-        "ListTasks {} {:?} {:?} {:?} {:?} {}",
+        "ListTasks {} {:?} {:?} {:?} {:?} {:?} {}",
         filter.cluster,
         filter.desired,
         filter.family,
+        filter.service,
         filter.started_by,
         filter.instance,
         filter.nothing
@@ -64,6 +67,7 @@ impl Filter {
             && task.cluster == self.cluster
             && task.desired == self.desired
             && self.family.as_ref().is_none_or(|it| task.revision.family == *it)
+            && self.service.as_ref().is_none_or(|it| task.service_key().as_ref() == Some(it))
             && self.instance.is_none_or(|it| task.instance == it)
             && self.started_by.as_ref().is_none_or(|it| task.started_by.as_ref() == Some(it))
     }
@@ -72,7 +76,9 @@ impl Filter {
 /// The smallest set that an index has for this filter.
 fn candidates<'a>(state: &'a State, filter: &Filter) -> &'a BTreeSet<TaskId> {
     let indexes = state.indexes();
-    if let Some(instance) = filter.instance {
+    if let Some(service) = &filter.service {
+        indexes.tasks_of_service(service, filter.desired)
+    } else if let Some(instance) = filter.instance {
         indexes.tasks_on(instance, filter.desired)
     } else if let Some(who) = &filter.started_by {
         indexes.tasks_started_by(&filter.cluster, filter.desired, who)
@@ -107,6 +113,13 @@ fn filter(state: &State, ask: &shape::ListTasksRequest) -> Result<Filter, Error>
         Some(text) => Some(find::instance(state, &cluster, text)?.id),
         None => None,
     };
+    let service = match ask.service_name.as_deref() {
+        Some(text) => {
+            let found = find::service(state, &cluster, text)?.ok_or(Error::ServiceNotFound)?;
+            Some(found.key.clone())
+        }
+        None => None,
+    };
     let family = ask.family.as_deref().map(Family::parse);
     let other_type = ask.launch_type.as_ref().is_some_and(|it| *it != shape::LaunchType::Ec2);
     Ok(Filter {
@@ -114,10 +127,10 @@ fn filter(state: &State, ask: &shape::ListTasksRequest) -> Result<Filter, Error>
         desired,
         nothing: pending
             || other_type
-            || ask.service_name.is_some()
             || ask.daemon_name.is_some()
             || matches!(family, Some(Err(_))),
         family: family.and_then(Result::ok),
+        service,
         started_by: ask.started_by.clone(),
         instance,
     })

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use state::{Balancer, Change, TargetProtocol};
+use state::{Balancer, Change, Seen, TargetProtocol};
+use types::Timestamp;
 
 use super::*;
 use crate::fixture::{Fixture, region, target_group};

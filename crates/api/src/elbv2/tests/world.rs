@@ -1,11 +1,11 @@
 //! A region with load balancers of both kinds, asked in JSON.
 
 use serde_json::{Value, json};
+use shapes::Service;
 use shapes::elbv2::SERVICE;
-use shapes::{Service, json as codec};
 
 use crate::fixture::{self, Fixture};
-use crate::{Entry, Fault, Registry, registry};
+use crate::{Fault, Registry, registry};
 
 /// ARNs of what is not there.
 const GONE: [(&str, &str); 4] = [
@@ -138,22 +138,6 @@ impl World {
         ask: &Value,
     ) -> Result<Value, Fault> {
         let body = self.spelled(&ask.to_string());
-        let mut fill = |into: &mut dyn shapes::Shape| codec::decode(body.as_bytes(), into);
-        let fault = |it| match it {
-            crate::Invalid::OutOfBounds(fault) => fault,
-            crate::Invalid::Unreadable(error) => panic!("{operation} {body}: {error}"),
-        };
-        let answer = match self.registry.find(service, operation)? {
-            Entry::Read(it) => {
-                let read = it.prepare(&mut fill).map_err(fault)?;
-                self.region.look(|state, context| read.run(state, context))
-            }
-            Entry::Write(it) => {
-                let write = it.prepare(&mut fill).map_err(fault)?;
-                self.region.step(|draft, context| write.run(draft, context))
-            }
-            Entry::Call(_) => panic!("{operation} is not answered here"),
-        };
-        answer.map(|it| serde_json::from_slice(&codec::encode(it.as_ref())).expect("JSON"))
+        self.region.ask(&self.registry, service, operation, &body)
     }
 }

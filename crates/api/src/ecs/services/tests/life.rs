@@ -61,7 +61,7 @@ fn a_count_starts_no_deployment_and_a_task_definition_does() {
     let first = row(&world, "api").deployments[0].clone();
     let scaled = update(&mut world, "api", |it| it.desired_count = Some(4)).expect("updates");
     assert_eq!(scaled.desired_count, Some(4));
-    assert_eq!(row(&world, "api").deployments, [first.clone()]);
+    assert_eq!(row(&world, "api").deployments, std::slice::from_ref(&first));
     let same = update(&mut world, "api", |it| it.task_definition = Some("web:1".into()));
     assert_eq!(same.map(|it| it.deployments.map(|it| it.len())), Ok(Some(1)));
 
