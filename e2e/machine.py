@@ -46,6 +46,10 @@ def _cgroups():
 
 def _network():
     """Links of regions, what hangs on them, and tables: other things of the machine come and go."""
+    # Packets for addresses of others, by the mark that they get and the tables that take them in.
+    marked = {f"landfall rule {line}" for line in _lines("ip", "rule") if "fwmark 0x66 " in line}
+    marked |= {f"landfall route {line}" for line in _lines("ip", "route", "show", "table", "all")
+               if line.startswith("local default dev lo table")}
     links = {f"link {line.split(':')[1].strip().split('@')[0]}"
              for line in _lines("ip", "-o", "link") if ":" in line}
     spaces = {f"namespace {line.split()[0]}" for line in _lines("ip", "netns", "list") if line.split()}
@@ -54,7 +58,8 @@ def _network():
                  if len(words := line.split()) > 3}
     routes = {f"route {line}" for line in _lines("ip", "route")}
     ours = re.compile(r"\blf|landfall")
-    return {it for it in links | spaces | tables | addresses | routes if ours.search(it)}
+    return {it for it in links | spaces | tables | addresses | routes | marked
+            if ours.search(it)}
 
 
 def snapshot():

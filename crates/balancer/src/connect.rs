@@ -31,7 +31,17 @@ pub(crate) async fn connect(
     protocol: TargetProtocol,
     tls: &Arc<ClientConfig>,
 ) -> Result<Stream, ConnectError> {
-    let stream = match timeout(limits::CONNECT, TcpStream::connect(address)).await {
+    connect_by(TcpStream::connect(address), address, protocol, tls).await
+}
+
+/// Likewise, over a connection to it that is being made.
+pub(crate) async fn connect_by(
+    making: impl Future<Output = io::Result<TcpStream>>,
+    address: SocketAddr,
+    protocol: TargetProtocol,
+    tls: &Arc<ClientConfig>,
+) -> Result<Stream, ConnectError> {
+    let stream = match timeout(limits::CONNECT, making).await {
         Err(_) => return Err(ConnectError::Timeout),
         Ok(connected) => connected.map_err(ConnectError::Refused)?,
     };

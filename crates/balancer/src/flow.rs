@@ -18,6 +18,7 @@ use crate::targets::Target;
 use crate::tls::Connector;
 
 mod choose;
+pub(crate) mod clients;
 mod datagrams;
 mod proxy_protocol;
 mod stillness;
@@ -27,6 +28,7 @@ mod streams;
 pub(crate) struct Shared {
     snapshot: RwLock<Arc<Snapshot>>,
     connector: Connector,
+    answers: clients::Answers,
     /// No two balancers of a machine choose alike, so that nobody can aim at one target.
     seed: u64,
     all_meters: Arc<Meters>,
@@ -72,11 +74,13 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    /// None yet; they will be counted there.
-    pub(crate) fn new(meters: Arc<Meters>) -> Self {
+    /// None yet; they will be counted there. `answers` tells which targets can be spoken to from the
+    /// addresses of clients.
+    pub(crate) fn new(meters: Arc<Meters>, answers: clients::Answers) -> Self {
         let shared = Shared {
             snapshot: RwLock::default(),
             connector: Connector::new(),
+            answers,
             seed: getrandom::u64().unwrap_or_default(),
             all_meters: meters,
             meters: Mutex::default(),

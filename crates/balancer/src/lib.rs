@@ -43,6 +43,7 @@ mod view;
 pub use access_log::Line;
 pub use balancer::{Applied, Balancer, Config};
 pub use counters::{BUCKETS, Count, Metric, Subject, bucket_start};
+pub use flow::clients::Answers;
 pub use http1::desync::{Class, Reason};
 pub use session::{Call, Signer};
 pub use snapshot::{Entrance, Snapshot};

@@ -19,7 +19,7 @@ const PORTS_MAX: usize = 1_024;
 
 /// Ports that are kept for listeners.
 #[derive(Debug, Default)]
-pub(crate) struct Reserved(Vec<(Instant, Vec<OwnedFd>)>);
+pub(crate) struct Reserved(Vec<(Instant, Vec<(SocketAddr, OwnedFd)>)>);
 
 impl Reserved {
     /// Opens a port at all of these addresses, but those that are `served` already.
@@ -43,11 +43,20 @@ impl Reserved {
                 let socket = open(*place, *transport).map_err(|error| {
                     format!("{} {place}: {}", transport.as_str(), cause(&error))
                 })?;
-                kept.push(socket);
+                kept.push((*place, socket));
             }
         }
         self.0.push((now + KEPT, kept));
         Ok(())
+    }
+
+    /// Gives back what is served by now: beside the socket that serves it, one of these would get its
+    /// share of datagrams, and nobody would read them.
+    pub(crate) fn give_back(&mut self, is_served: impl Fn(&SocketAddr) -> bool) {
+        for (_, kept) in &mut self.0 {
+            kept.retain(|(place, _)| !is_served(place));
+        }
+        self.0.retain(|(_, kept)| !kept.is_empty());
     }
 
     /// Gives back what no listener has come for.
@@ -137,6 +146,26 @@ mod tests {
         let mut reserved = Reserved::default();
         reserved.open(&alone(at), &[Protocol::Tcp], Instant::now()).expect("TCP is free");
         reserved.open(&alone(at), &[Protocol::Udp], Instant::now()).expect_err("UDP is not");
+    }
+
+    #[test]
+    fn what_is_served_keeps_no_datagram_from_its_server() {
+        let (at, other) = (own_address(), own_address());
+        let mut reserved = Reserved::default();
+        reserved.open(&alone(at), &[Protocol::Udp], Instant::now()).expect("is free");
+        reserved.open(&alone(other), &[Protocol::Udp], Instant::now()).expect("is free");
+        let server = UdpSocket::from(open(at, Protocol::Udp).expect("is shared with ours"));
+        server.set_nonblocking(false).expect("waits");
+        reserved.give_back(|place| *place == at);
+        // Each client is another flow; a socket of ours would get about half of them.
+        for number in 0..50_u8 {
+            let client = UdpSocket::bind((at.ip(), 0)).expect("binds");
+            client.send_to(&[number], at).expect("sends");
+            let mut datagram = [0];
+            server.recv(&mut datagram).expect("comes");
+            assert_eq!(datagram, [number]);
+        }
+        UdpSocket::bind(other).expect_err("is kept");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use plan::anomaly;
 use plan::routing::session::{FromBalancer, Report, TargetReport, ToBalancer};
-use plan::routing::{Reception, RoutingTable};
+use plan::routing::{Generation, Reception, RoutingTable};
 use state::{Anomaly, TargetHealth};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
@@ -19,6 +19,7 @@ use crate::access_files::{self, Destinations};
 use crate::balancer::{Applied, Balancer, Config};
 use crate::counters::{Count, Subject};
 use crate::flow::Flows;
+use crate::flow::clients::{Answers, nobody_answers};
 use crate::health::Checker;
 use crate::keep;
 use crate::metrics::{Anomalies, Hosts, Told};
@@ -39,13 +40,19 @@ const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// How long those who are being served may take to leave a balancer that ends.
 const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 
-/// Gives the machine these addresses of load balancers, and no others.
-pub type SettleAddresses = Box<dyn Fn(&BTreeSet<Ipv4Addr>) -> Result<(), String> + Send + Sync>;
+/// Gives the machine these addresses of load balancers, which are those of that table, and no others.
+pub type SettleAddresses =
+    Box<dyn Fn(Generation, &BTreeSet<Ipv4Addr>) -> Result<(), String> + Send + Sync>;
 
 /// Where load balancers are served.
 pub enum Nodes {
-    /// At their own addresses, which this gives to the machine.
-    Here(SettleAddresses),
+    /// At their own addresses, in a network that this machine carries.
+    Here {
+        /// Gives them to the machine.
+        settle: SettleAddresses,
+        /// Tells which targets can be spoken to from the addresses of clients.
+        answers: Answers,
+    },
     /// At addresses of the machine only.
     Elsewhere,
 }
@@ -159,7 +166,11 @@ impl Station {
         let StationConfig { call, folder, buckets: _, threads, addresses, nodes, clock } = config;
         let own = Config { threads, addresses: addresses.clone(), clock: clock.clone() };
         let balancer = Balancer::start(own)?;
-        let flows = Flows::new(balancer.meters());
+        let answers = match &nodes {
+            Nodes::Here { answers, .. } => Answers::clone(answers),
+            Nodes::Elsewhere => nobody_answers(),
+        };
+        let flows = Flows::new(balancer.meters(), answers);
         let station = Self {
             balancer,
             flows,
@@ -216,8 +227,8 @@ impl Station {
     async fn take(&mut self, mut table: RoutingTable) {
         self.reserved.forget(Instant::now());
         match &self.nodes {
-            Nodes::Here(settle) => {
-                if let Err(error) = settle(&own_addresses(&table)) {
+            Nodes::Here { settle, .. } => {
+                if let Err(error) = settle(table.generation, &own_addresses(&table)) {
                     tracing::error!(error, "cannot give the machine a load balancer's address");
                 }
             }
@@ -234,8 +245,10 @@ impl Station {
             }
             self.refused = refused;
         }
-        self.checker.settle(&self.balancer.snapshot().compiled);
-        self.destinations.send_replace(access_files::destinations(&self.balancer.snapshot()));
+        let snapshot = self.balancer.snapshot();
+        self.reserved.give_back(|place| snapshot.doors.contains_key(place));
+        self.checker.settle(&snapshot.compiled);
+        self.destinations.send_replace(access_files::destinations(&snapshot));
         self.note_health();
     }
 
@@ -269,7 +282,7 @@ impl Station {
         transports: &[Protocol],
     ) -> Result<(), String> {
         let own = match self.nodes {
-            Nodes::Here(_) => addresses,
+            Nodes::Here { .. } => addresses,
             Nodes::Elsewhere => Vec::new(),
         };
         let mut wanted = places(own.into_iter().chain(self.addresses.iter().copied()), port);

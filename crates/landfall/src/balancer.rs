@@ -7,17 +7,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use balancer::{Call, Nodes, Signer, StationConfig};
+use balancer::{Answers, Call, Nodes, Signer, StationConfig};
 use clap::{Args, Subcommand};
 use http::{HeaderMap, HeaderValue, header};
 use network::{Region, Tag};
+use plan::routing::Generation;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use shim::{Process, Signal};
 use wire::sigv4::{Signing, sign};
 
+use self::addresses::Desk;
 use crate::clock::now;
 use crate::commands::balancers::{self, StatusFlags};
 use crate::server::Told;
+
+mod addresses;
 
 /// How this balancer is called if nobody says.
 const NAME: &str = "balancer";
@@ -148,14 +152,27 @@ fn config(flags: &ServeFlags) -> anyhow::Result<StationConfig> {
 }
 
 fn nodes(flags: &ServeFlags) -> anyhow::Result<Nodes> {
-    let Some(tag) = &flags.region_tag else { return Ok(Nodes::Elsewhere) };
-    let tag = Tag::parse(tag).context("--region-tag")?;
+    let Some(text) = &flags.region_tag else { return Ok(Nodes::Elsewhere) };
+    let tag = Tag::parse(text).context("--region-tag")?;
     let region =
         Region::ensure(&tag, None).context("cannot set up the region's network on this machine")?;
-    let settle = move |wanted: &BTreeSet<Ipv4Addr>| {
-        region.settle_addresses(wanted).map_err(|error| format!("{:#}", anyhow::Error::new(error)))
+    let answers = answers(&region);
+    let desk = Desk::of(&Path::new("/run/landfall").join(text));
+    let settle = move |generation: Generation, wanted: &BTreeSet<Ipv4Addr>| {
+        let settled = desk.settle(generation, now(), || region.settle_addresses(wanted));
+        settled.map_err(|error| format!("{:#}", anyhow::Error::new(error)))
     };
-    Ok(Nodes::Here(Box::new(settle)))
+    Ok(Nodes::Here { settle: Box::new(settle), answers })
+}
+
+/// What has an address of the VPC answers clients by way of this machine.
+fn answers(region: &Region) -> Answers {
+    if let Err(error) = region.let_clients_through() {
+        tracing::warn!(%error, "targets will see this balancer's address, not their clients'");
+        return Arc::new(|_| false);
+    }
+    let vpc = region.vpc().range();
+    Arc::new(move |target| vpc.contains(target))
 }
 
 /// Signs with the key in the environment: arguments can be read by everybody on the machine.

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const WEB_PORTS: [u16; 2] = [80, 8080];
 /// 128 and the number of SIGTERM.
 const TERMINATED: i32 = 143;
+/// Where `peer` listens if nothing is said.
+const PEER_PORTS: [u16; 1] = [7];
 /// A client that sends or takes nothing for this long is given up.
 const CLIENT_WITHIN: Duration = Duration::from_secs(5);
 /// How memory is filled: in steps, with time to look between them.
@@ -22,6 +24,7 @@ const STEP_MIB: u64 = 8;
 const STEP_WAIT: Duration = Duration::from_millis(50);
 const USAGE: &str = "landfall demo: what the image landfall/demo runs
   web [PORT…]             answer HTTP with the task's own metadata (ports 80 and 8080)
+  peer [PORT…]            tell each client its address, over TCP and UDP (port 7)
   sleep [SECONDS]         wait, for ever without a number
   exit [CODE] [SECONDS]   end with this code (0) after this time (0)
   log [COUNT] [MILLISECONDS]  write so many lines (for ever: 0), one every so often (1000)
@@ -44,13 +47,8 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
     let (first, second) = (numbers.first().copied(), numbers.get(1).copied());
     end_when_told();
     match what {
-        "web" => {
-            let given: Result<Vec<u16>, _> = numbers.iter().copied().map(u16::try_from).collect();
-            match given {
-                Ok(ports) => web(if ports.is_empty() { &WEB_PORTS } else { &ports }),
-                Err(_) => usage(),
-            }
-        }
+        "web" => with_ports(&numbers, &WEB_PORTS, web),
+        "peer" => with_ports(&numbers, &PEER_PORTS, peer),
         "sleep" => wait(first),
         "exit" => {
             sleep(Duration::from_secs(second.unwrap_or(0)));
@@ -60,6 +58,14 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
         "burn-cpu" => burn(first.map(Duration::from_secs)),
         "fill-memory" => fill(first),
         _ => usage(),
+    }
+}
+
+fn with_ports(numbers: &[u64], usual: &[u16], then: fn(&[u16]) -> ExitCode) -> ExitCode {
+    let given: Result<Vec<u16>, _> = numbers.iter().copied().map(u16::try_from).collect();
+    match given {
+        Ok(ports) => then(if ports.is_empty() { usual } else { &ports }),
+        Err(_) => usage(),
     }
 }
 
@@ -161,6 +167,49 @@ fn serve(listener: &TcpListener) {
     for stream in listener.incoming().flatten() {
         if let Err(error) = answer(stream) {
             say(&format!("a client was lost: {error}"));
+        }
+    }
+}
+
+/// Serves each port over TCP and over UDP; both must be had.
+fn peer(ports: &[u16]) -> ExitCode {
+    let mut serving = Vec::new();
+    for port in ports {
+        let place = ("0.0.0.0", *port);
+        match TcpListener::bind(place).and_then(|it| Ok((it, UdpSocket::bind(place)?))) {
+            Ok((listener, socket)) => {
+                say(&format!("listening on port {port}"));
+                serving.push(std::thread::spawn(move || tell_streams(&listener)));
+                serving.push(std::thread::spawn(move || tell_datagrams(&socket)));
+            }
+            Err(error) => {
+                say(&format!("cannot listen on port {port}: {error}"));
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    for thread in serving {
+        drop(thread.join());
+    }
+    ExitCode::SUCCESS
+}
+
+fn tell_streams(listener: &TcpListener) {
+    loop {
+        match listener.accept() {
+            // Who has gone already is not told.
+            Ok((mut stream, client)) => drop(stream.write_all(format!("{client}\n").as_bytes())),
+            Err(error) => say(&format!("a client was lost: {error}")),
+        }
+    }
+}
+
+fn tell_datagrams(socket: &UdpSocket) {
+    let mut datagram = [0];
+    loop {
+        match socket.recv_from(&mut datagram) {
+            Ok((_, client)) => drop(socket.send_to(format!("{client}\n").as_bytes(), client)),
+            Err(error) => say(&format!("a datagram was lost: {error}")),
         }
     }
 }

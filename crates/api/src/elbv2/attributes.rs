@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shapes::elbv2 as shape;
 use state::{
     Change, Context, Draft, Listener, ListenerProtocol, LoadBalancer, LoadBalancerKind, State,
-    TargetGroup, TargetProtocol,
+    TargetGroup, TargetProtocol, TargetType,
 };
 
 use super::{Error, find};
@@ -117,7 +117,7 @@ const OF_HTTP_GROUPS: [Known; 15] = [
 ];
 
 /// Attributes of target groups behind network load balancers.
-const OF_FLOW_GROUPS: [Known; 7] = [
+const OF_FLOW_GROUPS: [Known; 6] = [
     ("deregistration_delay.timeout_seconds", "300", Number(0, 3_600, &[])),
     ("landfall.deregistration_delay.exact", "false", Switch),
     (
@@ -125,11 +125,6 @@ const OF_FLOW_GROUPS: [Known; 7] = [
         "use_load_balancer_configuration",
         Words(&["true", "false", "use_load_balancer_configuration"]),
     ),
-    // Differs: targets see the balancer's address, also instances, where AWS shows the client's;
-    // `proxy_protocol_v2.enabled` tells it. Clients on the machine itself hold their own address and
-    // port, so that nobody else can speak from there, and answers to clients in the VPC go to them
-    // past the balancer: most of a region's clients are of those two kinds.
-    ("preserve_client_ip.enabled", "false", Words(&["false"])),
     ("proxy_protocol_v2.enabled", "false", Switch),
     ("stickiness.enabled", "false", Switch),
     // The kinds by more than the client's address are for gateway load balancers.
@@ -138,6 +133,9 @@ const OF_FLOW_GROUPS: [Known; 7] = [
 
 /// Whether the end of its delay ends what a target still has, by the group's protocol.
 const ENDS_WITH_DELAY: &str = "deregistration_delay.connection_termination.enabled";
+
+/// Whether targets see the addresses of clients: by the group's protocol and kind of targets.
+const PRESERVE: &str = "preserve_client_ip.enabled";
 
 /// More of those, for TCP and TLS.
 const OF_STREAM_GROUPS: [Known; 3] = [
@@ -304,7 +302,14 @@ fn known_to_group(it: &TargetGroup) -> Vec<Known> {
         TargetProtocol::Tcp | TargetProtocol::Tls => &OF_STREAM_GROUPS,
         TargetProtocol::Udp | TargetProtocol::TcpUdp => &OF_DATAGRAM_GROUPS,
     };
-    let mut all: Vec<Known> = OF_FLOW_GROUPS.iter().chain(more).copied().collect();
+    let preserve: Known = match (it.protocol, it.target_type) {
+        // Datagrams always come from their clients, as in AWS.
+        (TargetProtocol::Udp | TargetProtocol::TcpUdp, _) => (PRESERVE, "true", Words(&["true"])),
+        (_, TargetType::Instance | TargetType::Alb) => (PRESERVE, "true", Switch),
+        (_, TargetType::Ip) => (PRESERVE, "false", Switch),
+    };
+    let known = OF_FLOW_GROUPS.iter().chain(more).copied().chain([preserve]);
+    let mut all: Vec<Known> = known.collect();
     all.sort_by_key(|it| it.0);
     all
 }

@@ -14,7 +14,7 @@ use types::Protocol;
 
 use super::choose::{Flow, choose};
 use super::stillness::Stillness;
-use super::{Flight, Life as _, Shared, proxy_protocol};
+use super::{Flight, Life as _, Shared, clients, proxy_protocol};
 use crate::counters::Metric;
 
 /// A flow on which nothing moves for so long is forgotten. Source: Network Load Balancers User
@@ -106,12 +106,11 @@ async fn begin(
         return None;
     }
     let choice = choose(&snapshot, entrance, flow, shared.seed)?;
-    let from: IpAddr = match choice.address {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    let target = match clients::speaker(flow, &choice, &shared.answers) {
+        Some(client) => clients::datagrams(client, choice.address).await,
+        None => connect(choice.address).await,
     };
-    let target = UdpSocket::bind((from, 0)).await.ok()?;
-    target.connect(choice.address).await.ok()?;
+    let target = target.ok()?;
     let head = match choice.group.ready.attributes.proxy_protocol {
         true => proxy_protocol::head(flow.client, flow.at, Protocol::Udp),
         false => Vec::new(),
@@ -126,6 +125,16 @@ async fn begin(
     let answering = answer(Arc::clone(&line), flow.client, Arc::clone(socket), Arc::clone(lines));
     tokio::spawn(answering);
     Some(line)
+}
+
+async fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
+    let from: IpAddr = match target {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((from, 0)).await?;
+    socket.connect(target).await?;
+    Ok(socket)
 }
 
 /// Carries datagrams back to a client until the flow is over.

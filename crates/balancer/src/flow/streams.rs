@@ -13,8 +13,8 @@ use types::Protocol;
 
 use super::choose::{Flow, choose};
 use super::stillness::Stillness;
-use super::{Flight, Life, Shared, proxy_protocol};
-use crate::connect::{ConnectError, connect};
+use super::{Flight, Life, Shared, clients, proxy_protocol};
+use crate::connect::{ConnectError, connect, connect_by};
 use crate::counters::{Meter, Metric};
 use crate::limits;
 use crate::snapshot::Entrance;
@@ -64,7 +64,14 @@ async fn serve(shared: Arc<Shared>, flow: Flow, stream: TcpStream) {
     drop(snapshot);
     let flight = Flight::new(&shared, (&entrance, Protocol::Tcp), Arc::clone(&choice.target));
     let protocol = choice.group.ready.told.protocol;
-    let connected = connect(choice.address, protocol, &shared.connector.http1).await;
+    let tls = &shared.connector.http1;
+    let connected = match clients::speaker(flow, &choice, &shared.answers) {
+        Some(client) => {
+            let making = clients::stream(client, choice.address);
+            connect_by(making, choice.address, protocol, tls).await
+        }
+        None => connect(choice.address, protocol, tls).await,
+    };
     drop(shared);
     let mut target = match connected {
         Ok(target) => target,

@@ -11,7 +11,8 @@ use super::*;
 use crate::targets::Targets;
 
 mod bench;
-use bench::{Bench, LOCAL, own_address, table};
+pub(super) use bench::table;
+use bench::{Bench, LOCAL, own_address};
 
 /// A server that says its own port and then what it hears; it ends when its client has ended.
 async fn stream_server() -> u16 {
@@ -330,7 +331,7 @@ async fn a_port_that_somebody_else_has_is_told() {
     let at = taken.local_addr().expect("has one");
     let table = table(ListenerProtocol::Tcp, at.port(), &[1], &[]);
     let snapshot = Snapshot::new(table, &Snapshot::default(), &Targets::default(), &[LOCAL]);
-    let refused = Flows::new(Arc::default()).settle(&Arc::new(snapshot));
+    let refused = Flows::new(Arc::default(), clients::nobody_answers()).settle(&Arc::new(snapshot));
     assert!(refused.get(&at).is_some_and(|it| it.contains("in use")), "{refused:?}");
 }
 

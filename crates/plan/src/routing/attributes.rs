@@ -7,7 +7,7 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use state::TargetProtocol;
+use state::{TargetProtocol, TargetType};
 
 const CONNECTION_TERMINATION: &str = "deregistration_delay.connection_termination.enabled";
 const UNHEALTHY_TERMINATION: &str = "target_health_state.unhealthy.connection_termination.enabled";
@@ -172,6 +172,9 @@ pub struct GroupAttributes {
     pub fail_open: FailOpen,
     /// `proxy_protocol_v2.enabled`; network load balancers.
     pub proxy_protocol: bool,
+    /// `preserve_client_ip.enabled`; network load balancers. `None` is as the kind of group has it:
+    /// [`Self::preserves_client_ip`].
+    pub preserve_client_ip: Option<bool>,
 }
 
 impl GroupAttributes {
@@ -200,7 +203,14 @@ impl GroupAttributes {
                 percentage: read(set, &format!("{open}.percentage")),
             },
             proxy_protocol: on("proxy_protocol_v2.enabled"),
+            preserve_client_ip: read(set, "preserve_client_ip.enabled"),
         }
+    }
+
+    /// Whether targets see the addresses of clients.
+    pub fn preserves_client_ip(&self, targets: TargetType, protocol: TargetProtocol) -> bool {
+        let default = preserves_client_ip_by_default(targets, protocol);
+        self.preserve_client_ip.unwrap_or(default)
     }
 
     /// Whether what a target still has is closed when its deregistration delay is over.
@@ -214,6 +224,17 @@ impl GroupAttributes {
 pub fn ends_with_delay_by_default(protocol: TargetProtocol) -> bool {
     // Requests have no life of their own beside their target's.
     !matches!(protocol, TargetProtocol::Tcp | TargetProtocol::Tls)
+}
+
+/// What `preserve_client_ip.enabled` is where nothing is said. Source: Network Load Balancers User
+/// Guide, "Client IP preservation".
+pub fn preserves_client_ip_by_default(targets: TargetType, protocol: TargetProtocol) -> bool {
+    match protocol {
+        TargetProtocol::Udp | TargetProtocol::TcpUdp => true,
+        TargetProtocol::Tcp | TargetProtocol::Tls => targets != TargetType::Ip,
+        // What carries requests tells it in a header.
+        TargetProtocol::Http | TargetProtocol::Https => false,
+    }
 }
 
 fn is_on_word(set: &Set, name: &str) -> bool {
@@ -255,6 +276,27 @@ mod tests {
         assert!(!group.ends_with_delay(TargetProtocol::Tcp));
         assert_eq!((group.slow_start, group.sticky), (None, None));
         assert_eq!(group.algorithm, Algorithm::RoundRobin);
+    }
+
+    #[test]
+    fn who_sees_clients_where_nothing_is_said() {
+        let unsaid = GroupAttributes::of(&set(&[]));
+        let off = GroupAttributes::of(&set(&[("preserve_client_ip.enabled", "false")]));
+        let on = GroupAttributes::of(&set(&[("preserve_client_ip.enabled", "true")]));
+        for (targets, protocol, sees) in [
+            (TargetType::Instance, TargetProtocol::Tcp, true),
+            (TargetType::Instance, TargetProtocol::Tls, true),
+            (TargetType::Alb, TargetProtocol::Tcp, true),
+            (TargetType::Ip, TargetProtocol::Tcp, false),
+            (TargetType::Ip, TargetProtocol::Tls, false),
+            (TargetType::Ip, TargetProtocol::Udp, true),
+            (TargetType::Instance, TargetProtocol::TcpUdp, true),
+            (TargetType::Instance, TargetProtocol::Http, false),
+        ] {
+            assert_eq!(unsaid.preserves_client_ip(targets, protocol), sees, "{protocol:?}");
+            assert!(on.preserves_client_ip(targets, protocol));
+            assert!(!off.preserves_client_ip(targets, protocol));
+        }
     }
 
     #[test]

@@ -69,10 +69,30 @@ fn whether_the_delay_ends_connections_is_by_default_as_the_protocol_has_it() {
 }
 
 #[test]
+fn whether_targets_see_clients_is_by_default_as_the_group_has_it_and_fixed_for_datagrams() {
+    let group =
+        |protocol, target_type| TargetGroup { target_type, ..target_group("arn", protocol) };
+    for targets in [TargetType::Instance, TargetType::Ip] {
+        for protocol in
+            [TargetProtocol::Tcp, TargetProtocol::Tls, TargetProtocol::Udp, TargetProtocol::TcpUdp]
+        {
+            let all = of_group(&group(protocol, targets));
+            let found = all.into_iter().find(|it| it.key.as_deref() == Some(PRESERVE));
+            let does = plan::routing::attributes::preserves_client_ip_by_default(targets, protocol);
+            assert_eq!(found.and_then(|it| it.value), Some(does.to_string()), "{protocol:?}");
+        }
+    }
+    for value in ["true", "false"] {
+        set(TargetProtocol::Tcp, &[(PRESERVE, value)]).expect("is fine");
+    }
+    let why = "Value 'false' is not valid for the attribute 'preserve_client_ip.enabled'";
+    refused(TargetProtocol::Udp, &[(PRESERVE, "false")], why);
+    refused(TargetProtocol::TcpUdp, &[(PRESERVE, "false")], why);
+    assert_eq!(says(TargetProtocol::Http, PRESERVE), None);
+}
+
+#[test]
 fn what_nothing_would_act_on_is_refused() {
-    let client = ("preserve_client_ip.enabled", "true");
-    let why = "Value 'true' is not valid for the attribute 'preserve_client_ip.enabled'";
-    refused(TargetProtocol::Tcp, &[client], why);
     let interval = ("target_health_state.unhealthy.draining_interval_seconds", "5");
     let why = "Value '5' is not valid for the attribute \
                'target_health_state.unhealthy.draining_interval_seconds'";

@@ -41,7 +41,7 @@ impl Bench {
     pub(super) fn empty() -> Self {
         let meters = Arc::<Meters>::default();
         Self {
-            flows: Flows::new(Arc::clone(&meters)),
+            flows: Flows::new(Arc::clone(&meters), clients::nobody_answers()),
             meters,
             targets: Targets::default(),
             snapshot: Arc::default(),
@@ -87,7 +87,7 @@ pub(super) fn own_address() -> SocketAddr {
     SocketAddr::from(([127, high | 0x80, low, number], 80))
 }
 
-pub(super) fn table(
+pub(in crate::flow) fn table(
     protocol: ListenerProtocol,
     port: u16,
     targets: &[u16],
