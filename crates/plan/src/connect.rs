@@ -13,12 +13,13 @@ use std::sync::Arc;
 use shapes::{ecs as shape, stored};
 use state::{
     Action, Change, ConnectEndpoint, Draft, HealthCheck, IpAddressType, ListenerProtocol,
-    LoadBalancerKind, NetworkMode, Node, ProtocolVersion, ServiceKey, ServiceTarget, State,
-    TargetGroup, TargetProtocol, TargetType, Task, Traffic, WeightedGroup,
+    LoadBalancerKind, NetworkMode, Node, ProtocolVersion, Service, ServiceKey, ServiceRevisionKey,
+    ServiceStatus, ServiceTarget, State, TargetGroup, TargetProtocol, TargetType, Task, Traffic,
+    WeightedGroup,
 };
 use types::Timestamp;
 
-pub use wanted::{Unfit, Wanted, namespace, wanted};
+pub use wanted::{Unfit, Wanted, namespace, namespace_arn, wanted};
 
 use crate::routing::{Listener, LoadBalancer, PortRule, parts};
 use crate::stickiness::Mark;
@@ -154,6 +155,29 @@ pub fn settle(
         draft.change(Change::from(it));
     }
     Ok(())
+}
+
+/// Keeps a service's endpoints as its PRIMARY deployment has them, where the scheduler has made
+/// another one that, and takes them away once nothing of the service runs. What another service has
+/// by now is not taken from it: then they stay as they are. Costs nothing where neither is so.
+pub fn follow(draft: &mut Draft<'_>, before: &Service, after: &Service) {
+    let key = &after.key;
+    if after.status == ServiceStatus::Inactive {
+        forget(draft, key);
+        return;
+    }
+    let revision = |of: &Service| of.deployments.first().map(|it| it.revision);
+    let Some(id) = revision(after).filter(|it| Some(*it) != revision(before)) else { return };
+    let state = draft.state();
+    let row = state.service_revisions().get(&ServiceRevisionKey { service: key.clone(), id });
+    let definition = row.and_then(|it| state.task_definition(&it.definition));
+    let (Some(row), Some(definition)) = (row, definition) else { return };
+    let spec: shape::CreateServiceRequest = stored::from_slice(&row.spec).unwrap_or_default();
+    match wanted(state, spec.service_connect_configuration.as_ref(), definition) {
+        Ok(Some(it)) => drop(settle(draft, key, &it.namespace, &it.aliases)),
+        Ok(None) => forget(draft, key),
+        Err(_) => {}
+    }
 }
 
 /// Takes away the endpoints of a service that is no more.

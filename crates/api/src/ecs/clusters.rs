@@ -5,6 +5,7 @@
 use core::ops::Bound;
 use std::sync::Arc;
 
+use plan::connect;
 use shapes::ecs as shape;
 use shapes::stored;
 use state::{Change, Cluster, ClusterStatus, Context, Draft, State};
@@ -32,8 +33,8 @@ const INSIGHTS_VALUES: [&str; 3] = ["enabled", "disabled", "enhanced"];
 ///
 /// # Errors
 ///
-/// [`Error::InvalidParameter`] for a bad name, setting or tag; [`Error::UnsupportedFeature`] for
-/// capacity providers and service connect.
+/// [`Error::InvalidParameter`] for a bad name, setting or tag; [`Error::NamespaceNotFound`];
+/// [`Error::UnsupportedFeature`] for capacity providers.
 pub(crate) fn create_cluster(
     draft: &mut Draft<'_>,
     ask: shape::CreateClusterRequest,
@@ -163,14 +164,17 @@ pub(crate) fn put_cluster_capacity_providers(
 ///
 /// # Errors
 ///
-/// [`Error::ClusterNotFound`], [`Error::InvalidParameter`], [`Error::UnsupportedFeature`].
+/// [`Error::ClusterNotFound`], [`Error::InvalidParameter`], [`Error::NamespaceNotFound`].
 pub(crate) fn update_cluster(
     draft: &mut Draft<'_>,
     ask: shape::UpdateClusterRequest,
     _: &mut Context<'_>,
 ) -> Result<shape::UpdateClusterResponse, Error> {
-    no_service_connect(ask.service_connect_defaults.as_ref())?;
-    let update = Update { settings: ask.settings, configuration: ask.configuration };
+    let update = Update {
+        settings: ask.settings,
+        configuration: ask.configuration,
+        connect: ask.service_connect_defaults,
+    };
     let cluster = update_spec(draft, ask.cluster.as_deref(), update)?;
     Ok(shape::UpdateClusterResponse { cluster: Some(cluster) })
 }
@@ -185,7 +189,7 @@ pub(crate) fn update_cluster_settings(
     ask: shape::UpdateClusterSettingsRequest,
     _: &mut Context<'_>,
 ) -> Result<shape::UpdateClusterSettingsResponse, Error> {
-    let update = Update { settings: ask.settings, configuration: None };
+    let update = Update { settings: ask.settings, configuration: None, connect: None };
     let cluster = update_spec(draft, ask.cluster.as_deref(), update)?;
     Ok(shape::UpdateClusterSettingsResponse { cluster: Some(cluster) })
 }
@@ -199,6 +203,7 @@ pub(crate) fn first(name: ClusterName, state: &State, context: &Context<'_>) -> 
 struct Update {
     settings: Option<Vec<shape::ClusterSetting>>,
     configuration: Option<shape::ClusterConfiguration>,
+    connect: Option<shape::ClusterServiceConnectDefaultsRequest>,
 }
 
 fn update_spec(
@@ -216,6 +221,9 @@ fn update_spec(
         check_configuration(&configuration)?;
         asked.configuration = Some(configuration);
     }
+    if let Some(connect) = update.connect {
+        asked.service_connect_defaults = connect_defaults(draft.state(), Some(connect))?;
+    }
     let cluster = Cluster { spec: stored::to_vec(&asked), ..cluster.as_ref().clone() };
     draft.change(Change::from(cluster.clone()));
     Ok(view::cluster(draft.state(), &cluster, &WHOLE))
@@ -231,7 +239,6 @@ fn parse(
         ask.capacity_providers.as_deref(),
         ask.default_capacity_provider_strategy.as_deref(),
     )?;
-    no_service_connect(ask.service_connect_defaults.as_ref())?;
     let settings = ask.settings.unwrap_or_default();
     check_settings(&settings)?;
     if let Some(configuration) = &ask.configuration {
@@ -240,6 +247,7 @@ fn parse(
     let spec = shape::CreateClusterRequest {
         settings: Some(merged(usual_settings(state, &context.caller.arn), settings)),
         configuration: ask.configuration,
+        service_connect_defaults: connect_defaults(state, ask.service_connect_defaults)?,
         ..Default::default()
     };
     Ok(Cluster {
@@ -316,13 +324,20 @@ fn no_providers(
     if none { Ok(()) } else { Err(Error::unsupported("Capacity providers")) }
 }
 
-fn no_service_connect(
-    defaults: Option<&shape::ClusterServiceConnectDefaultsRequest>,
-) -> Result<(), Error> {
-    match defaults.and_then(|it| it.namespace.as_deref()) {
-        None | Some("") => Ok(()),
-        Some(_) => Err(Error::unsupported("Service Connect namespaces")),
-    }
+/// The namespace of services that name none, by its ARN. An empty name is none.
+///
+/// Differs: AWS makes an HTTP namespace of a name that there is none of; here that is
+/// CreateHttpNamespace's to do.
+fn connect_defaults(
+    state: &State,
+    asked: Option<shape::ClusterServiceConnectDefaultsRequest>,
+) -> Result<Option<shape::ClusterServiceConnectDefaultsRequest>, Error> {
+    let named = asked.and_then(|it| it.namespace).filter(|it| !it.is_empty());
+    let Some(name) = named else { return Ok(None) };
+    let found = connect::namespace(state, &name)
+        .ok_or_else(|| Error::NamespaceNotFound(format!("The namespace {name} was not found.")))?;
+    let namespace = Some(connect::namespace_arn(state, &found.id));
+    Ok(Some(shape::ClusterServiceConnectDefaultsRequest { namespace }))
 }
 
 fn parts(include: Vec<shape::ClusterField>) -> Result<Vec<ClusterPart>, Error> {

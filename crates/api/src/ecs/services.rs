@@ -4,6 +4,7 @@
 //! them.
 
 mod bounds;
+mod connect;
 mod create;
 mod delete;
 mod deployments;

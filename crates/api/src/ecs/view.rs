@@ -71,7 +71,9 @@ pub(crate) fn cluster(state: &State, cluster: &Cluster, parts: &[ClusterPart]) -
         default_capacity_provider_strategy: Some(vec![]),
         attachments: has(ClusterPart::Attachments).then(Vec::new),
         attachments_status: None,
-        service_connect_defaults: None,
+        service_connect_defaults: asked
+            .service_connect_defaults
+            .map(|it| shape::ClusterServiceConnectDefaults { namespace: it.namespace }),
     }
 }
 

@@ -232,7 +232,10 @@ pub(super) fn delete_namespace(
 ) -> Result<shape::DeleteNamespaceResponse, Error> {
     let state = draft.state();
     let namespace = find::namespace(state, ask.id.as_deref())?.clone();
-    if state.indexes().discovery().services_of(&namespace.id).next().is_some() {
+    let mut endpoints = state.connect_endpoints().values();
+    if state.indexes().discovery().services_of(&namespace.id).next().is_some()
+        || endpoints.any(|it| it.namespace == namespace.id)
+    {
         return Err(Error::ResourceInUse(
             "Namespace has associated services; delete the services before deleting the namespace",
         ));

@@ -101,6 +101,12 @@ pub fn namespace<'a>(state: &'a State, text: &str) -> Option<&'a Arc<Namespace>>
     all.find(named).or_else(|| state.namespaces().values().find(|it| it.name == text))
 }
 
+/// The ARN of a namespace.
+pub fn namespace_arn(state: &State, id: &str) -> String {
+    let home = state.home();
+    format!("arn:aws:servicediscovery:{}:{}:namespace/{id}", home.region, home.account)
+}
+
 /// Refuses what there is nothing for that could act on it: no proxy stands beside the containers.
 fn refuse(asked: &shape::ServiceConnectConfiguration) -> Result<(), Unfit> {
     let refused =

@@ -1,5 +1,6 @@
 //! Carries a step out: everything that it says of rows, and as many of its starts as a write holds.
 
+use plan::connect;
 use plan::launch::Launch;
 use plan::placement::Refusal;
 use plan::services::events::{self, Saying};
@@ -57,6 +58,7 @@ pub(super) fn apply(
         start_tasks(draft, &mut service, start, &mut done, context);
     }
     if service != before.service {
+        connect::follow(draft, &before.service, &service);
         draft.change(Change::from(service));
     }
     done

@@ -6,7 +6,7 @@ use state::{Change, Context, Draft, Service, ServiceKey, ServiceStatus, State, T
 use types::ServiceName;
 
 use super::view::{self, Tags};
-use super::{rollout, spec};
+use super::{connect, rollout, spec};
 use crate::ecs::tasks::launch::definition;
 use crate::ecs::{Error, find, tags};
 
@@ -22,8 +22,8 @@ const SERVICES_MAX: u32 = 5_000;
 ///
 /// # Errors
 ///
-/// [`Error::ClusterNotFound`]; [`Error::InvalidParameter`], [`Error::Client`] and
-/// [`Error::UnsupportedFeature`] for what the request says wrongly.
+/// [`Error::ClusterNotFound`], [`Error::NamespaceNotFound`]; [`Error::InvalidParameter`],
+/// [`Error::Client`] and [`Error::UnsupportedFeature`] for what the request says wrongly.
 ///
 /// Source: Amazon ECS API Reference, `CreateService`; handbook 1.3, 5.1.
 pub(crate) fn create_service(
@@ -43,6 +43,7 @@ pub(crate) fn create_service(
     let home = draft.state().home();
     let arn = home.task_definition(&definition.revision.family, definition.revision.number);
     let ask = shape::CreateServiceRequest { task_definition: Some(arn), ..ask };
+    let ask = connect::complete(draft.state(), &key.cluster, ask);
     let (spec, facts) = spec::complete(ask, &definition)?;
 
     let standing = draft.state().services().get(&key).cloned();
@@ -64,6 +65,7 @@ pub(crate) fn create_service(
         )));
     }
     spec::check_rollout(draft.state(), &spec, &definition, &facts)?;
+    connect::settle(draft, &key, &spec, &definition)?;
     let mut service = Service {
         key,
         status: ServiceStatus::Active,

@@ -15,10 +15,6 @@ pub(super) fn refuse(ask: &shape::CreateServiceRequest) -> Result<(), Error> {
     if let Some(it) = &ask.deployment_configuration {
         deployment(it)?;
     }
-    let connect = ask.service_connect_configuration.as_ref();
-    if connect.is_some_and(|it| it.enabled.unwrap_or(false)) {
-        return Err(Error::unsupported("Service Connect configurations"));
-    }
     let some = |list: Option<usize>| list.is_some_and(|it| it > 0);
     if some(ask.volume_configurations.as_ref().map(Vec::len)) {
         return Err(Error::unsupported("Volumes configured at launch"));

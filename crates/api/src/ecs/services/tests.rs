@@ -1,3 +1,4 @@
+mod connect;
 mod life;
 mod protection;
 mod records;

@@ -5,7 +5,7 @@ use shapes::stored;
 use state::{Change, Context, Draft, Revision, Scheduling, Service, ServiceStatus, State};
 
 use super::view::{self, Tags};
-use super::{bounds, refusals, rollout, spec};
+use super::{bounds, connect, refusals, rollout, spec};
 use crate::ecs::tasks::launch::definition;
 use crate::ecs::{Error, find};
 
@@ -41,7 +41,8 @@ pub(crate) fn update_service(
     // A deployment keeps its task definition from being deleted (handbook 3.1).
     let definition = definition.ok_or_else(|| Error::client("TaskDefinition not found."))?;
     let arn = draft.state().home().task_definition(&revision.family, revision.number);
-    let (spec, facts) = spec::complete(merged(before.clone(), ask, arn), &definition)?;
+    let ask = connect::complete(draft.state(), &cluster, merged(before.clone(), ask, arn));
+    let (spec, facts) = spec::complete(ask, &definition)?;
 
     service.spec = stored::to_vec(&spec);
     service.desired = facts.desired;
@@ -52,6 +53,7 @@ pub(crate) fn update_service(
     service.rebalancing = facts.rebalancing;
     if force || rollout::rolled_out(&spec) != rollout::rolled_out(&before) {
         spec::check_rollout(draft.state(), &spec, &definition, &facts)?;
+        connect::settle(draft, &service.key, &spec, &definition)?;
         rollout::begin(draft, &mut service, &spec, &revision, facts, context);
     } else if let Some(primary) = service.deployments.first_mut() {
         // An update is a reason to try again at once (handbook 5.6).
