@@ -127,6 +127,7 @@ def reader(tmp_path):
     ("docs/guides/operating.md",
      'eval "$(landfall env)"; landfall run landfall/demo --wait -- sleep\n'),
     ("docs/guides/load-balancers.md", ""),
+    ("docs/guides/failures.md", ""),
 ])
 def test_the_commands_of_a_guide_do_what_it_says(reader, guide, before):
     script = before + "\n".join(it for it in map(typed, commands(ROOT / guide)) if it)

@@ -9,7 +9,9 @@ use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
 use crate::balancer::BalancerFlags;
 use crate::commands::audit::AuditFlags;
 use crate::commands::availability::ReportFlags;
+use crate::commands::deploy::DeployFlags;
 use crate::commands::doctor::DoctorFlags;
+use crate::commands::fault::FaultFlags;
 use crate::commands::image::ImageFlags;
 use crate::commands::journal::JournalFlags;
 use crate::commands::logs::LogsFlags;
@@ -53,11 +55,13 @@ Examples:
   aws ecs list-clusters                         what AWS tools then reach")]
     Env(Place),
     Run(RunFlags),
+    Deploy(DeployFlags),
     Ps(PsFlags),
     Logs(LogsFlags),
     Why(WhyFlags),
     Audit(AuditFlags),
     Report(ReportFlags),
+    Fault(FaultFlags),
     Image(ImageFlags),
     Token(TokenFlags),
     Journal(JournalFlags),

@@ -5,7 +5,9 @@
 pub(crate) mod audit;
 pub(crate) mod availability;
 pub(crate) mod balancers;
+pub(crate) mod deploy;
 pub(crate) mod doctor;
+pub(crate) mod fault;
 pub(crate) mod image;
 pub(crate) mod journal;
 pub(crate) mod logs;

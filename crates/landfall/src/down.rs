@@ -12,7 +12,7 @@ use crate::args::Place;
 use crate::client::Client;
 use crate::home::Folder;
 use crate::server;
-use crate::up::{Runs, Runtime, say};
+use crate::up::{Faults, Runs, Runtime, say};
 
 /// What stands as the reason of the tasks that are stopped.
 const REASON: &str = "The region was taken down";
@@ -33,6 +33,9 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
     }
     let folder = Folder::of(place)?;
     let runtime = Runtime::of(&folder)?;
+    // What a fault holds down cannot tell of the end of its tasks.
+    let faults = Faults::of(folder.path());
+    faults.heal_all()?;
     // A region whose folder was removed has left containers all the same.
     match folder.read_note() {
         Ok(_) => server::runtime()?.block_on(async {
@@ -51,7 +54,7 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
     // The network goes also if an instance is stubborn: what is left then is less.
     let cleared = runtime.clear();
     let network = Region::destroy(&runtime.tag).context("cannot remove the region's network");
-    cleared.and(network)?;
+    cleared.and(network).and(faults.clear())?;
     say("the region is down; what it knows is kept for the next `landfall up`");
     Ok(())
 }

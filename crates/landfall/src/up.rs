@@ -1,7 +1,9 @@
 //! `landfall up`: a whole region on this machine: control plane, network, container instances.
 
+mod faults;
 mod fleet;
 mod plan;
+mod ward;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -11,10 +13,12 @@ use anyhow::{Context as _, bail};
 use network::{Ipv4Range, Region, Vpc};
 
 use crate::args::UpFlags;
+use crate::clock::now;
 use crate::home::{Folder, Note};
 use crate::names::HostsKeeper;
 use crate::server::{self, Extra, Server, Told};
 
+pub(crate) use faults::{Fault, Faults, Kind};
 pub(crate) use plan::{Runs, Runtime};
 
 use fleet::Fleet;
@@ -54,10 +58,16 @@ async fn serve(
     say(&format!("starting {} container instances", instances.len()));
     let balancers = plan::balancers(flags, folder, &server);
     let balancers = Fleet::balance(balancers, &server.balancer_key)?;
-    let fleet = Fleet::start(instances, &server.agent_key)?;
+    let faults = Faults::of(folder.path());
+    let down = instances.iter().filter(|it| faults.all(now()).contains_key(&it.name)).count();
+    let fleet = Fleet::start(instances, &server.agent_key, &faults)?;
     let hosts = HostsKeeper::start(&flags.hosts_file, runtime, server.names.clone())?;
     let serve = async {
-        server.wait_for_instances(flags.instances).await;
+        if down > 0 {
+            say(&format!("{down} of them are held down: see `landfall fault list`"));
+        }
+        let down = u32::try_from(down).unwrap_or(flags.instances);
+        server.wait_for_instances(flags.instances.saturating_sub(down)).await;
         welcome(&server.endpoint, flags);
         core::future::pending::<()>().await;
     };

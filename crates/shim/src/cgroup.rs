@@ -6,6 +6,7 @@
 
 mod counters;
 mod devices;
+mod freeze;
 mod limits;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 pub(crate) use devices::{DeviceAccess, DeviceKind, DeviceRule, default_rules};
+pub use freeze::{freeze_control_group, thaw_control_group};
 
 use crate::spec::Limits;
 use crate::{sys, wait};

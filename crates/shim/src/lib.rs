@@ -39,7 +39,8 @@ mod user;
 mod wait;
 
 pub use cgroup::{
-    Hierarchies, Version, clear_control_group, control_groups_in, remove_control_group,
+    Hierarchies, Version, clear_control_group, control_groups_in, freeze_control_group,
+    remove_control_group, thaw_control_group,
 };
 pub use client::{Client, ClientError, socket_path};
 pub use daemon::main;

@@ -227,6 +227,7 @@ mod tests {
             }]),
             groups: Some(vec![GroupAvailability {
                 group: Some("service:x".into()),
+                scheduling: Some("REPLICA".into()),
                 tasks: Some(9),
                 zones: Some(zones.into()),
                 worst_instance: Some(worst("instance b1", 3, 3)),

@@ -57,7 +57,7 @@ pub(crate) struct LogsFlags {
 
 /// Where a container's lines are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Kept {
+pub(super) enum Kept {
     /// In this stream of the region's log store.
     Stream { group: String, stream: String },
     /// On the instance, written by this driver.
@@ -139,7 +139,8 @@ async fn sources(client: &Client, flags: &LogsFlags, task: &Task) -> anyhow::Res
     Ok(sources)
 }
 
-fn kept(definition: &ContainerDefinition, task: &Task) -> Kept {
+/// Where the lines of a container of a task are.
+pub(super) fn kept(definition: &ContainerDefinition, task: &Task) -> Kept {
     let log = definition.log_configuration.as_ref();
     let driver = log.and_then(|it| it.log_driver.as_ref()).map_or("json-file", |it| it.as_str());
     match driver {

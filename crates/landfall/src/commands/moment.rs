@@ -30,15 +30,24 @@ pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     if let Some(at) = plan::query::moment(text) {
         return Ok(Moment::At(at));
     }
+    units(text).map(Moment::Ago).ok_or_else(|| {
+        "a date, a time such as 2026-11-22T08:00:00Z, or so long ago: 90s, 30m, 12h, 7d".into()
+    })
+}
+
+/// Reads a length of time, `90s`, `30m`, `12h` or `7d`, that is not zero.
+pub(crate) fn distance(text: &str) -> Result<Duration, String> {
+    let some = units(text).filter(|it| !it.is_zero());
+    some.ok_or_else(|| "a length of time: 90s, 30m, 12h, 7d".into())
+}
+
+fn units(text: &str) -> Option<Duration> {
     let units = [('s', 1), ('m', 60), ('h', 60 * 60), ('d', 24 * 60 * 60)];
     let read = |(unit, seconds): &(char, u64)| {
         let count: u64 = text.strip_suffix(*unit)?.parse().ok()?;
         Some(Duration::from_secs(count.checked_mul(*seconds)?))
     };
-    let ago = units.iter().find_map(read);
-    ago.map(Moment::Ago).ok_or_else(|| {
-        "a date, a time such as 2026-11-22T08:00:00Z, or so long ago: 90s, 30m, 12h, 7d".into()
-    })
+    units.iter().find_map(read)
 }
 
 #[cfg(test)]
@@ -55,6 +64,8 @@ mod tests {
         for (text, seconds) in [("90s", 90), ("30m", 1800), ("12h", 43_200), ("7d", 604_800)] {
             assert_eq!(read(text), Ok(seconds * 1000), "{text}");
         }
+        assert_eq!(distance("2m"), Ok(Duration::from_mins(2)));
+        assert!(distance("0s").is_err() && distance("2026-11-22").is_err());
         for bad in ["", "yesterday", "7", "-7d", "2027-13-01", "99999999999999999999d"] {
             assert!(moment(bad).is_err(), "{bad}");
         }

@@ -11,7 +11,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::faults::{Faults, Kind};
 use super::plan::{Instance, LocalBalancer};
+use super::ward::{Verdict, Ward};
+use crate::clock::now;
 
 /// How long a process that dies at once waits for its next start, at first and at most.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -36,15 +39,20 @@ impl Fleet {
         let keeper = |balancer: LocalBalancer| {
             let mut command = command(&program, key);
             command.arg("balancer").args(&balancer.arguments).stdin(Stdio::null());
-            tokio::spawn(keep(balancer.name, command, stopped.clone()))
+            tokio::spawn(keep(balancer.name, command, stopped.clone(), None))
         };
         Ok(Self { stop, keepers: balancers.into_iter().map(keeper).collect() })
     }
 
-    /// Starts an agent for each instance and keeps it alive.
-    pub(super) fn start(instances: Vec<Instance>, key: &AccessKey) -> anyhow::Result<Self> {
+    /// Starts an agent for each instance and keeps it alive, but for those that a fault holds down.
+    pub(super) fn start(
+        instances: Vec<Instance>,
+        key: &AccessKey,
+        faults: &Faults,
+    ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find this program")?;
         let (stop, stopped) = watch::channel(false);
+        let (tell, asked) = watch::channel(faults.all(now()));
         let keeper = |instance: Instance| {
             let mut command = command(&program, key);
             command
@@ -53,9 +61,15 @@ impl Fleet {
                 // Held open by this process alone: agents of a killed `up` end, so that the next
                 // one can start its own.
                 .stdin(Stdio::piped());
-            tokio::spawn(keep(instance.name, command, stopped.clone()))
+            let Instance { name, places, .. } = instance;
+            let (faults, asked) = (faults.clone(), asked.clone());
+            let ward = Ward { name: name.clone(), places, faults, asked };
+            tokio::spawn(keep(name, command, stopped.clone(), Some(ward)))
         };
-        Ok(Self { stop, keepers: instances.into_iter().map(keeper).collect() })
+        let mut keepers: Vec<_> = instances.into_iter().map(keeper).collect();
+        let looking = stopped.clone();
+        keepers.push(tokio::spawn(faults.clone().watch(tell, looking)));
+        Ok(Self { stop, keepers })
     }
 
     /// Stops all of them; containers go on.
@@ -79,23 +93,28 @@ fn command(program: &Path, key: &AccessKey) -> Command {
     command
 }
 
-async fn keep(name: String, mut command: Command, mut stop: watch::Receiver<bool>) {
+async fn keep(
+    name: String,
+    mut command: Command,
+    mut stop: watch::Receiver<bool>,
+    mut ward: Option<Ward>,
+) {
     let mut wait = AGAIN_AFTER;
     loop {
+        if let Some(ward) = &mut ward
+            && ward.hold(&mut stop).await == Verdict::Stop
+        {
+            return;
+        }
         let since = Instant::now();
         match command.spawn() {
             Ok(mut child) => {
                 // Waiting for a child closes its input, which would end it.
                 let held = child.stdin.take();
-                tokio::select! {
-                    ended = child.wait() => match ended {
-                        Ok(status) => tracing::warn!(name, %status, "a process ended; starting it again"),
-                        Err(error) => tracing::error!(name, %error, "a process cannot be waited for"),
-                    },
-                    () = told(&mut stop) => {
-                        end(&name, &mut child).await;
-                        return;
-                    }
+                match attend(&name, &mut child, &mut stop, ward.as_mut()).await {
+                    Attended::Ended => {}
+                    Attended::Killed => continue,
+                    Attended::Stopped => return,
                 }
                 drop(held);
             }
@@ -106,6 +125,68 @@ async fn keep(name: String, mut command: Command, mut stop: watch::Receiver<bool
             () = sleep(wait) => {}
             () = told(&mut stop) => return,
         }
+    }
+}
+
+/// How a process came to its end.
+enum Attended {
+    /// By itself.
+    Ended,
+    /// Because a fault was asked for.
+    Killed,
+    /// Because the region ends.
+    Stopped,
+}
+
+/// Looks after a process until it ends or is ended.
+async fn attend(
+    name: &str,
+    child: &mut Child,
+    stop: &mut watch::Receiver<bool>,
+    mut ward: Option<&mut Ward>,
+) -> Attended {
+    let mut fault = None;
+    loop {
+        tokio::select! {
+            ended = child.wait() => {
+                match ended {
+                    Ok(status) => tracing::warn!(name, %status, "a process ended; starting it again"),
+                    Err(error) => tracing::error!(name, %error, "a process cannot be waited for"),
+                }
+                return Attended::Ended;
+            }
+            () = told(stop) => {
+                if fault.is_some() {
+                    // It stands still, and would hear of nothing.
+                    drop(child.kill().await);
+                } else {
+                    end(name, child).await;
+                }
+                return Attended::Stopped;
+            }
+            (ward, asked) = other_fault(ward.as_deref_mut(), fault) => {
+                fault = asked;
+                match asked {
+                    Some(Kind::Killed) => {
+                        drop(child.kill().await);
+                        return Attended::Killed;
+                    }
+                    Some(Kind::Paused) => ward.pause(child).await,
+                    None => ward.lift(Some(child)).await,
+                }
+            }
+        }
+    }
+}
+
+/// Waits until another fault is asked for; for ever where there are none.
+async fn other_fault(ward: Option<&mut Ward>, from: Option<Kind>) -> (&mut Ward, Option<Kind>) {
+    match ward {
+        Some(ward) => {
+            let asked = ward.changed(from).await;
+            (ward, asked)
+        }
+        None => core::future::pending().await,
     }
 }
 
@@ -122,6 +203,7 @@ async fn end(name: &str, child: &mut Child) {
     }
 }
 
-async fn told(stop: &mut watch::Receiver<bool>) {
+/// Waits until the region ends.
+pub(super) async fn told(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|it| *it).await);
 }

@@ -41,9 +41,7 @@ impl Runtime {
     /// The run folder of the region in this folder.
     pub(crate) fn of(folder: &Folder) -> anyhow::Result<Self> {
         let tag = tag(folder.path())?;
-        let path = Path::new("/run/landfall").join(tag_text(folder.path()));
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { tag, path })
+        Ok(Self { tag, path: Path::new("/run/landfall").join(tag_text(folder.path())) })
     }
 
     /// Takes the region for this process, until the answer is dropped or the process ends in
@@ -55,6 +53,7 @@ impl Runtime {
     pub(crate) fn take(&self) -> anyhow::Result<File> {
         let path = self.path.join(PROCESS);
         let wrong = || format!("cannot write {}", path.display());
+        fs::create_dir_all(&self.path).with_context(wrong)?;
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).read(true).write(true).open(&path);
         let mut file = file.with_context(wrong)?;
@@ -109,6 +108,13 @@ impl Runtime {
         names
     }
 
+    /// Where an instance leaves what it leaves.
+    fn places(&self, instance: &str) -> Places {
+        let run = self.path.join(instance);
+        let cgroup = format!("{}/{instance}", self.groups());
+        Places { network: run.join("net"), run, cgroup }
+    }
+
     /// The control group above those of all instances.
     fn groups(&self) -> String {
         let tag = self.path.file_name().unwrap_or_default().to_string_lossy();
@@ -135,9 +141,9 @@ impl Runtime {
     pub(crate) fn clear(&self) -> anyhow::Result<()> {
         let mut result = agent::end_agents(&self.path).context("an agent of the region runs");
         for name in self.instances() {
-            let run = self.path.join(&name);
-            let cgroup = format!("{}/{name}", self.groups());
-            let places = Places { network: run.join("net"), run, cgroup };
+            let places = self.places(&name);
+            // What stands still cannot be asked to end; what cannot be thawed is killed all the same.
+            drop(super::ward::release(&places));
             let stopped = agent::stop_everything(&places)
                 .with_context(|| format!("cannot take away what instance {name} has left"));
             result = result.and(stopped);
@@ -192,6 +198,8 @@ pub(crate) struct Instance {
     pub(crate) name: String,
     /// The arguments of its agent.
     pub(crate) arguments: Vec<String>,
+    /// Where it leaves what it leaves.
+    pub(super) places: Places,
 }
 
 /// The instances of a region, dealt out over its zones.
@@ -218,7 +226,8 @@ pub(crate) fn instances(
         let name = format!("{letter}{}", number + 1);
         let dns = server.name_server;
         let given = Given { flags, folder, runtime, endpoint: &endpoint, share, dns };
-        all.push(Instance { arguments: given.arguments(&name, zone.as_str(), address), name });
+        let arguments = given.arguments(&name, zone.as_str(), address);
+        all.push(Instance { places: runtime.places(&name), arguments, name });
     }
     Ok(all)
 }

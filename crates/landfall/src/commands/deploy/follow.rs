@@ -1,0 +1,270 @@
+//! Following a deployment to its end.
+
+use core::time::Duration;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anyhow::Context as _;
+use shapes::ecs::{
+    Deployment, DescribeServiceDeployments, DescribeServiceDeploymentsRequest, DescribeServices,
+    DescribeServicesRequest, Service, ServiceDeployment, ServiceDeploymentStatus as Status,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::client::{CallError, Client};
+use crate::commands::output::say;
+
+/// How often the region is asked.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// How many looks in a row may go without an answer: a control plane that restarts takes some.
+const SILENT_MAX: u32 = 40;
+/// Writes the line anew where the terminal's cursor is.
+const LINE_ANEW: &str = "\r\x1b[K";
+
+/// A deployment, and how it ended.
+#[derive(Debug, Clone)]
+pub(super) struct Rollout {
+    /// The service as it was seen last.
+    pub(super) service: Service,
+    /// ARN of the service deployment.
+    pub(super) service_deployment: String,
+    /// Id of the deployment that runs what is wanted, `ecs-svc/…`.
+    pub(super) deployment: Option<String>,
+    /// ARN of the task definition that is wanted.
+    pub(super) wanted: Option<String>,
+    /// As `status` of the service deployment.
+    pub(super) status: String,
+    pub(super) end: End,
+}
+
+/// How a deployment ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// Everything is as it was wanted.
+    Done,
+    /// It is not, and will not be.
+    Failed(String),
+    /// Nobody waits any longer.
+    StillGoing,
+}
+
+/// Follows what a service began last. It may be over already.
+pub(super) async fn to_end(
+    client: &Client,
+    began: &Service,
+    timeout: Option<Duration>,
+) -> anyhow::Result<Rollout> {
+    let arn = began.current_service_deployment.clone();
+    let arn = arn.context("the region does not say which deployment it began")?;
+    let primary = began.deployments.iter().flatten().next();
+    let mut rollout = Rollout {
+        service: began.clone(),
+        service_deployment: arn,
+        deployment: primary.and_then(|it| it.id.clone()),
+        wanted: began.task_definition.clone(),
+        status: String::new(),
+        end: End::StillGoing,
+    };
+    let started = Instant::now();
+    let mut line = Line::new();
+    let mut silent = 0;
+    loop {
+        match look(client, &rollout).await {
+            Ok((service, deployment)) => {
+                silent = 0;
+                line.show(&progress(&rollout, &service), started.elapsed());
+                rollout.status =
+                    deployment.status.as_ref().map(ToString::to_string).unwrap_or_default();
+                let ended = end(&service, &deployment);
+                rollout.service = service;
+                if let Some(end) = ended {
+                    rollout.end = end;
+                    break;
+                }
+            }
+            Err(error) if silent < SILENT_MAX && error.code().is_none() => silent += 1,
+            Err(error) => {
+                line.finish();
+                return Err(error).context("the deployment was begun and cannot be followed");
+            }
+        }
+        if timeout.is_some_and(|it| started.elapsed() > it) {
+            break;
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    line.finish();
+    Ok(rollout)
+}
+
+async fn look(
+    client: &Client,
+    rollout: &Rollout,
+) -> Result<(Service, ServiceDeployment), CallError> {
+    let ask = DescribeServicesRequest {
+        cluster: rollout.service.cluster_arn.clone(),
+        services: rollout.service.service_arn.clone().map(|it| vec![it]),
+        include: None,
+    };
+    let services = client.call::<DescribeServices>(&ask).await?.services;
+    let ask = DescribeServiceDeploymentsRequest {
+        service_deployment_arns: Some(vec![rollout.service_deployment.clone()]),
+    };
+    let found = client.call::<DescribeServiceDeployments>(&ask).await?.service_deployments;
+    Ok((first(services), first(found)))
+}
+
+/// The only one; an empty one where the region knows it no longer.
+fn first<T: Default>(all: Option<Vec<T>>) -> T {
+    all.into_iter().flatten().next().unwrap_or_default()
+}
+
+/// Whether it is over, and how.
+fn end(service: &Service, it: &ServiceDeployment) -> Option<End> {
+    let reason = || {
+        let said = it.rollback.as_ref().and_then(|it| it.reason.clone());
+        let said = it.status_reason.clone().or(said);
+        said.unwrap_or_else(|| "no reason is known".into())
+    };
+    match &it.status {
+        Some(Status::Successful) => {
+            // A change that began nothing new may still have tasks to start or stop.
+            let all = service.running_count == service.desired_count;
+            (all && service.pending_count.unwrap_or(0) == 0).then_some(End::Done)
+        }
+        Some(Status::Stopped) => Some(End::Failed(format!("it was stopped: {}", reason()))),
+        Some(Status::RollbackSuccessful) => {
+            Some(End::Failed(format!("it was rolled back: {}", reason())))
+        }
+        Some(Status::RollbackFailed) => {
+            Some(End::Failed(format!("it failed, and so did its rollback: {}", reason())))
+        }
+        // While it is on its way; and one without a status is no longer known.
+        Some(_) => None,
+        None => Some(End::Failed("the service is gone".into())),
+    }
+}
+
+/// What a person wants to see of it, in one line.
+fn progress(rollout: &Rollout, service: &Service) -> String {
+    let deployments: Vec<&Deployment> = service.deployments.iter().flatten().collect();
+    let wanted = deployments.iter().find(|it| it.id == rollout.deployment);
+    let running = |it: &Deployment| it.running_count.unwrap_or(0);
+    let others = deployments.iter().filter(|it| it.id != rollout.deployment);
+    let old: i32 = others.map(|it| running(it) + it.pending_count.unwrap_or(0)).sum();
+    let name = service.service_name.as_deref().unwrap_or_default();
+    let Some(new) = wanted else { return format!("{name}: going back, {old} old tasks") };
+    let mut text = format!(
+        "{name}: {} of {} new tasks run, {} start",
+        running(new),
+        new.desired_count.unwrap_or(0),
+        new.pending_count.unwrap_or(0)
+    );
+    if old > 0 {
+        text = format!("{text}; {old} old ones");
+    }
+    match new.failed_tasks.unwrap_or(0) {
+        0 => {}
+        failed => text = format!("{text}; {failed} failed"),
+    }
+    text
+}
+
+/// One line that changes on a terminal; elsewhere a line for each change.
+struct Line {
+    terminal: bool,
+    shown: String,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self { terminal: io::stderr().is_terminal(), shown: String::new() }
+    }
+
+    fn show(&mut self, text: &str, since: Duration) {
+        if self.terminal {
+            let mut out = io::stderr().lock();
+            // Nobody has to listen.
+            drop(
+                write!(out, "{LINE_ANEW}{text} ({} s)", since.as_secs()).and_then(|()| out.flush()),
+            );
+        } else if self.shown != text {
+            say(text);
+        }
+        text.clone_into(&mut self.shown);
+    }
+
+    fn finish(&self) {
+        if self.terminal && !self.shown.is_empty() {
+            say("");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment(id: &str, running: i32, pending: i32) -> Deployment {
+        Deployment {
+            id: Some(id.into()),
+            desired_count: Some(3),
+            running_count: Some(running),
+            pending_count: Some(pending),
+            ..Deployment::default()
+        }
+    }
+
+    fn service(deployments: Vec<Deployment>) -> Service {
+        Service {
+            service_name: Some("web".into()),
+            desired_count: Some(3),
+            running_count: Some(3),
+            deployments: Some(deployments),
+            ..Service::default()
+        }
+    }
+
+    fn ended(status: Status) -> Option<End> {
+        let row = ServiceDeployment {
+            status: Some(status),
+            status_reason: Some("because".into()),
+            ..ServiceDeployment::default()
+        };
+        end(&service(Vec::new()), &row)
+    }
+
+    #[test]
+    fn the_end_is_told_from_the_status_of_the_service_deployment() {
+        assert_eq!(ended(Status::Successful), Some(End::Done));
+        for going in [Status::Pending, Status::InProgress, Status::RollbackInProgress] {
+            assert_eq!(ended(going), None);
+        }
+        let failed = ended(Status::RollbackSuccessful);
+        assert_eq!(failed, Some(End::Failed("it was rolled back: because".into())));
+        assert!(matches!(ended(Status::Stopped), Some(End::Failed(_))));
+        assert!(matches!(ended(Status::RollbackFailed), Some(End::Failed(_))));
+    }
+
+    #[test]
+    fn a_scaled_service_is_done_when_its_tasks_run() {
+        let row = ServiceDeployment { status: Some(Status::Successful), ..Default::default() };
+        let scaled = Service { running_count: Some(2), ..service(Vec::new()) };
+        assert_eq!(end(&scaled, &row), None);
+    }
+
+    #[test]
+    fn progress_counts_new_and_old_tasks() {
+        let rollout = Rollout {
+            service: Service::default(),
+            service_deployment: String::new(),
+            deployment: Some("new".into()),
+            wanted: None,
+            status: String::new(),
+            end: End::StillGoing,
+        };
+        let now = service(vec![deployment("new", 1, 1), deployment("old", 2, 0)]);
+        assert_eq!(progress(&rollout, &now), "web: 1 of 3 new tasks run, 1 start; 2 old ones");
+        let back = service(vec![deployment("old", 3, 0)]);
+        assert_eq!(progress(&rollout, &back), "web: going back, 3 old tasks");
+    }
+}
