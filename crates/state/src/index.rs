@@ -15,8 +15,9 @@ use types::{ClusterName, Family, InstanceId, TaskId, Timestamp};
 use crate::Capacity;
 use crate::record::{
     AccessKey, ContainerInstance, DefinitionStatus, Desired, DiscoveryInstance, DiscoveryService,
-    HostedZone, InstanceStatus, Namespace, Purpose, Revision, Rule, Service, ServiceKey, Status,
-    Target, TargetKey, Task, TaskDefinition, Token, TokenKey,
+    HostedZone, InstanceStatus, Namespace, Purpose, Revision, Rule, Service, ServiceKey,
+    ServiceRevision, ServiceRevisionKey, Status, Target, TargetKey, Task, TaskDefinition, Token,
+    TokenKey,
 };
 
 /// How many tasks of a cluster or instance are in which state, and how many instances stand.
@@ -217,6 +218,14 @@ impl Indexes {
         self.services.open(service)
     }
 
+    /// Revisions of services that are of a task definition, whatever has become of the services.
+    pub fn service_revisions_of(
+        &self,
+        definition: &Revision,
+    ) -> impl Iterator<Item = &ServiceRevisionKey> {
+        self.services.revisions(definition)
+    }
+
     /// How many services of a cluster are ACTIVE.
     pub fn active_services(&self, cluster: &ClusterName) -> u32 {
         self.services.active(cluster)
@@ -356,6 +365,14 @@ impl Indexes {
 
     pub(crate) fn service(&mut self, before: Option<&Service>, after: Option<&Service>) {
         self.services.service(before, after);
+    }
+
+    pub(crate) fn service_revision(
+        &mut self,
+        before: Option<&ServiceRevision>,
+        after: Option<&ServiceRevision>,
+    ) {
+        self.services.revision(before, after);
     }
 
     pub(crate) fn target(&mut self, before: Option<&Target>, after: Option<&Target>) {

@@ -220,7 +220,7 @@ impl State {
             }
             Change::Service(key, after) => noted!(self, Service, services, service, key, after),
             Change::ServiceRevision(key, after) => {
-                put(&mut self.service_revisions, key, after, Change::ServiceRevision)
+                noted!(self, ServiceRevision, service_revisions, service_revision, key, after)
             }
             Change::ServiceDeployment(key, after) => {
                 put(&mut self.service_deployments, key, after, Change::ServiceDeployment)

@@ -1,7 +1,8 @@
-use state::{DefinitionStatus, Demand, NetworkMode, TaskDefinition};
+use state::{DefinitionStatus, Demand, NetworkMode, Service, ServiceStatus, TaskDefinition};
 use types::Timestamp;
 
 use super::fixture::{MINUTE, World, instance, revision, stopped, task};
+use super::target_registration::{service, service_revision};
 use crate::Policy;
 
 fn definition(status: DefinitionStatus) -> TaskDefinition {
@@ -41,6 +42,22 @@ fn a_definition_that_nothing_refers_to_goes_at_once() {
     let mut world = World::new(Policy::default());
     world.put(definition(DefinitionStatus::DeleteInProgress));
     world.run_until(0);
+    assert!(world.state.task_definition(&revision()).is_none());
+}
+
+#[test]
+fn a_definition_outlives_every_service_that_has_a_deployment_of_it() {
+    let mut world = World::new(Policy::default());
+    world.put(service_revision(&[]));
+    world.put(service());
+    world.put(definition(DefinitionStatus::DeleteInProgress));
+    world.run_until(MINUTE);
+    assert!(
+        world.state.task_definition(&revision()).is_some(),
+        "a service would start tasks of it"
+    );
+    world.put(Service { status: ServiceStatus::Inactive, ..service() });
+    world.run_until(2 * MINUTE);
     assert!(world.state.task_definition(&revision()).is_none());
 }
 

@@ -349,7 +349,7 @@ fn membership() -> Membership {
     }
 }
 
-fn service() -> Service {
+pub(super) fn service() -> Service {
     let deployment = Deployment {
         id: 1,
         revision: 1,

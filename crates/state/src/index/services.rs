@@ -1,11 +1,14 @@
 //! What services look for: their tasks, and how many of them a cluster has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use types::ClusterName;
 
 use super::{NONE, TaskSet, drop_from};
-use crate::record::{Desired, Service, ServiceKey, ServiceStatus, TargetKey, TargetMove, Task};
+use crate::record::{
+    Desired, Revision, Service, ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus,
+    TargetKey, TargetMove, Task,
+};
 
 /// The indexes of services.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,6 +19,8 @@ pub(super) struct Services {
     moving: BTreeMap<(ServiceKey, TargetMove), TaskSet>,
     /// Tasks by what they are registered as.
     registered: BTreeMap<TargetKey, TaskSet>,
+    /// Service revisions by their task definition.
+    revisions: BTreeMap<Revision, BTreeSet<ServiceRevisionKey>>,
 }
 
 impl Services {
@@ -47,6 +52,13 @@ impl Services {
         self.registered.get(target).unwrap_or(&NONE)
     }
 
+    pub(super) fn revisions(
+        &self,
+        definition: &Revision,
+    ) -> impl Iterator<Item = &ServiceRevisionKey> {
+        self.revisions.get(definition).into_iter().flatten()
+    }
+
     pub(super) fn active(&self, cluster: &ClusterName) -> u32 {
         self.active.get(cluster).copied().unwrap_or(0)
     }
@@ -73,6 +85,19 @@ impl Services {
                 self.open.entry(key.clone()).or_default().insert(it.id);
             }
             self.tasks.entry((key, it.desired)).or_default().insert(it.id);
+        }
+    }
+
+    pub(super) fn revision(
+        &mut self,
+        before: Option<&ServiceRevision>,
+        after: Option<&ServiceRevision>,
+    ) {
+        if let Some(it) = before {
+            drop_from(&mut self.revisions, &it.definition, &it.key);
+        }
+        if let Some(it) = after {
+            self.revisions.entry(it.definition.clone()).or_default().insert(it.key.clone());
         }
     }
 

@@ -102,8 +102,7 @@ pub(super) fn service(state: &State, row: &Service, with: Tags) -> shape::Servic
 /// Cost: the service's tasks, and of a daemon the instances of its cluster.
 pub(super) fn tallies(state: &State, row: &Service) -> Tallies {
     let mut by: BTreeMap<u64, Tally> = BTreeMap::new();
-    let tasks = |desired| state.indexes().tasks_of_service(&row.key, desired).iter();
-    let ids = tasks(Desired::Running).chain(tasks(Desired::Stopped));
+    let ids = state.indexes().open_tasks(&row.key).iter();
     for task in ids.filter_map(|id| state.task(*id)) {
         let Some(membership) = &task.service else { continue };
         let tally = by.entry(membership.deployment).or_default();
