@@ -61,12 +61,15 @@ impl Names for RegionNames {
 }
 
 fn is_about_names(change: &Change) -> bool {
-    let of_services =
-        matches!(change, Change::DiscoveryService(..) | Change::DiscoveryInstance(..));
+    let of_services = matches!(
+        change,
+        Change::DiscoveryService(..) | Change::DiscoveryInstance(..) | Change::ConnectEndpoint(..)
+    );
     of_services || is_told_by_file(change)
 }
 
-/// Instances of services come and go too often for a file that the whole machine reads.
+/// Instances of services come and go too often for a file that the whole machine reads, and names of
+/// Service Connect are for tasks.
 fn is_told_by_file(change: &Change) -> bool {
     matches!(
         change,
@@ -80,8 +83,11 @@ fn is_told_by_file(change: &Change) -> bool {
 #[cfg(test)]
 mod tests {
     use plan::names::Outcome;
-    use state::{IpAddressType, LoadBalancer, LoadBalancerKind, Node, Scheme};
-    use types::{AccountId, Home, Region, Timestamp, Zone};
+    use state::{
+        ConnectEndpoint, IpAddressType, LoadBalancer, LoadBalancerKind, Node, Scheme, ServiceKey,
+        Traffic,
+    };
+    use types::{AccountId, ClusterName, Home, Region, ServiceName, Timestamp, Zone};
 
     use super::*;
 
@@ -117,6 +123,32 @@ mod tests {
     fn values(names: &RegionNames) -> Vec<String> {
         let answers = names.resolve(NAME, "A", 0);
         answers.records.into_iter().map(|it| it.value).collect()
+    }
+
+    #[test]
+    fn endpoints_are_known_by_name_and_not_told_to_the_machine() {
+        let node = load_balancer("172.31.31.9").nodes.remove(0);
+        let endpoint = ConnectEndpoint {
+            arn: "arn:endpoint".into(),
+            service: ServiceKey {
+                cluster: ClusterName::parse("default").expect("valid"),
+                name: ServiceName::parse("web").expect("valid"),
+            },
+            port_name: "http".into(),
+            namespace: "ns-1".into(),
+            discovery_name: "http".into(),
+            dns_name: "web".into(),
+            port: 80,
+            traffic: Traffic::Requests,
+            node,
+            idle: None,
+        };
+        let names = RegionNames::of(&empty());
+        names.hear(&[endpoint.into()]);
+        assert_eq!(names.resolve("web.", "A", 0).outcome, Outcome::Found);
+        assert_eq!(names.entries(), []);
+        names.hear(&[Change::ConnectEndpoint("arn:endpoint".into(), None)]);
+        assert_ne!(names.resolve("web.", "A", 0).outcome, Outcome::Found);
     }
 
     #[test]

@@ -27,9 +27,12 @@ pub enum TargetsHealth {
 }
 
 /// How the targets of a service's task are. Those that somebody else has deregistered, or whose
-/// group is gone, are not known to be ill, and those of endpoints of Service Connect say nothing of
-/// the task. O(its targets).
+/// group is gone, are not known to be ill. Endpoints of Service Connect only say when a task can be
+/// reached for the first time, and nothing of it later. O(its targets).
 pub fn targets_health(state: &State, task: &Task) -> TargetsHealth {
+    if awaits_endpoints(state, task) {
+        return TargetsHealth::Initial;
+    }
     let wanted = revision_of(state, task).map_or(0, |it| groups_of(it).count());
     if wanted == 0 {
         return TargetsHealth::None;
@@ -50,6 +53,26 @@ pub fn targets_health(state: &State, task: &Task) -> TargetsHealth {
         healthy += usize::from(found == TargetHealth::Healthy);
     }
     if healthy == wanted { TargetsHealth::Healthy } else { TargetsHealth::Initial }
+}
+
+/// Whether a task is still to be reached at an endpoint of its service, so that those which it
+/// replaces stay until clients have somewhere to go. Without a balancer nobody reaches anything.
+///
+/// Differs: at AWS a task without health checks counts as soon as it runs, whatever its port does.
+fn awaits_endpoints(state: &State, task: &Task) -> bool {
+    let Some(membership) = task.service.as_ref().filter(|it| it.healthy_at.is_none()) else {
+        return false;
+    };
+    if !state.balancers().values().any(|it| it.connected) {
+        return false;
+    }
+    if membership.targets.is_empty() {
+        return !connect::of_task(state, task).is_empty();
+    }
+    let endpoints = state.connect_endpoints();
+    let keys = membership.targets.iter().filter(|it| endpoints.contains_key(&it.group));
+    let mut targets = keys.filter_map(|it| state.targets().get(it));
+    targets.any(|it| it.draining.is_none() && targets::found(state, it) != TargetHealth::Healthy)
 }
 
 /// The service revision that a task is of.

@@ -1,5 +1,6 @@
 //! Tasks behind the endpoints of Service Connect.
 
+use plan::services::{TargetsHealth, targets_health};
 use shapes::{ecs as shape, stored};
 use state::{
     Change, ConnectEndpoint, DefinitionStatus, Demand, NetworkMode, Node, Status, TaskDefinition,
@@ -7,6 +8,7 @@ use state::{
 };
 use types::{Timestamp, Zone};
 
+use super::draining::balancer;
 use super::fixture::{MINUTE, SECOND, World, revision};
 use super::target_registration::{
     key, member, report, retire, service_revision, targets, world as with_groups,
@@ -116,6 +118,24 @@ fn a_task_leaves_its_endpoints_before_it_is_stopped() {
     world.run_until(3 * SECOND);
     assert_eq!(behind(&world), Vec::<String>::new());
     assert_eq!(world.task(1).expect("is there").last, Status::Stopping);
+}
+
+#[test]
+fn a_task_counts_once_it_has_been_reached() {
+    let mut world = world();
+    let health = |world: &World| targets_health(&world.state, world.task(1).expect("is there"));
+    world.put(member(1, 1, [32768, 32769]));
+    world.run_until(SECOND);
+    assert_eq!(health(&world), TargetsHealth::None, "there is nothing to reach it at");
+    world.put(endpoint("http", "http"));
+    assert_eq!(health(&world), TargetsHealth::Initial, "it is not behind it yet");
+    world.run_until(2 * SECOND);
+    assert_eq!(health(&world), TargetsHealth::Initial);
+    world.put(balancer("b", false));
+    assert_eq!(health(&world), TargetsHealth::None, "nobody is there who could reach it");
+    world.put(balancer("b", true));
+    report(&mut world, true);
+    assert_eq!(health(&world), TargetsHealth::None);
 }
 
 #[test]
