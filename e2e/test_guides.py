@@ -127,7 +127,9 @@ def reader(tmp_path):
     ("docs/guides/operating.md",
      'eval "$(landfall env)"; landfall run landfall/demo --wait -- sleep\n'),
     ("docs/guides/load-balancers.md", ""),
+    ("docs/guides/services.md", ""),
     ("docs/guides/failures.md", ""),
+    ("docs/guides/service-connect.md", ""),
 ])
 def test_the_commands_of_a_guide_do_what_it_says(reader, guide, before):
     script = before + "\n".join(it for it in map(typed, commands(ROOT / guide)) if it)
