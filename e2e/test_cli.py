@@ -143,9 +143,22 @@ def test_errors_are_printed_with_code_and_operation(aws):
     assert done.returncode in (254, 255)
 
 
-def test_a_service_that_is_not_served_yet_is_refused_at_once(aws):
-    done = aws("aws ecs create-service --cluster $CLUSTER --service-name s --task-definition t",
-               check=False)
+def test_a_service_is_made_waited_for_and_deleted(aws, family, instances):
+    instances()
+    made = answer(aws("aws ecs create-service --cluster $CLUSTER --service-name s "
+                      "--task-definition $FAMILY --desired-count 2"))["service"]
+    assert made["serviceArn"].endswith("/s")
+    aws("aws ecs wait services-stable --cluster $CLUSTER --services s")
+    shown = answer(aws("aws ecs describe-services --cluster $CLUSTER --services s"))["services"][0]
+    assert (shown["runningCount"], len(shown["deployments"])) == (2, 1)
+    aws("aws ecs delete-service --cluster $CLUSTER --service s --force")
+    aws("aws ecs wait services-inactive --cluster $CLUSTER --services s")
+    assert answer(aws("aws ecs list-services --cluster $CLUSTER"))["serviceArns"] == []
+
+
+def test_an_operation_that_is_not_served_yet_is_refused_at_once(aws):
+    done = aws("aws ecs create-task-set --cluster $CLUSTER --service s --task-definition t "
+               "--scale value=100,unit=PERCENT", check=False)
     assert "UnsupportedFeatureException" in done.stderr
 
 
