@@ -8,6 +8,7 @@ pub mod availability;
 pub mod balancing;
 pub mod connect;
 pub mod credentials;
+pub mod discovery;
 pub mod idempotency;
 pub mod instances;
 pub mod launch;

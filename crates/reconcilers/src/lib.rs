@@ -16,6 +16,7 @@ mod lost_instances;
 mod past;
 mod queue;
 mod registry;
+mod service_discovery;
 mod services;
 mod target_registration;
 mod task_credentials;

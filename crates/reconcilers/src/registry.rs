@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use state::{Change, Context, Draft, Revision, ServiceKey, State, TargetKey};
-use types::{ClusterName, InstanceId, Timestamp};
+use types::{ClusterName, InstanceId, TaskId, Timestamp};
 
 use crate::deleted_definitions::DeletedDefinitions;
 use crate::draining_targets::DrainingTargets;
@@ -17,8 +17,9 @@ use crate::join_token_expiry::JoinTokenExpiry;
 use crate::left_parts::LeftParts;
 use crate::lost_instances::LostInstances;
 use crate::past::{AUDITS_KEPT, Past, PastReaper};
-use crate::target_registration::TargetRegistration;
+use crate::service_discovery::ServiceDiscovery;
 use crate::services::{Room, Services, Waiting};
+use crate::target_registration::TargetRegistration;
 use crate::task_credentials::TaskCredentials;
 use crate::token_expiry::TokenExpiry;
 
@@ -37,8 +38,8 @@ pub enum Subject {
     Whole(String),
     /// One service.
     Service(ServiceKey),
-    /// One service.
-    Service(ServiceKey),
+    /// One task.
+    Task(TaskId),
     /// One target, which may be gone.
     Target(TargetKey),
 }
@@ -122,6 +123,7 @@ pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
         Box::new(TargetRegistration),
         Box::new(Services { observed_for, waiting: waiting.clone() }),
         Box::new(Room { observed_for, waiting }),
+        Box::new(ServiceDiscovery),
         Box::new(TaskCredentials),
         Box::new(TokenExpiry),
     ];

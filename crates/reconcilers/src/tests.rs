@@ -12,6 +12,7 @@ mod instances;
 mod left_parts;
 mod past;
 mod queue;
+mod service_discovery;
 mod services;
 mod stopped_tasks;
 mod target_registration;

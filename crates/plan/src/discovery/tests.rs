@@ -1,0 +1,231 @@
+use state::{
+    Change, Container, DefinitionStatus, Demand, Interface, Membership, ServiceRevision,
+    ServiceRevisionKey, TaskDefinition,
+};
+use types::{ContainerName, Port, Protocol, ServiceName, TaskId, Timestamp};
+
+use super::*;
+use crate::placement::fixture;
+
+const ARN: &str = "arn:aws:servicediscovery:us-east-1:123456789012:service/srv-web";
+
+/// A task of a service whose revision names a service of Cloud Map.
+struct Case {
+    network: NetworkMode,
+    registry: ServiceRegistry,
+    custom_health: bool,
+    /// Whether its container is checked, and what its check says.
+    check: Option<Health>,
+}
+
+fn case(network: NetworkMode, container_port: Option<u16>, port: Option<u16>) -> Case {
+    let container = container_port.map(|_| "app".to_owned());
+    let registry = ServiceRegistry { arn: ARN.into(), container, container_port, port };
+    Case { network, registry, custom_health: true, check: None }
+}
+
+impl Case {
+    fn state(&self) -> (State, Task) {
+        let mut state = fixture::region();
+        let mut instance = fixture::instance(1, "a", 1024, 1024);
+        instance.attributes.insert("landfall.address".into(), Some("172.31.0.4".into()));
+        let task = self.task(&fixture::task(7, &instance, &fixture::request(1, 1)));
+        state.apply(Change::from(instance));
+        state.apply(Change::from(self.definition(&task)));
+        state.apply(Change::from(self.revision(&task)));
+        state.apply(Change::from(self.service()));
+        state.apply(Change::from(task.clone()));
+        (state, task)
+    }
+
+    fn task(&self, plain: &Task) -> Task {
+        let container = Container {
+            name: ContainerName::parse("app").expect("valid"),
+            id: vec![1; 16],
+            gpus: Vec::new(),
+            last: Status::Running,
+            runtime_id: None,
+            exit_code: None,
+            reason: None,
+            bindings: vec![Binding {
+                address: "0.0.0.0".into(),
+                container: 80,
+                host: Port { protocol: Protocol::Tcp, number: 32768 },
+                container_last: None,
+                host_last: None,
+            }],
+            image_digest: None,
+            health: self.check.unwrap_or(Health::Unknown),
+        };
+        let interface = Interface {
+            attachment: vec![1; 16],
+            id: "eni-1".into(),
+            subnet: "subnet-1".into(),
+            address: 0xac1f_0009,
+            mac: vec![2; 6],
+            security_groups: Vec::new(),
+        };
+        Task {
+            id: TaskId::new(7),
+            last: Status::Running,
+            containers: vec![container],
+            interface: (self.network == NetworkMode::Awsvpc).then_some(interface),
+            service: Some(Box::new(Membership {
+                service: ServiceName::parse("web").expect("valid"),
+                deployment: 1,
+                revision: 1,
+                targets: Vec::new(),
+                healthy_at: None,
+                protected_until: None,
+                settled_at: None,
+            })),
+            ..plain.clone()
+        }
+    }
+
+    fn definition(&self, task: &Task) -> TaskDefinition {
+        let spec = shape::RegisterTaskDefinitionRequest {
+            container_definitions: Some(vec![shape::ContainerDefinition {
+                name: Some("app".into()),
+                health_check: self.check.map(|_| shape::HealthCheck::default()),
+                ..Default::default()
+            }]),
+            ..Default::default()
+        };
+        TaskDefinition {
+            revision: task.revision.clone(),
+            status: DefinitionStatus::Active,
+            spec: stored::to_vec(&spec),
+            demand: Demand::default(),
+            network: self.network,
+            requires: Vec::new(),
+            member_of: Vec::new(),
+            registered_at: Timestamp(0),
+            registered_by: String::new(),
+            deregistered_at: None,
+            delete_requested_at: None,
+            tags: Vec::new(),
+        }
+    }
+
+    fn revision(&self, task: &Task) -> ServiceRevision {
+        let service = task.service_key().expect("is of a service");
+        ServiceRevision {
+            key: ServiceRevisionKey { service, id: 1 },
+            definition: task.revision.clone(),
+            spec: Vec::new(),
+            targets: Vec::new(),
+            registries: vec![self.registry.clone()],
+            digests: BTreeMap::new(),
+            created_at: Timestamp(0),
+        }
+    }
+
+    fn service(&self) -> DiscoveryService {
+        DiscoveryService {
+            id: "srv-web".into(),
+            namespace: "ns-1".into(),
+            name: "web".into(),
+            description: None,
+            creator_request_id: None,
+            dns: None,
+            custom_health: self.custom_health,
+            attributes: BTreeMap::new(),
+            tags: Vec::new(),
+            created_at: Timestamp(0),
+            revision: 0,
+        }
+    }
+
+    /// Where it is found: address, port, health.
+    #[track_caller]
+    fn check(&self, expected: &str) {
+        let (state, task) = self.state();
+        assert_eq!(shown(&entries(&state, &task)), expected);
+    }
+}
+
+fn shown(entries: &[Entry]) -> String {
+    let [entry] = entries else { return format!("{entries:?}") };
+    let Some(it) = &entry.wanted else { return "nowhere".into() };
+    assert_eq!(entry.key.id, TaskId::new(7).to_string());
+    let attribute = |name: &str| it.attributes.get(name).map_or("-", String::as_str);
+    let health = it.health.map_or("-".to_owned(), |it| format!("{it:?}"));
+    format!("{}:{} {health}", attribute(IPV4), attribute(PORT))
+}
+
+#[test]
+fn a_task_with_an_address_is_found_there() {
+    case(NetworkMode::Awsvpc, None, None).check("172.31.0.9:- Healthy");
+    case(NetworkMode::Awsvpc, Some(80), None).check("172.31.0.9:80 Healthy");
+    case(NetworkMode::Awsvpc, None, Some(8080)).check("172.31.0.9:8080 Healthy");
+}
+
+#[test]
+fn a_task_without_one_is_found_at_its_instance() {
+    case(NetworkMode::Bridge, Some(80), None).check("172.31.0.4:32768 Healthy");
+    case(NetworkMode::Host, Some(80), None).check("172.31.0.4:80 Healthy");
+    // Its agent has not said where that port is.
+    case(NetworkMode::Bridge, Some(81), None).check("nowhere");
+}
+
+#[test]
+fn health_is_that_of_checked_containers_where_it_is_custom() {
+    for (check, expected) in [
+        (None, "Healthy"),
+        (Some(Health::Unknown), "Unhealthy"),
+        (Some(Health::Unhealthy), "Unhealthy"),
+        (Some(Health::Healthy), "Healthy"),
+    ] {
+        let case = Case { check, ..case(NetworkMode::Awsvpc, None, None) };
+        case.check(&format!("172.31.0.9:- {expected}"));
+    }
+    let case = Case { custom_health: false, ..case(NetworkMode::Awsvpc, None, None) };
+    case.check("172.31.0.9:- -");
+}
+
+#[test]
+fn a_task_that_does_not_run_or_leaves_is_found_nowhere() {
+    let (mut state, task) = case(NetworkMode::Awsvpc, None, None).state();
+    for (desired, last) in [
+        (Desired::Running, Status::Activating),
+        (Desired::Stopped, Status::Running),
+        (Desired::Stopped, Status::Deactivating),
+        (Desired::Stopped, Status::Stopped),
+    ] {
+        let task = Task { desired, last, ..task.clone() };
+        state.apply(Change::from(task.clone()));
+        assert_eq!(shown(&entries(&state, &task)), "nowhere", "{desired:?} {last:?}");
+    }
+}
+
+#[test]
+fn an_instance_says_of_which_service_cluster_and_machine_it_is() {
+    let (state, task) = case(NetworkMode::Awsvpc, None, None).state();
+    let found = entries(&state, &task).remove(0).wanted.expect("is found").attributes;
+    let shown: Vec<String> = found.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    assert_eq!(
+        shown,
+        [
+            "AVAILABILITY_ZONE=a".to_owned(),
+            "AWS_INSTANCE_IPV4=172.31.0.9".to_owned(),
+            format!(
+                "EC2_INSTANCE_ID={}",
+                state
+                    .container_instance(task.instance)
+                    .map_or("", |it| { it.ec2_instance_id.as_str() })
+            ),
+            format!("ECS_CLUSTER_NAME={}", task.cluster),
+            "ECS_SERVICE_NAME=web".to_owned(),
+            format!("ECS_TASK_DEFINITION_FAMILY={}", task.revision.family),
+            "REGION=us-east-1".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn a_registry_that_is_gone_is_passed_over() {
+    let (mut state, task) = case(NetworkMode::Awsvpc, None, None).state();
+    state.apply(Change::DiscoveryService("srv-web".into(), None));
+    assert_eq!(entries(&state, &task), []);
+}
