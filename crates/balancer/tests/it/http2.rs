@@ -122,6 +122,29 @@ fn streams_are_carried_to_targets_that_speak_http1() {
 }
 
 #[test]
+fn a_client_has_its_connection_as_long_as_the_attribute_says() {
+    let keep = |seconds| attributes(&[("client_keep_alive.seconds", seconds)]);
+    let lab = Lab::with(|table| {
+        secure(table);
+        table.load_balancers[0].attributes = keep("3600");
+    });
+    run(async {
+        let (sender, connection) = client(lab.address).await;
+        for _ in 0..2 {
+            assert_eq!(ask_for(&sender, plain("/echo"), &[]).await.0, 200);
+        }
+        let mut table = lab.table.clone();
+        table.load_balancers[0].attributes = keep("0");
+        table.generation.version += 1;
+        lab.balancer.apply(table).await;
+        // It is told to go, not blamed, though it has more to ask. Its own goodbye may find nobody.
+        let ended = connection.await.expect("runs");
+        assert!(ended.as_ref().err().is_none_or(h2::Error::is_io), "{ended:?}");
+        assert!(sender.ready().await.is_err());
+    });
+}
+
+#[test]
 fn clients_that_do_not_speak_http2_get_http1() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let lab = Lab::with(|table| {

@@ -1,5 +1,10 @@
 //! What waits for too long is ended, by the name of the one who kept it waiting.
 
+use core::time::Duration;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+
 use super::lab::{Lab, status};
 
 /// Longer than a busy machine takes for what must come before it.
@@ -41,4 +46,25 @@ fn a_tunnel_in_which_nothing_moves_is_ended() {
     client
         .send("GET /upgrade HTTP/1.1\r\nHost: lab\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
     assert!(client.rest().ends_with("\r\n\r\nhi"));
+}
+
+/// A listener that holds as many as it takes: who comes now gets no word. It ends with what is given.
+fn full() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    let socket = socket.expect("a socket");
+    bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("binds");
+    listen(&socket, 0).expect("listens");
+    let listener = TcpListener::from(socket);
+    let address = listener.local_addr().expect("has one");
+    let wait = Duration::from_millis(500);
+    let taken = core::iter::from_fn(|| TcpStream::connect_timeout(&address, wait).ok());
+    let taken = taken.collect();
+    (address, listener, taken)
+}
+
+#[test]
+fn a_target_that_does_not_take_the_connection_is_a_gateway_timeout() {
+    let (address, _listener, _taken) = full();
+    let lab = Lab::to(address);
+    assert_eq!(status(&lab.get("/echo")), 504);
 }
