@@ -48,6 +48,14 @@ def free_port():
     raise AssertionError("no port of a hundred is free")
 
 
+def _fnv(text):
+    """FNV-1a, by which a region's names are made of its folder."""
+    hashed = 0x811C9DC5
+    for byte in text.encode():
+        hashed = (hashed ^ byte) * 0x01000193 % (1 << 32)
+    return hashed
+
+
 class Region:
     """`landfall server` or `landfall up` on a folder of its own."""
 
@@ -116,11 +124,8 @@ class Region:
                 os.unlink(self.log.name)
 
     def tag(self):
-        """The name that everything of this region has on the machine: FNV-1a of its folder."""
-        hashed = 0x811C9DC5
-        for byte in os.path.abspath(self.data).encode():
-            hashed = (hashed ^ byte) * 0x01000193 % (1 << 32)
-        return f"{hashed:08x}"[:7]
+        """The name that everything of this region has on the machine."""
+        return f"{_fnv(os.path.abspath(self.data)):08x}"[:7]
 
     def left(self):
         """What of the region is on the machine, under whatever name it can be found."""
@@ -140,8 +145,12 @@ class Region:
                     found.add(f"process {process.name}: {line}")
         mounts = Path("/proc/self/mounts").read_text().splitlines()
         found |= {it for it in mounts if run in it or self.data in it}
-        links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True).stdout
-        return found | {it for it in links.splitlines() if self.tag() in it}
+        # The table that takes in what is for addresses of clients.
+        marks = [self.tag(), str(0x40000000 | _fnv(self.tag()) & 0x3FFFFFFF)]
+        for command in ("ip -br link", "ip rule", "ip route show table all", "nft list tables"):
+            done = subprocess.run(command.split(), capture_output=True, text=True)
+            found |= {it for it in done.stdout.splitlines() if any(mark in it for mark in marks)}
+        return found
 
     def tail(self):
         self.log.flush()
