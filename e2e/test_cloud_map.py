@@ -12,7 +12,7 @@ import name_server
 from conftest import runs_containers
 from region import Region
 from terraform import Terraform
-from until import until
+from until import QUICKLY, until
 
 STACK = """
 terraform {
@@ -367,3 +367,82 @@ def test_a_task_finds_a_service_by_its_name(named, backend, mode):
 
     found = until(over, 60, what="STOPPED")
     assert found["containers"][0].get("exitCode") == 0, json.dumps(found, default=str, indent=1)
+
+
+@pytest.fixture
+def served(named, backend, name):
+    """Makes services of tasks that are found by their registries; none is left."""
+    ecs, made = named.client(), []
+
+    def make(mode, into, count, **settings):
+        definition = ecs.register_task_definition(
+            family=f"{name}-{mode}", networkMode=mode, containerDefinitions=[{
+                "name": "web", "image": "landfall/demo", "command": ["web", "8080"], "memory": 32,
+                "portMappings": [{"containerPort": 8080}]}])["taskDefinition"]["taskDefinitionArn"]
+        arn = client_of(named).get_service(Id=backend[into])["Service"]["Arn"]
+        ecs.create_service(
+            serviceName=f"{name}-{mode}", taskDefinition=definition, desiredCount=count,
+            serviceRegistries=[{"registryArn": arn, **settings.pop("registry", {})}], **settings)
+        made.append(f"{name}-{mode}")
+        ecs.get_waiter("services_stable").wait(services=made[-1:], WaiterConfig=QUICKLY)
+        return made[-1]
+
+    yield make
+    for it in made:
+        ecs.delete_service(service=it, force=True)
+        ecs.get_waiter("services_inactive").wait(services=[it], WaiterConfig=QUICKLY)
+
+    def left():
+        listed = [client_of(named).list_instances(ServiceId=backend[it])["Instances"]
+                  for it in ("web", "backend")]
+        return any(listed)
+
+    until(lambda: not left(), 60, what="no task is found any more")
+
+
+def running(region, service):
+    """Tasks of a service that run and are to go on."""
+    ecs = region.client()
+    arns = ecs.list_tasks(serviceName=service, desiredStatus="RUNNING")["taskArns"]
+    return ecs.describe_tasks(tasks=arns)["tasks"] if arns else []
+
+
+def addresses(tasks):
+    details = [it for task in tasks for one in task["attachments"] for it in one["details"]]
+    return sorted(it["value"] for it in details if it["name"] == "privateIPv4Address")
+
+
+def test_tasks_of_a_service_are_found_by_name_while_they_run(named, backend, served):
+    subnets = [it["SubnetId"] for it in named.client("ec2").describe_subnets()["Subnets"]]
+    service = served("awsvpc", "web", 2, networkConfiguration={
+        "awsvpcConfiguration": {"subnets": subnets}})
+    web, ecs = f"web.{backend['zone']}", named.client()
+    own = addresses(running(named, service))
+    assert len(own) == 2
+    until(lambda: name_server.ask(named, web) == (0, own), 60, what="both are found")
+    found = client_of(named).discover_instances(
+        NamespaceName=backend["zone"], ServiceName="web")["Instances"]
+    assert {it["Attributes"]["ECS_SERVICE_NAME"] for it in found} == {service}
+    assert {it["HealthStatus"] for it in found} == {"HEALTHY"}
+    ids = {it["taskArn"].rsplit("/", 1)[1] for it in running(named, service)}
+    assert {it["InstanceId"] for it in found} == ids
+
+    ecs.update_service(service=service, desiredCount=1)
+    until(lambda: len(addresses(running(named, service))) == 1, 60, what="one task")
+    left = addresses(running(named, service))
+    until(lambda: name_server.ask(named, web) == (0, left), 60, what="one is found")
+    ecs.update_service(service=service, desiredCount=0)
+    until(lambda: name_server.ask(named, web) == (3, []), 60, what="none is found")
+
+
+def test_tasks_on_a_bridge_are_found_with_their_host_ports(named, backend, served):
+    service = served("bridge", "backend", 2,
+                     registry={"containerName": "web", "containerPort": 8080})
+    tasks = running(named, service)
+    bindings = [it for task in tasks for one in task["containers"] for it in one["networkBindings"]]
+    own = sorted(it["hostPort"] for it in bindings)
+    name = f"backend.{backend['zone']}"
+    until(lambda: [port for port, _ in ports(named, name)[1]] == own, 60, what="both are found")
+    for _, instance in ports(named, name)[1]:
+        code, where = name_server.ask(named, f"{instance}.{name}")
+        assert code == 0 and len(where) == 1

@@ -127,6 +127,7 @@ def reader(tmp_path):
     ("docs/guides/operating.md",
      'eval "$(landfall env)"; landfall run landfall/demo --wait -- sleep\n'),
     ("docs/guides/load-balancers.md", ""),
+    ("docs/guides/service-discovery.md", ""),
     ("docs/guides/services.md", ""),
     ("docs/guides/failures.md", ""),
     ("docs/guides/service-connect.md", ""),
