@@ -273,13 +273,18 @@ def containers():
     run()
 
 
+def services():
+    from services import run
+    run()
+
+
 def changes():
     from changes import run
     run()
 
 
 PARTS = {"moto": against_moto, "disk": slow_disk, "latency": latency, "placement": placement,
-         "containers": containers, "changes": changes, "memory": memory}
+         "containers": containers, "changes": changes, "services": services, "memory": memory}
 
 
 def main():

@@ -14,11 +14,15 @@ use types::{ContainerName, InstanceId, TaskId, Timestamp, Zone};
 use super::pace::Stumble;
 use super::standing::{Standing, Terms, standing};
 use super::{events, targets_health};
+use crate::agent::FailureClass;
 use crate::launch;
 use crate::placement::{self, Misfit, Strategy};
 
 /// Ends of tasks that one look takes into account; the rest waits for the next one.
 const ENDS_MAX: usize = 15;
+
+/// Exit codes of programs that were sent SIGKILL and SIGTERM.
+const KILLED: [i32; 2] = [128 + 9, 128 + 15];
 
 /// A task of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +166,8 @@ fn members(state: &State, into: &mut Snapshot, observed_for: Duration, now: Time
 /// healthy.
 ///
 /// Differs: AWS counts tasks that never ran and tasks that failed their checks. A program that ends
-/// at once is never seen running there, as a launch takes longer; here it would pass for good.
+/// at once is never seen running there, as a launch takes longer; here it would pass for good. One that
+/// ran and was killed from outside says nothing of its program.
 fn stumble(task: &Task) -> Option<Stumble> {
     let membership = task.service.as_ref()?;
     let by_itself = matches!(
@@ -172,7 +177,20 @@ fn stumble(task: &Task) -> Option<Stumble> {
     if !task.is_over() || !by_itself || membership.healthy_at.is_some() {
         return None;
     }
-    Some(if task.started_at.is_some() { Stumble::EndedEarly } else { Stumble::NeverRan })
+    match task.started_at {
+        None => Some(Stumble::NeverRan),
+        Some(_) if was_killed(task) => None,
+        Some(_) => Some(Stumble::EndedEarly),
+    }
+}
+
+/// Whether somebody killed a container of it, rather than the kernel for want of memory.
+fn was_killed(task: &Task) -> bool {
+    let by_memory = |it: &str| it.starts_with(FailureClass::OutOfMemory.as_str());
+    task.containers.iter().any(|it| {
+        it.exit_code.is_some_and(|code| KILLED.contains(&code))
+            && !it.reason.as_deref().is_some_and(by_memory)
+    })
 }
 
 fn terms_of(state: &State, service: &Service, id: u64, observed_for: Duration) -> Terms {
@@ -283,4 +301,62 @@ fn has_only_daemons(state: &State, instance: InstanceId) -> bool {
         let service = task.service_key().and_then(|it| state.services().get(&it));
         service.is_some_and(|it| it.scheduling == Scheduling::Daemon)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use state::{Container, Health, Membership, Status, Stop};
+    use types::ServiceName;
+
+    use super::*;
+    use crate::placement::fixture;
+
+    /// A task of a service that ended by itself.
+    fn ended(started: bool, exit_code: i32, reason: Option<&str>) -> Task {
+        let instance = fixture::instance(1, "a", 1024, 1024);
+        let mut task = fixture::task(7, &instance, &fixture::request(1, 1));
+        let stop = Stop { code: StopCode::EssentialContainerExited, reason: "over".into() };
+        crate::tasks::close(&mut task, stop, Timestamp(9));
+        task.started_at = started.then_some(Timestamp(5));
+        task.containers = vec![Container {
+            name: ContainerName::parse("web").expect("valid"),
+            id: vec![7; 16],
+            gpus: Vec::new(),
+            last: Status::Stopped,
+            runtime_id: None,
+            exit_code: Some(exit_code),
+            reason: reason.map(Into::into),
+            bindings: Vec::new(),
+            image_digest: None,
+            health: Health::Unknown,
+        }];
+        task.service = Some(Box::new(Membership {
+            service: ServiceName::parse("web").expect("valid"),
+            deployment: 1,
+            revision: 1,
+            targets: Vec::new(),
+            healthy_at: None,
+            protected_until: None,
+            settled_at: None,
+        }));
+        task
+    }
+
+    #[test]
+    fn what_was_killed_from_outside_is_no_failed_launch() {
+        let memory = Some("OutOfMemoryError: Container killed due to memory usage");
+        for (started, code, reason, expected) in [
+            (true, 1, None, Some(Stumble::EndedEarly)),
+            (true, 0, None, Some(Stumble::EndedEarly)),
+            (true, 137, None, None),
+            (true, 143, None, None),
+            (true, 137, memory, Some(Stumble::EndedEarly)),
+            (false, 137, None, Some(Stumble::NeverRan)),
+        ] {
+            assert_eq!(stumble(&ended(started, code, reason)), expected, "{started} {code}");
+        }
+        let mut proven = ended(true, 1, None);
+        proven.service.as_mut().expect("its service").healthy_at = Some(Timestamp(6));
+        assert_eq!(stumble(&proven), None, "it had been healthy");
+    }
 }
