@@ -3,11 +3,13 @@
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plan::services::Snapshot;
-use state::{Change, Context, Draft, InstanceStatus, Scheduling, ServiceKey, ServiceStatus, State};
-use types::{ClusterName, InstanceId};
+use state::{
+    Change, Context, Draft, InstanceStatus, Scheduling, ServiceKey, ServiceStatus, State, Switch,
+};
+use types::{ClusterName, InstanceId, Zone};
 
 use super::look;
 use crate::{Outcome, Reconciler, Subject};
@@ -29,8 +31,14 @@ pub(crate) struct Waiting {
     daemons: Services,
     /// Daemons that leave a draining instance as the last.
     lasting: Services,
+    /// Services whose tasks are moved between zones.
+    balanced: Services,
     /// Instances that drained when they were looked at last.
     draining: BTreeSet<InstanceId>,
+    /// Zones that could take tasks when somebody looked last.
+    zones: BTreeMap<ClusterName, BTreeSet<Zone>>,
+    /// Who is to be looked at next.
+    next: BTreeSet<ServiceKey>,
 }
 
 /// Notes whether a service waits for a place.
@@ -43,6 +51,8 @@ pub(super) fn note(waiting: &Mutex<Waiting>, snapshot: &Snapshot, was_refused: b
     set(&mut waiting.daemons, &service.key, is_daemon);
     let is_lasting = is_daemon && snapshot.members.iter().any(|it| it.is_draining);
     set(&mut waiting.lasting, &service.key, is_lasting);
+    let is_balanced = is_active && service.rebalancing == Switch::On;
+    set(&mut waiting.balanced, &service.key, is_balanced);
 }
 
 /// A service waits for nothing.
@@ -51,6 +61,7 @@ pub(super) fn forget(waiting: &Mutex<Waiting>, key: &ServiceKey) {
     set(&mut waiting.refused, key, false);
     set(&mut waiting.daemons, key, false);
     set(&mut waiting.lasting, key, false);
+    set(&mut waiting.balanced, key, false);
 }
 
 fn set(services: &mut Services, key: &ServiceKey, belongs: bool) {
@@ -101,20 +112,32 @@ impl Reconciler for Room {
             Subject::Instance(id) => self.around(draft.state(), *id, context),
             _ => return Outcome::Settled,
         };
-        for key in services {
+        self.waiting().next.extend(services);
+        loop {
+            let Some(key) = self.waiting().next.pop_first() else { return Outcome::Settled };
+            look(draft, &key, self.observed_for, &self.waiting, context);
             if draft.room() < CHANGES_OF_LOOK {
                 return Outcome::Again;
             }
-            look(draft, &key, self.observed_for, &self.waiting, context);
         }
-        Outcome::Settled
     }
 }
 
+/// Zones of a cluster where an instance takes tasks. O(zones).
+fn zones(state: &State, cluster: &ClusterName) -> BTreeSet<Zone> {
+    let zones = state.capacity().pool(cluster).into_iter().flat_map(|it| it.zones());
+    let open = zones.filter(|it| it.by_memory().descending().next().is_some());
+    open.map(|it| it.name().clone()).collect()
+}
+
 impl Room {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Some of those that wait in a cluster: all, if there are few, else a part that the dice choose.
     fn refused_in(&self, cluster: &ClusterName, context: &mut Context<'_>) -> BTreeSet<ServiceKey> {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting();
         let mut chosen = waiting.lasting.get(cluster).cloned().unwrap_or_default();
         let Some(services) = waiting.refused.get(cluster) else { return chosen };
         let first = match services.len() {
@@ -137,11 +160,17 @@ impl Room {
     ) -> BTreeSet<ServiceKey> {
         let Some(instance) = state.container_instance(id) else { return BTreeSet::new() };
         let mut services = self.refused_in(&instance.cluster, context);
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         services.extend(waiting.daemons.get(&instance.cluster).into_iter().flatten().cloned());
         let drains = instance.status == InstanceStatus::Draining;
         let drained =
             if drains { !waiting.draining.insert(id) } else { waiting.draining.remove(&id) };
+        let zones = zones(state, &instance.cluster);
+        if waiting.zones.get(&instance.cluster) != Some(&zones) {
+            let balanced = waiting.balanced.get(&instance.cluster);
+            services.extend(balanced.into_iter().flatten().cloned());
+            waiting.zones.insert(instance.cluster.clone(), zones);
+        }
         if drains || drained {
             let tasks = state.indexes().held_on(id).iter().filter_map(|it| state.task(*it));
             services.extend(tasks.filter_map(|it| it.service_key()));
