@@ -53,7 +53,7 @@ impl Entrance {
 
 impl Snapshot {
     /// Makes a table ready, with what it shares with the one before. `addresses` are those of this
-    /// machine at which every load balancer is served too. O(table).
+    /// machine at which every load balancer is served too that does not say otherwise. O(table).
     pub(crate) fn new(
         table: RoutingTable,
         before: &Self,
@@ -69,7 +69,8 @@ impl Snapshot {
         let mut doors = BTreeMap::new();
         for balanced in &compiled.load_balancers {
             let nodes = balanced.told.nodes.iter().map(|(zone, ip)| (Some(zone.clone()), *ip));
-            let places: Vec<_> = nodes.chain(addresses.iter().map(|ip| (None, *ip))).collect();
+            let of_machine = addresses.iter().filter(|_| balanced.attributes.machine_addresses);
+            let places: Vec<_> = nodes.chain(of_machine.map(|ip| (None, *ip))).collect();
             for port in &balanced.ports {
                 let tls = before.session_of(balanced, port, &certificates);
                 let names = Arc::new(tls::Names::of(&certificates, port));
@@ -116,5 +117,52 @@ impl Snapshot {
             Some(entrance) => entrance.tls.clone(),
             None => certificates.session(balanced, port).map(Arc::new),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::routing::{Listener, LoadBalancer};
+
+    use super::*;
+
+    fn load_balancer(name: &str, node: [u8; 4], attributes: &[(&str, &str)]) -> LoadBalancer {
+        let listener = Listener {
+            arn: name.into(),
+            protocol: ListenerProtocol::Http,
+            port: 80,
+            certificates: Vec::new(),
+            ssl_policy: None,
+            alpn_policy: None,
+            attributes: BTreeMap::new(),
+            rules: Vec::new(),
+        };
+        let set = attributes.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        LoadBalancer {
+            arn: name.into(),
+            kind: LoadBalancerKind::Application,
+            nodes: vec![(Zone::parse("us-east-1a").expect("valid"), IpAddr::from(node))],
+            attributes: set.collect(),
+            listeners: vec![listener],
+        }
+    }
+
+    #[test]
+    fn what_is_for_the_vpc_only_takes_no_port_of_the_machine() {
+        let inside = [("landfall.machine_addresses.enabled", "false")];
+        let table = RoutingTable {
+            load_balancers: vec![
+                load_balancer("a", [172, 31, 0, 8], &inside),
+                load_balancer("b", [172, 31, 0, 9], &[]),
+            ],
+            ..RoutingTable::default()
+        };
+        let machine = [IpAddr::from([192, 0, 2, 1])];
+        let snapshot = Snapshot::new(table, &Snapshot::default(), &Targets::default(), &machine);
+        let served = snapshot.doors.iter();
+        let served: Vec<_> = served
+            .map(|(address, it)| format!("{} {}", it.balanced.told.arn, address.ip()))
+            .collect();
+        assert_eq!(served, ["a 172.31.0.8", "b 172.31.0.9", "b 192.0.2.1"]);
     }
 }

@@ -263,6 +263,7 @@ pub(crate) fn load_balancer(it: &ConnectEndpoint) -> LoadBalancer {
         nodes: vec![(it.node.zone.clone(), it.node.address)],
         attributes: set(&[
             ("idle_timeout.timeout_seconds", &idle),
+            ("landfall.machine_addresses.enabled", "false"),
             ("load_balancing.cross_zone.enabled", "true"),
             ("routing.http.preserve_host_header.enabled", "true"),
         ]),

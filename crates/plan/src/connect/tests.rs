@@ -173,6 +173,7 @@ fn balancers_are_told_of_endpoints_and_the_tasks_behind_them() {
     let compiled = Compiled::new(table, None);
     let balanced = compiled.load_balancers.first().expect("is told");
     assert!(balanced.attributes.cross_zone && balanced.attributes.preserve_host_header);
+    assert!(!balanced.attributes.machine_addresses);
     assert_eq!(balanced.attributes.timeout_idle, IDLE_REQUESTS);
     let group = compiled.groups.first().expect("is told");
     assert_eq!(group.attributes.deregistration_delay, DRAINING);

@@ -75,6 +75,9 @@ pub struct BalancerAttributes {
     pub access_logs: bool,
     /// `load_balancing.cross_zone.enabled`: on for application load balancers, off for network ones.
     pub cross_zone: bool,
+    /// `landfall.machine_addresses.enabled`: whether it is served at addresses of the balancer's
+    /// machine too. Nobody sets it; endpoints of Service Connect are for the VPC only.
+    pub machine_addresses: bool,
 }
 
 impl BalancerAttributes {
@@ -105,6 +108,7 @@ impl BalancerAttributes {
             access_logs: on("access_logs.s3.enabled"),
             cross_zone: read(set, "load_balancing.cross_zone.enabled")
                 .unwrap_or(cross_zone_default),
+            machine_addresses: is_on(set, "landfall.machine_addresses.enabled", "true"),
         }
     }
 }
