@@ -20,7 +20,8 @@ use crate::{Outcome, Reconciler, Subject};
 
 /// Target groups of one service, at most. Source: handbook 5.12.
 const GROUPS_MAX: usize = 5;
-/// What one task changes at most: a target in each group, itself, and what its instance is told.
+/// What one task changes at most beside targets of endpoints: a target in each group, itself, and
+/// what its instance is told.
 const CHANGES_OF_TASK: usize = GROUPS_MAX + 2;
 /// Kinds of events that one task may add: in each group, and that it drains.
 const EVENTS_OF_TASK: usize = GROUPS_MAX + 1;
@@ -76,9 +77,11 @@ impl Reconciler for TargetRegistration {
         for id in tasks {
             let Some(task) = draft.state().task(id).cloned() else { continue };
             let Some(key) = task.service_key() else { continue };
+            let endpoints = connect::of_service(draft.state(), &key).count();
             let tally: &mut Tally = said.entry(key).or_default();
             let events = CHANGES_OF_EVENT * (tally.events() + EVENTS_OF_TASK);
-            if draft.room() < CHANGES_OF_TASK + events {
+            let is_first = draft.changes().is_empty();
+            if !is_first && draft.room() < CHANGES_OF_TASK + endpoints + events {
                 outcome = Outcome::Again;
                 break;
             }
