@@ -5,10 +5,10 @@ SHELL := /bin/bash
 BINARY := target/release/landfall
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check sim e2e generate coverage bench build tools
+.PHONY: help up down example example-down test check sim e2e generate coverage bench build tools
 
 help: ## List the commands
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 tools: ## Install what the machine lacks
 	@./xbin/tools
@@ -21,6 +21,12 @@ up: build ## Install what is missing, build, run a region
 
 down: ## Stop the region and leave nothing of it
 	$(BINARY) down
+
+example: build ## A chat of several tasks, as services of a region
+	@LANDFALL=$(CURDIR)/$(BINARY) examples/socketio/up
+
+example-down: ## Take the chat away; the region goes on
+	@cd examples/socketio && eval "$$($(CURDIR)/$(BINARY) env)" && terraform destroy -auto-approve -input=false
 
 test: tools ## Install what is missing, run every test
 	@./xbin/test

@@ -1,7 +1,9 @@
-"""The example's chat in a region, and its users: clients of socket.io, each a process of Node.js."""
+"""The example's chat as services of a region, and its users: clients of socket.io, each a process of Node.js."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -106,53 +108,47 @@ class Chat:
     def __init__(self, region, name, mode):
         self.name, self.mode = name, mode
         self.ecs, self.elbv2 = region.client(), region.client("elbv2")
+        self.map = region.client("servicediscovery")
         subnets = region.client("ec2").describe_subnets()["Subnets"]
         self.vpc, self.subnets = subnets[0]["VpcId"], [it["SubnetId"] for it in subnets]
-        self.tasks, self.groups, self.lb = [], {}, None
+        self.services, self.groups, self.lb, self.namespace, self.registry = [], {}, None, None, None
 
     def start(self):
-        redis = self.run("redis", 1, "awsvpc")
-        endpoint = f"redis://{self.address(redis[0])}:6379"
+        self.name_redis()
+        self.balance()
+        self.serve("redis", 1, "awsvpc", serviceRegistries=[{"registryArn": self.registry["Arn"]}],
+                   deploymentConfiguration={"minimumHealthyPercent": 0, "maximumPercent": 100})
+        for service, count in [("chat", 4), ("history", 2)]:
+            self.serve(
+                service, count, self.mode, healthCheckGracePeriodSeconds=60,
+                placementStrategy=[{"type": "spread", "field": "attribute:ecs.availability-zone"},
+                                   {"type": "spread", "field": "instanceId"}],
+                loadBalancers=[{"targetGroupArn": self.groups[service], "containerName": service,
+                                "containerPort": 3000}])
+        return self.settled()
+
+    def name_redis(self):
+        """Makes the name `redis.NAME.local`."""
+        made = self.map.create_private_dns_namespace(Name=f"{self.name}.local", Vpc=self.vpc)
+        until(lambda: self.map.get_operation(OperationId=made["OperationId"])["Operation"]["Status"]
+              == "SUCCESS", 30, what="the namespace is there")
+        done = self.map.get_operation(OperationId=made["OperationId"])["Operation"]
+        self.namespace = done["Targets"]["NAMESPACE"]
+        self.registry = self.map.create_service(
+            Name="redis", NamespaceId=self.namespace, HealthCheckCustomConfig={},
+            DnsConfig={"RoutingPolicy": "MULTIVALUE", "DnsRecords": [{"Type": "A", "TTL": 1}]})["Service"]
+
+    def balance(self):
         self.lb = self.elbv2.create_load_balancer(
             Name=self.name, Subnets=self.subnets)["LoadBalancers"][0]
-        listener = None
-        for service, count, path in [("chat", 4, "/socket.io/socket.io.js"),
-                                     ("history", 2, "/history/health")]:
-            group = self.group(service, path)
-            if listener is None:
-                listener = self.elbv2.create_listener(
-                    LoadBalancerArn=self.lb["LoadBalancerArn"], Protocol="HTTP", Port=80,
-                    DefaultActions=[{"Type": "forward", "TargetGroupArn": group}]
-                )["Listeners"][0]["ListenerArn"]
-            else:
-                self.elbv2.create_rule(
-                    ListenerArn=listener, Priority=10,
-                    Conditions=[{"Field": "path-pattern", "Values": ["/history", "/history/*"]}],
-                    Actions=[{"Type": "forward", "TargetGroupArn": group}])
-            tasks = self.run(service, count, self.mode, REDIS_ENDPOINT=endpoint)
-            self.elbv2.register_targets(
-                TargetGroupArn=group, Targets=[self.target(it) for it in tasks])
-            until(lambda: self.healthy(service) == count, 60, what=f"{count} healthy tasks of {service}")
-        return self
-
-    def run(self, which, count, mode, **environment):
-        """Tasks of one of the example's definitions."""
-        definition = json.loads((EXAMPLE / f"tasks/{which}.json").read_text())
-        definition |= {"family": f"{self.name}-{which}", "networkMode": mode}
-        for one in definition["containerDefinitions"]:
-            for it in one.get("environment", []):
-                it["value"] = environment.get(it["name"], it["value"])
-        registered = self.ecs.register_task_definition(**definition)["taskDefinition"]
-        network = {"networkConfiguration": {"awsvpcConfiguration": {"subnets": self.subnets}}}
-        made = self.ecs.run_task(
-            taskDefinition=registered["taskDefinitionArn"], count=count,
-            placementStrategy=[{"type": "spread", "field": "attribute:ecs.availability-zone"}],
-            **(network if mode == "awsvpc" else {}))
-        assert not made["failures"], made["failures"]
-        tasks = [it["taskArn"] for it in made["tasks"]]
-        self.tasks += tasks
-        self.ecs.get_waiter("tasks_running").wait(tasks=tasks, WaiterConfig=QUICKLY)
-        return self.ecs.describe_tasks(tasks=tasks)["tasks"]
+        self.group("chat", "/socket.io/socket.io.js")
+        self.group("history", "/history/health")
+        listener = self.elbv2.create_listener(
+            LoadBalancerArn=self.lb["LoadBalancerArn"], Protocol="HTTP", Port=80,
+            DefaultActions=[self.forward("chat")])["Listeners"][0]
+        self.elbv2.create_rule(
+            ListenerArn=listener["ListenerArn"], Priority=10, Actions=[self.forward("history")],
+            Conditions=[{"Field": "path-pattern", "Values": ["/history", "/history/*"]}])
 
     def group(self, service, path):
         made = self.elbv2.create_target_group(
@@ -165,32 +161,89 @@ class Chat:
                 {"Key": "stickiness.enabled", "Value": "true"},
                 {"Key": "stickiness.type", "Value": "lb_cookie"},
                 {"Key": "deregistration_delay.timeout_seconds", "Value": "5"}])
-        return self.groups[service]
 
-    def address(self, task):
-        return next(it["value"] for it in task["attachments"][0]["details"]
-                    if it["name"] == "privateIPv4Address")
+    def forward(self, service):
+        return {"Type": "forward", "TargetGroupArn": self.groups[service]}
 
-    def target(self, task):
-        """Where the balancer finds a task: at an address of its own, or at a port of its instance."""
-        if self.mode == "awsvpc":
-            return {"Id": self.address(task), "Port": 3000}
-        instance = self.ecs.describe_container_instances(
-            containerInstances=[task["containerInstanceArn"]])["containerInstances"][0]
-        return {"Id": instance["ec2InstanceId"],
-                "Port": task["containers"][0]["networkBindings"][0]["hostPort"]}
+    def serve(self, which, count, mode, **settings):
+        """A service of one of the example's definitions."""
+        if mode == "awsvpc":
+            settings["networkConfiguration"] = {"awsvpcConfiguration": {"subnets": self.subnets}}
+        self.ecs.create_service(serviceName=f"{self.name}-{which}", desiredCount=count,
+                                taskDefinition=self.define(which, mode), **settings)
+        self.services.append(f"{self.name}-{which}")
+
+    def define(self, which, mode, **environment):
+        environment |= {"REDIS_ENDPOINT": f"redis://redis.{self.name}.local:6379"}
+        definition = json.loads((EXAMPLE / f"tasks/{which}.json").read_text())
+        definition |= {"family": f"{self.name}-{which}", "networkMode": mode}
+        for one in definition["containerDefinitions"]:
+            for it in one.get("environment", []):
+                it["value"] = environment.get(it["name"], it["value"])
+        return self.ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
+
+    def begin_update(self, release):
+        """Begins a rolling update to a definition that says another release."""
+        self.ecs.update_service(service=f"{self.name}-chat",
+                                taskDefinition=self.define("chat", self.mode, RELEASE=release))
+
+    def settled(self):
+        """Waits until all services have what they should, and targets say so."""
+        self.ecs.get_waiter("services_stable").wait(services=self.services, WaiterConfig=QUICKLY)
+        until(lambda: self.healthy("chat") == 4 and self.healthy("history") == 2, 60,
+              what="six healthy targets")
+        return self
+
+    def tasks(self, which="chat"):
+        """Its running tasks."""
+        found = self.ecs.list_tasks(serviceName=f"{self.name}-{which}")["taskArns"]
+        return self.ecs.describe_tasks(tasks=found)["tasks"] if found else []
+
+    def instance_of(self, task):
+        """The container instance of a task, which is named by the first digits of its id."""
+        arn = next(it["containerInstanceArn"] for it in self.tasks()
+                   if it["taskArn"].rsplit("/", 1)[1].startswith(task))
+        return self.ecs.describe_container_instances(
+            containerInstances=[arn])["containerInstances"][0]
+
+    def instances(self):
+        """Where tasks are, of whichever service."""
+        return {it["containerInstanceArn"] for which in ("redis", "chat", "history")
+                for it in self.tasks(which)}
 
     def healthy(self, service):
         found = self.elbv2.describe_target_health(TargetGroupArn=self.groups[service])
         return [it["TargetHealth"]["State"] for it in found["TargetHealthDescriptions"]].count("healthy")
 
+    def node(self):
+        return self.lb["DNSName"]
+
     def url(self):
-        return f"http://{self.lb['DNSName']}"
+        return f"http://{self.node()}"
 
     def end(self):
+        for it in self.services:
+            self.ecs.delete_service(service=it, force=True)
         if self.lb:
             self.elbv2.delete_load_balancer(LoadBalancerArn=self.lb["LoadBalancerArn"])
+        if self.services:
+            self.ecs.get_waiter("services_inactive").wait(
+                services=self.services, WaiterConfig=QUICKLY)
         for it in self.groups.values():
             self.elbv2.delete_target_group(TargetGroupArn=it)
-        for it in self.tasks:
-            self.ecs.stop_task(task=it)
+        if self.registry:
+            self.map.delete_service(Id=self.registry["Id"])
+        if self.namespace:
+            self.map.delete_namespace(Id=self.namespace)
+
+
+def crash(task):
+    """Kills the program of a task, as a fault of its own would."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                ours = task in (folder / "cgroup").read_text()
+                if ours and os.readlink(folder / "exe") == "/usr/bin/node":
+                    os.kill(int(folder.name), signal.SIGKILL)
+            except OSError:
+                continue
