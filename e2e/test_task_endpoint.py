@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from test_containers import demo, ecs, processes, tasks  # noqa: F401 (fixtures)
-from until import until
+from until import QUICKLY, until
 
 # Run in a task's network: sends each request over a connection of its own.
 ASK = """
@@ -40,7 +41,8 @@ class Inside:
         words = (Path("/proc") / self.pid / "environ").read_bytes().decode().split("\0")
         variables = dict(it.split("=", 1) for it in words if "=" in it)
         self.metadata = variables["ECS_CONTAINER_METADATA_URI_V4"].removeprefix("http://169.254.170.2")
-        self.credentials = variables["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+        self.agent = variables["ECS_AGENT_URI"].removeprefix("http://169.254.170.2")
+        self.credentials = variables.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
 
     @staticmethod
     def find(task):
@@ -67,6 +69,12 @@ class Inside:
 
 def get(path, method="GET", version="1.1", lines="Host: x\r\nConnection: close\r\n"):
     return f"{method} {path} HTTP/{version}\r\n{lines}\r\n".encode("latin-1")
+
+
+def put(path, **body):
+    said = json.dumps(body) + "\r\n\r\n"
+    return (f"PUT {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            f"Content-Length: {len(said)}\r\n\r\n{said}").encode()
 
 
 @pytest.mark.parametrize("mode", ["bridge", "awsvpc"])
@@ -120,3 +128,48 @@ def test_a_task_is_told_its_own_and_refused_everything_else(tasks, whole, mode):
     assert sorted(processes(whole.data, "agent")) == sorted(agents)
     for arn in (mine, theirs):
         assert tasks.look(arn)["lastStatus"] == "RUNNING"
+
+
+def test_a_task_of_a_service_protects_itself(tasks, ecs, whole):  # noqa: F811
+    role = {"taskRoleArn": "arn:aws:iam::123456789012:role/app"}
+    name = f"guarded-{os.getpid()}"
+    ecs.create_service(serviceName=name, desiredCount=1,
+                       taskDefinition=tasks.define([demo("sleep")], **role))
+    ecs.get_waiter("services_stable").wait(services=[name], WaiterConfig=QUICKLY)
+    [arn] = ecs.list_tasks(serviceName=name)["taskArns"]
+    inside = Inside(arn)
+    state = f"{inside.agent}/task-protection/v1/state"
+    off = {"protection": {"ProtectionEnabled": False, "TaskArn": arn}}
+
+    def ask(request, who=inside):
+        [(status, body)] = who.ask(request)
+        return status, json.loads(body)
+
+    assert ask(get(state)) == (200, off)
+    status, said = ask(put(state, ProtectionEnabled=True, ExpiresInMinutes=60))
+    assert (status, said["protection"]["ProtectionEnabled"]) == (200, True)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", said["protection"]["ExpirationDate"])
+    assert ask(get(state)) == (200, said)
+    shown = ecs.get_task_protection(cluster="default", tasks=[arn])["protectedTasks"]
+    assert [it["protectionEnabled"] for it in shown] == [True]
+    for status, request in [(400, put(state)), (400, put(state, ProtectionEnabled="yes")),
+                            (400, put(state, ProtectionEnabled=True, ExpiresInMinutes=0)),
+                            (405, get(state, "DELETE"))]:
+        assert ask(request)[0] == status, request
+    assert ask(put(state, ProtectionEnabled=False)) == (200, off)
+
+    alone = tasks.run([demo("sleep")], **role)
+    tasks.running(alone)
+    other = Inside(alone)
+    said = ask(get(f"{other.agent}/task-protection/v1/state"), other)
+    assert said[0] == 200 and said[1]["failure"]["Reason"] == "TASK_NOT_VALID"
+    assert ask(get(state), other)[0] == 404, "that is another task's"
+    plain = tasks.run([demo("sleep")])
+    tasks.running(plain)
+    bare = Inside(plain)
+    status, said = ask(get(f"{bare.agent}/task-protection/v1/state"), bare)
+    assert (status, said["error"]["Code"]) == (403, "AccessDeniedException")
+
+    ecs.delete_service(service=name, force=True)
+    tasks.over(arn)
+    ecs.get_waiter("services_inactive").wait(services=[name], WaiterConfig=QUICKLY)

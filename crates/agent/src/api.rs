@@ -88,6 +88,11 @@ impl Api {
         Self { region: region.to_owned(), ..self.clone() }
     }
 
+    /// The same, signed with other keys.
+    pub(crate) fn with_keys(&self, keys: Keys) -> Self {
+        Self { keys: Some(keys), ..self.clone() }
+    }
+
     /// Calls an operation once.
     pub(crate) async fn call<O: Operation>(
         &self,

@@ -5,6 +5,7 @@
 //! agent. Source: Amazon ECS Developer Guide, "Task metadata endpoint version 4" and "Task IAM role".
 
 mod limit;
+mod protection;
 mod view;
 
 use core::convert::Infallible;
@@ -66,7 +67,7 @@ pub(crate) async fn serve(machine: Arc<Machine>, listener: TcpListener) {
         tokio::spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
                 let (machine, limiter) = (machine.clone(), limiter.clone());
-                async move { Ok::<_, Infallible>(admit(&machine, &limiter, peer.ip(), &request).await) }
+                async move { Ok::<_, Infallible>(admit(&machine, &limiter, peer.ip(), request).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -83,10 +84,14 @@ async fn admit(
     machine: &Arc<Machine>,
     limiter: &Mutex<Limiter>,
     peer: IpAddr,
-    request: &Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    if request.method() != Method::GET {
-        return refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
+    let path = request.uri().path().to_owned();
+    let protection = protection::container(&path);
+    match *request.method() {
+        Method::GET => {}
+        Method::PUT if protection.is_some() => {}
+        _ => return refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here"),
     }
     let now = Instant::now();
     if !limiter.lock().unwrap_or_else(PoisonError::into_inner).admits(peer, now) {
@@ -98,8 +103,12 @@ async fn admit(
     let Some(asker) = asker(machine, peer) else {
         return refusal(StatusCode::FORBIDDEN, "not a task of this instance");
     };
-    match answer(machine, asker, request.uri().path()).await {
-        Ok(value) => response(StatusCode::OK, &value),
+    let answered = match protection {
+        Some(id) => protection::answer(machine, asker, id, request).await,
+        None => answer(machine, asker, &path).await.map(|it| (StatusCode::OK, it)),
+    };
+    match answered {
+        Ok((status, value)) => response(status, &value),
         Err((status, text)) => refusal(status, text),
     }
 }
