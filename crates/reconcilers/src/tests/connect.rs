@@ -1,10 +1,12 @@
 //! Tasks behind the endpoints of Service Connect.
 
+use plan::connect;
 use plan::services::{TargetsHealth, targets_health};
 use shapes::{ecs as shape, stored};
 use state::{
-    Change, ConnectEndpoint, DefinitionStatus, Demand, NetworkMode, Node, Status, TaskDefinition,
-    Traffic,
+    Change, ConnectEndpoint, DefinitionStatus, Demand, Namespace, NamespaceKind, NetworkMode, Node,
+    RegionRow, Service, ServiceRevision, ServiceRevisionKey, ServiceStatus, Status, Subnet,
+    TaskDefinition, Traffic,
 };
 use types::{Timestamp, Zone};
 
@@ -164,4 +166,87 @@ fn the_targets_of_an_endpoint_go_with_it() {
     assert!(task.service.as_ref().is_some_and(|it| it.targets.is_empty()));
     retire(&mut world, 1);
     assert_eq!(world.task(1).expect("is there").desired, state::Desired::Stopped);
+}
+
+/// A revision that makes port `http` reachable at that name.
+fn connected(id: u64, name: &str) -> ServiceRevision {
+    let alias = shape::ServiceConnectClientAlias {
+        dns_name: Some(name.into()),
+        port: Some(80),
+        ..shape::ServiceConnectClientAlias::default()
+    };
+    let service = shape::ServiceConnectService {
+        port_name: Some("http".into()),
+        client_aliases: Some(vec![alias]),
+        ..shape::ServiceConnectService::default()
+    };
+    let configuration = shape::ServiceConnectConfiguration {
+        enabled: Some(true),
+        namespace: Some("shop".into()),
+        services: Some(vec![service]),
+        ..shape::ServiceConnectConfiguration::default()
+    };
+    let spec = shape::CreateServiceRequest {
+        service_connect_configuration: Some(configuration),
+        ..shape::CreateServiceRequest::default()
+    };
+    ServiceRevision {
+        key: ServiceRevisionKey { service: key(), id },
+        spec: stored::to_vec(&spec),
+        ..service_revision(&[])
+    }
+}
+
+fn names(world: &World) -> Vec<String> {
+    world.state.connect_endpoints().values().map(|it| it.dns_name.clone()).collect()
+}
+
+#[test]
+fn endpoints_are_those_of_the_deployment_that_a_rollback_goes_back_to() {
+    let mut world = world();
+    world.put(RegionRow {
+        vpc: "vpc-1".into(),
+        vpc_base: 0xac1f_0000,
+        vpc_prefix: 16,
+        security_group: "sg-1".into(),
+        subnets: vec![Subnet {
+            id: "subnet-1".into(),
+            zone: Zone::parse("us-east-1a").expect("valid"),
+            base: 0xac1f_0000,
+            prefix: 20,
+        }],
+        audited: 0,
+    });
+    world.put(Namespace {
+        id: "ns-1".into(),
+        name: "shop".into(),
+        http_name: "shop".into(),
+        kind: NamespaceKind::Http,
+        description: None,
+        creator_request_id: None,
+        created_by: "operation".into(),
+        last_update: None,
+        tags: Vec::new(),
+        created_at: Timestamp(0),
+    });
+    world.put(connected(2, "web"));
+    world.put(connected(3, "other"));
+    let service = world.state.services().get(&key()).expect("is there").as_ref().clone();
+    let rolled_out = |revision| {
+        let mut service = service.clone();
+        service.deployments.iter_mut().for_each(|it| it.revision = revision);
+        service
+    };
+    for (before, after, expected) in
+        [(1, 2, vec!["web"]), (2, 3, vec!["other"]), (3, 2, vec!["web"]), (2, 1, Vec::new())]
+    {
+        let (before, after) = (rolled_out(before), rolled_out(after));
+        world.step(|draft, _| connect::follow(draft, &before, &after));
+        assert_eq!(names(&world), expected);
+    }
+    let (before, after) = (rolled_out(1), rolled_out(2));
+    world.step(|draft, _| connect::follow(draft, &before, &after));
+    let over = Service { status: ServiceStatus::Inactive, ..after.clone() };
+    world.step(|draft, _| connect::follow(draft, &after, &over));
+    assert_eq!(names(&world), Vec::<String>::new(), "nothing of it runs");
 }
