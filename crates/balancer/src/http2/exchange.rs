@@ -3,6 +3,8 @@
 use core::future::poll_fn;
 use core::task::Poll;
 
+use bytes::Bytes;
+use h2::server::SendResponse;
 use http::{HeaderMap, Response};
 use state::ProtocolVersion;
 use tokio::time::Instant;
@@ -19,7 +21,7 @@ use crate::http1::exchange::answer_cookies;
 use crate::http1::work::Work;
 use crate::limits;
 use crate::record::Record;
-use crate::rewrite::{Passage, Return, answer_fields};
+use crate::rewrite::{Fields as _, Passage, Return, answer_fields};
 use crate::view::Serving;
 
 /// How an exchange has ended.
@@ -79,6 +81,19 @@ impl Carriage<'_> {
         *response.headers_mut() = headers;
         Some(response)
     }
+}
+
+/// `100 Continue` and the like: passed on as they are.
+pub(super) fn pass_early(respond: &mut SendResponse<Bytes>, answer: &AnswerHead, head: &[u8]) {
+    let mut response = Response::new(());
+    let Ok(status) = answer.status.try_into() else { return };
+    *response.status_mut() = status;
+    let mut fields = HeaderFields(response.headers_mut());
+    for field in answer.fields.iter().filter(|it| !it.meaning.is_of_the_hop()) {
+        fields.put(field.name.of(head), field.value.of(head));
+    }
+    // A client that is gone is noticed by what follows.
+    let _ = respond.send_informational(response);
 }
 
 /// Carries a request to a target, and its answer back.

@@ -7,12 +7,11 @@ use std::io::Write as _;
 
 use bytes::{Bytes, BytesMut};
 use h2::SendStream;
-use http::Response;
 use tokio::io::AsyncWrite as _;
 use tokio::time::Instant;
 
-use super::exchange::{Carriage, End, pooled};
-use super::fields::{self, HeaderFields};
+use super::exchange::{Carriage, End, pass_early, pooled};
+use super::fields;
 use super::server::ClientStream;
 use crate::answer::Fault;
 use crate::connect::{ConnectError, connect};
@@ -20,7 +19,7 @@ use crate::http1::answer_head::{Asked, Malformed};
 use crate::http1::body::{Decoder, Framing};
 use crate::http1::work::Work;
 use crate::record::Record;
-use crate::rewrite::{self, Fields as _};
+use crate::rewrite;
 use crate::stream::{Stream, poll_read};
 use crate::timer::Timer;
 use crate::view::Flight;
@@ -285,27 +284,15 @@ impl Exchange<'_, '_> {
             let len = answer.len;
             match answer.status {
                 101 => return Err(End::Fault(Fault::BadGateway)),
-                100..=199 => self.pass_early(),
+                100..=199 => {
+                    let Work { answer, answer_input, .. } = &*self.work;
+                    pass_early(&mut self.stream.respond, answer, answer_input.rest());
+                }
                 _ => self.begin_answer()?,
             }
             self.work.answer_input.advance(len);
         }
         Ok(())
-    }
-
-    /// `100 Continue` and the like: passed on as they are.
-    fn pass_early(&mut self) {
-        let Work { answer, answer_input, .. } = &*self.work;
-        let head = answer_input.rest();
-        let mut response = Response::new(());
-        let Ok(status) = answer.status.try_into() else { return };
-        *response.status_mut() = status;
-        let mut fields = HeaderFields(response.headers_mut());
-        for field in answer.fields.iter().filter(|it| !it.meaning.is_of_the_hop()) {
-            fields.put(field.name.of(head), field.value.of(head));
-        }
-        // A client that is gone is noticed by what follows.
-        let _ = self.stream.respond.send_informational(response);
     }
 
     fn begin_answer(&mut self) -> Result<(), End> {

@@ -12,7 +12,7 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Uri};
 use tokio::time::{Instant, timeout};
 
-use super::exchange::{Carriage, End};
+use super::exchange::{Carriage, End, pass_early};
 use super::fields::{self, HeaderFields};
 use super::gather::gather;
 use super::server::ClientStream;
@@ -66,6 +66,10 @@ pub(super) async fn carry(
             Err(Side::From) => return Poll::Ready(Err(End::ClientGone)),
             // A target that takes no more may have answered all the same.
             Ok(_) | Err(Side::To) => {}
+        }
+        while let Poll::Ready(Some(Ok(early))) = answer.as_mut().poll_informational(cx) {
+            let (head, text) = as_answer(&early.into_parts().0);
+            pass_early(respond, &head, &text);
         }
         if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
             return Poll::Ready(answer.map_err(|error| {

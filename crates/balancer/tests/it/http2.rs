@@ -213,6 +213,45 @@ fn grpc_goes_through_with_its_trailers() {
 }
 
 #[test]
+fn what_a_target_says_early_is_passed_on() {
+    let mut lab = Lab::with(secure);
+    run(async {
+        let listener = TcpListener::bind((lab.address.ip(), 0)).await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        tokio::task::spawn_local(async move {
+            let (stream, _) = listener.accept().await.expect("accepts");
+            let mut connection = h2::server::handshake(stream).await.expect("speaks HTTP/2");
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                for link in ["</a>", "</b>"] {
+                    let early = Response::builder().status(103).header("link", link).body(());
+                    respond.send_informational(early.expect("a head")).expect("is sent");
+                }
+                respond.send_response(Response::new(()), true).expect("is sent");
+            }
+        });
+        let mut table = lab.table.clone();
+        table.generation.version += 1;
+        table.groups[0].version = Some(ProtocolVersion::Http2);
+        table.groups[0].targets[0].port = port;
+        lab.balancer.apply(table.clone()).await;
+        lab.table = table;
+
+        let (sender, _connection) = client(lab.address).await;
+        let mut sender = sender.ready().await.expect("takes a request");
+        let (mut answer, _) = sender.send_request(plain("/hints"), true).expect("is sent");
+        for link in ["</a>", "</b>"] {
+            let early = core::future::poll_fn(|cx| answer.poll_informational(cx)).await;
+            let early = early.expect("comes first").expect("is one");
+            assert_eq!(
+                (early.status().as_u16(), &early.headers()["link"]),
+                (103, &link.parse().expect("a value"))
+            );
+        }
+        assert_eq!(answer.await.expect("is answered").status(), 200);
+    });
+}
+
+#[test]
 fn grpc_is_no_match_for_targets_that_speak_http1() {
     let lab = Lab::with(secure);
     run(async {
