@@ -17,6 +17,8 @@ mod standing;
 mod step;
 pub mod target_events;
 mod targets;
+#[cfg(test)]
+mod tests;
 
 pub use bounds::{Bounds, bounds};
 pub use breaker::threshold;

@@ -79,7 +79,11 @@ fn replace(plan: &mut Plan<'_>) {
         Room::None => allowed,
     };
     let before = plan.step.stop.len();
-    make_room(plan, &census, lacking.saturating_sub(plan.leaving()));
+    let lacking = lacking.saturating_sub(plan.leaving());
+    // While a replacement comes, the next ill task stays.
+    let comes = start > 0 && plan.room == Room::Open;
+    let ill = census.ill.first().copied().filter(|_| !comes && !census.is_under_way());
+    make_room(plan, &census.old, ill, lacking);
     let has_stopped = plan.step.stop.len() > before;
     if start > 0 && plan.room == Room::Open {
         plan.step.start = Some(Starting::Anywhere(start));
@@ -90,21 +94,20 @@ fn replace(plan: &mut Plan<'_>) {
 
 /// Stops as many as that: those that do not count first, of older deployments before the ill of this
 /// one, of which one goes at a time.
-fn make_room(plan: &mut Plan<'_>, census: &Census<'_>, lacking: u32) {
+fn make_room(plan: &mut Plan<'_>, old: &[&Member], ill: Option<&Member>, lacking: u32) {
     let mut left = lacking;
     let counts = |it: &Member| it.standing == Standing::Healthy;
-    let idle = census.old.iter().filter(|it| !counts(it));
+    let idle = old.iter().filter(|it| !counts(it));
     for member in idle {
         if left == 0 {
             return;
         }
         left -= u32::from(stop_old(plan, member));
     }
-    if left > 0 && !census.is_under_way() && plan.leaving() == 0 {
-        let stopped = census.ill.first().is_some_and(|it| plan.stop_unhealthy(it));
-        left -= u32::from(stopped);
+    if left > 0 && plan.leaving() == 0 {
+        left -= u32::from(ill.is_some_and(|it| plan.stop_unhealthy(it)));
     }
-    for member in in_order(&census.old).into_iter().filter(|it| counts(it)) {
+    for member in in_order(old).into_iter().filter(|it| counts(it)) {
         if left == 0 {
             return;
         }
