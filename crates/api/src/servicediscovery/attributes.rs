@@ -23,6 +23,9 @@ const ADDRESS_ATTRIBUTE: &str = "landfall.address";
 
 type Attributes = BTreeMap<String, String>;
 
+/// An attribute, and whether a text can be its value.
+type Form = (&'static str, fn(&str) -> bool);
+
 /// Checks what a client says of an instance of that service.
 ///
 /// # Errors
@@ -64,7 +67,7 @@ pub(super) fn check(service: &DiscoveryService, attributes: &Attributes) -> Resu
 
 /// Whether AWS's attributes are what they should be, whatever the service.
 fn check_forms(attributes: &Attributes) -> Result<(), Error> {
-    let forms: [(&str, fn(&str) -> bool); 5] = [
+    let forms: [Form; 5] = [
         (IPV4, |it| it.parse::<Ipv4Addr>().is_ok()),
         (IPV6, |it| it.parse::<Ipv6Addr>().is_ok()),
         (PORT, |it| it.parse::<u16>().is_ok()),

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// A service, an instance and its attributes.
+type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 const ADDRESS: (&str, &str) = ("AWS_INSTANCE_IPV4", "10.0.0.1");
 
 fn discover(region: &Fixture, ask: shape::DiscoverInstancesRequest) -> Vec<String> {
@@ -160,7 +163,7 @@ fn an_instance_must_have_what_its_services_records_tell() {
     let both = service(&mut region, &namespace, "both", &["A", "AAAA"]);
     let srv = service(&mut region, &namespace, "srv", &["SRV"]);
     let port = ("AWS_INSTANCE_PORT", "80");
-    let bad: [(&str, &str, &[(&str, &str)]); 10] = [
+    let bad: [Case<'_>; 10] = [
         (&a, "i", &[]),
         (&a, "i", &[("AWS_INSTANCE_IPV4", "10.0.0")]),
         (&a, "i", &[("AWS_INSTANCE_IPV4", "fd00::1")]),
