@@ -1,13 +1,15 @@
 //! Carries a step out: everything that it says of rows, and as many of its starts as a write holds.
 
+use std::collections::BTreeMap;
+
 use plan::connect;
 use plan::launch::Launch;
 use plan::placement::Refusal;
 use plan::services::events::{self, Saying};
 use plan::services::{self, Snapshot, Starting, Step, Stopping, Why};
 use state::{
-    Change, Context, Draft, Membership, Service, ServiceEvent, ServiceEventKey, ServiceRevisionKey,
-    Stop, StopCode, Task,
+    Change, Context, Draft, Membership, Service, ServiceEvent, ServiceEventKey, ServiceRevision,
+    ServiceRevisionKey, Stop, StopCode, Task,
 };
 use types::{TaskId, Timestamp};
 
@@ -42,6 +44,9 @@ pub(super) fn apply(
     for id in &step.prove {
         note(draft, *id, |it| it.healthy_at = Some(context.now));
     }
+    if let Some(first) = step.prove.first() {
+        note_digests(draft, *first);
+    }
     if let Some(rollout) = step.rollout.filter(|it| before.rollout.as_ref() != Some(it)) {
         draft.change(Change::from(rollout));
     }
@@ -71,6 +76,18 @@ fn note(draft: &mut Draft<'_>, id: TaskId, what: impl FnOnce(&mut Membership)) {
     if let Some(membership) = &mut task.service {
         what(membership);
         draft.change(Change::from(task));
+    }
+}
+
+/// The digests of a revision's images are those that its first healthy task was made of.
+fn note_digests(draft: &mut Draft<'_>, id: TaskId) {
+    let Some(task) = draft.state().task(id) else { return };
+    let Some(revision) = services::revision_of(draft.state(), task) else { return };
+    let known = task.containers.iter();
+    let known = known.filter_map(|it| Some((it.name.clone(), it.image_digest.clone()?)));
+    let digests: BTreeMap<_, _> = known.collect();
+    if revision.digests.is_empty() && !digests.is_empty() {
+        draft.change(Change::from(ServiceRevision { digests, ..revision.clone() }));
     }
 }
 

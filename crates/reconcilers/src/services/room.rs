@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plan::services::Snapshot;
+use state::capacity::Pool;
 use state::{
     Change, Context, Draft, InstanceStatus, Scheduling, ServiceKey, ServiceStatus, State, Switch,
 };
@@ -125,7 +126,7 @@ impl Reconciler for Room {
 
 /// Zones of a cluster where an instance takes tasks. O(zones).
 fn zones(state: &State, cluster: &ClusterName) -> BTreeSet<Zone> {
-    let zones = state.capacity().pool(cluster).into_iter().flat_map(|it| it.zones());
+    let zones = state.capacity().pool(cluster).into_iter().flat_map(Pool::zones);
     let open = zones.filter(|it| it.by_memory().descending().next().is_some());
     open.map(|it| it.name().clone()).collect()
 }
