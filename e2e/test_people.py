@@ -1,13 +1,17 @@
 """What people ask of a region, through the commands: what a failure would take, and failures that are made."""
 
 import json
+import os
+import pty
+import select
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from conftest import runs_containers
-from region import Region
-from until import until
+from region import BINARY, Region
+from until import QUICKLY, until
 
 
 def report(region, *words):
@@ -277,3 +281,80 @@ def test_a_deployment_that_cannot_begin_ends_with_two(faulty, name, tmp_path):
     ]:
         done = faulty.landfall("deploy", *words, check=False)
         assert done.returncode == 2 and why in done.stderr, done.stderr
+
+
+def plan(region, *words):
+    return json.loads(region.landfall("plan", *words, "--json").stdout)["plans"]
+
+
+def test_a_plan_says_what_the_service_then_does(faulty, service):
+    [told] = plan(faulty, "scale", service, "4")
+    assert told["fits"] and told["peakTasks"] == 4 and told["fewestTasks"] == 1
+    assert [it["action"] for it in told["moves"]] == ["START"] * 3
+    ecs = faulty.client()
+    before = ecs.describe_services(services=[service])["services"][0]
+    assert (before["desiredCount"], len(before["deployments"])) == (1, 1), "nothing was changed"
+
+    ecs.update_service(service=service, desiredCount=4)
+    ecs.get_waiter("services_stable").wait(services=[service], WaiterConfig=QUICKLY)
+    after = ecs.describe_services(services=[service])["services"][0]
+    assert (after["runningCount"], len(after["deployments"])) == (4, 1)
+
+    [update] = plan(faulty, "update", service, "--force")
+    assert update["peakTasks"] == 8 and update["fewestTasks"] == 4
+    moves = [it["action"] for it in update["moves"]]
+    assert (moves.count("START"), moves.count("STOP")) == (4, 4)
+    [much] = plan(faulty, "scale", service, "1000")
+    assert not much["fits"] and "insufficient memory" in much["reason"]
+
+
+def test_draining_is_planned_for_the_services_that_have_tasks_there(faulty, service):
+    ecs = faulty.client()
+    [task] = ecs.describe_tasks(tasks=ecs.list_tasks(serviceName=service)["taskArns"])["tasks"]
+    where = {it["containerInstanceArn"]: name for name, it in members(faulty).items()}
+    name = where.pop(task["containerInstanceArn"])
+    [told] = plan(faulty, "drain", name)
+    start, stop = told["moves"]
+    assert start["action"] == "START" and start["containerInstanceArn"] in where
+    assert (stop["action"], stop["taskArn"]) == ("STOP", task["taskArn"])
+    assert plan(faulty, "drain", *where.values()) == []
+    assert members(faulty)[name]["status"] == "ACTIVE", "nothing was changed"
+    refused = faulty.landfall("plan", "drain", "no-such", check=False)
+    assert refused.returncode == 1 and "InvalidParameterException" in refused.stderr
+
+
+def test_top_shows_clusters_services_deployments_and_events(faulty, service):
+    told = faulty.landfall("top").stdout
+    assert f"(service {service}) has reached a steady state." in told
+    [row] = [it.split() for it in told.splitlines() if it.startswith(service)]
+    assert row[1:] == ["default", "ACTIVE", "1", "of", "1", "0", f"{service}:1", "COMPLETED"]
+
+
+def test_top_is_drawn_in_a_terminal_until_q(faulty, service):
+    keys, terminal = pty.openpty()
+    words = [BINARY, "top", "--data", faulty.data]
+    shown = subprocess.Popen(words, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    text = b""
+    while b"CLUSTER" not in text:
+        text += os.read(keys, 4096)
+    os.write(keys, b"q")
+    while shown.poll() is None:
+        # What it still draws has to go somewhere.
+        if select.select([keys], [], [], 0.1)[0]:
+            try:
+                text += os.read(keys, 4096)
+            except OSError:
+                break
+    assert shown.wait(60) == 0
+    os.close(keys)
+    assert text.startswith(b"\x1b[?1049h")
+
+
+def test_a_service_is_explained(faulty, service):
+    told = faulty.landfall("why", service).stdout.splitlines()
+    assert told[0] == f"Service {service} is ACTIVE: 1 of 1 tasks run, 0 start."
+    assert told[1].startswith(f"PRIMARY deployment of {service}:1 is COMPLETED: ")
+    assert any("has reached a steady state." in it for it in told)
+    unknown = faulty.landfall("why", "no-such-service", check=False)
+    assert unknown.returncode == 1 and "there is no service no-such-service" in unknown.stderr

@@ -6,7 +6,7 @@ mod clusters;
 pub(crate) mod container_instances;
 mod error;
 pub(crate) mod find;
-mod services;
+pub(crate) mod services;
 mod tagging;
 mod tags;
 pub(crate) mod task_definitions;

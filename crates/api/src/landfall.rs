@@ -9,6 +9,7 @@ mod error;
 mod join_tokens;
 mod past;
 mod placement;
+mod planning;
 mod tasks;
 mod trail;
 
@@ -17,6 +18,7 @@ pub use error::Error;
 pub use past::{
     Field, PastTask, Record, TaskFilter, audit_record, read_audit, read_task, task_record,
 };
+pub use planning::{PlanQuestion, plan_question};
 pub use tasks::{From, Ids, Meant, explain_task, meant_task};
 pub use trail::{AuditFilter, Listed, Older, audit_page, audit_view, list_audit, people_only};
 
@@ -33,6 +35,7 @@ pub fn registry() -> Registry {
         .read::<op::ListBalancers, Error>(balancers::list_balancers)
         .read::<op::ExplainPlacement, Error>(placement::explain_placement)
         .call::<op::ExplainTask>()
+        .call::<op::PlanServices>()
         .call::<op::ReportAvailability>()
         .call::<op::ListAudit>()
         .call::<op::ListTaskHistory>()

@@ -1,7 +1,7 @@
 //! Questions that are answered on a copy of the state: what would become of the region. The writer
 //! makes the copy and goes on; the work is done beside it.
 
-use api::landfall::availability_question;
+use api::landfall::{availability_question, plan_question};
 use shapes::{Operation as _, landfall as op};
 use state::Caller;
 use store::Core;
@@ -18,14 +18,32 @@ pub(crate) async fn answer(
     route: &Route,
     asked: (Caller, u128),
 ) -> Option<Outcome> {
-    let ours = route.service.name == shapes::landfall::SERVICE.name;
-    if !ours || route.operation.name != op::ReportAvailability::NAME {
+    if route.service.name != shapes::landfall::SERVICE.name {
         return None;
     }
-    Some(match decode::<op::ReportAvailability>(route, incoming) {
-        Ok(ask) => boxed(report_availability(door, ask, asked).await),
-        Err(fault) => Err(fault),
+    Some(match route.operation.name {
+        op::ReportAvailability::NAME => match decode::<op::ReportAvailability>(route, incoming) {
+            Ok(ask) => boxed(report_availability(door, ask, asked).await),
+            Err(fault) => Err(fault),
+        },
+        op::PlanServices::NAME => match decode::<op::PlanServices>(route, incoming) {
+            Ok(ask) => boxed(plan_services(door, ask, asked).await),
+            Err(fault) => Err(fault),
+        },
+        _ => return None,
     })
+}
+
+async fn plan_services(
+    door: &Door,
+    ask: op::PlanServicesRequest,
+    (caller, id): (Caller, u128),
+) -> Result<op::PlanServicesResponse, Fault> {
+    let look = move |core: &mut Core| {
+        core.read(caller, id, |state, context| plan_question(state, ask, context))
+    };
+    let question = put(door, look).await?.map_err(refused)?;
+    Ok(tokio::task::block_in_place(|| question.answer(reconcilers::rehearse)))
 }
 
 async fn report_availability(

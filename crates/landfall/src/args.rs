@@ -15,9 +15,11 @@ use crate::commands::fault::FaultFlags;
 use crate::commands::image::ImageFlags;
 use crate::commands::journal::JournalFlags;
 use crate::commands::logs::LogsFlags;
+use crate::commands::plan::PlanFlags;
 use crate::commands::ps::PsFlags;
 use crate::commands::run::RunFlags;
 use crate::commands::token::TokenFlags;
+use crate::commands::top::TopFlags;
 use crate::commands::why::WhyFlags;
 use crate::names::HostsChoice;
 
@@ -56,7 +58,9 @@ Examples:
     Env(Place),
     Run(RunFlags),
     Deploy(DeployFlags),
+    Plan(PlanFlags),
     Ps(PsFlags),
+    Top(TopFlags),
     Logs(LogsFlags),
     Why(WhyFlags),
     Audit(AuditFlags),

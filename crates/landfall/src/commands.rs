@@ -13,11 +13,13 @@ pub(crate) mod journal;
 pub(crate) mod logs;
 mod moment;
 mod output;
+pub(crate) mod plan;
 pub(crate) mod ps;
 pub(crate) mod run;
 mod table;
 mod tasks;
 pub(crate) mod token;
+pub(crate) mod top;
 pub(crate) mod why;
 
 use anyhow::Context as _;

@@ -62,6 +62,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Env(place) => env::run(&place),
         Command::Run(flags) => commands::run::run(&flags),
         Command::Deploy(flags) => commands::deploy::run(&flags),
+        Command::Plan(flags) => commands::plan::run(&flags),
+        Command::Top(flags) => commands::top::run(&flags),
         Command::Ps(flags) => commands::ps::run(&flags),
         Command::Logs(flags) => commands::logs::run(&flags),
         Command::Why(flags) => commands::why::run(&flags),

@@ -19,6 +19,7 @@ pub mod payload;
 pub mod placement;
 pub mod policy;
 pub mod query;
+pub mod rehearsal;
 pub mod routing;
 pub mod services;
 pub mod session;

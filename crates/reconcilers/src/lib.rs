@@ -16,6 +16,7 @@ mod lost_instances;
 mod past;
 mod queue;
 mod registry;
+mod rehearsal;
 mod service_discovery;
 mod services;
 mod target_registration;
@@ -27,6 +28,7 @@ pub use lost_instances::LostInstances;
 pub use past::{Due, Past, due, forget};
 pub use queue::{Queue, Reviewed};
 pub use registry::{Outcome, Policy, Reconciler, Subject, registry};
+pub use rehearsal::rehearse;
 
 #[cfg(test)]
 mod tests;

@@ -82,8 +82,8 @@ fn report(home: &Home, all: &Availability, load: u32) -> shape::ClusterAvailabil
     let headrooms = ZONES.filter_map(|zones| headroom(load, zones)).map(room);
     shape::ClusterAvailability {
         cluster_arn: Some(home.cluster(&all.cluster)),
-        instances: number(all.hosts()),
-        load: number(load),
+        instances: Some(number(all.hosts())),
+        load: Some(number(load)),
         zones: Some(all.zones.iter().map(zone).collect()),
         groups: Some(all.groups.iter().map(|(name, it)| group(all, name, it)).collect()),
         zone_losses: Some(losses(&all.zone_losses)),
@@ -93,20 +93,20 @@ fn report(home: &Home, all: &Availability, load: u32) -> shape::ClusterAvailabil
     }
 }
 
-fn number(it: u32) -> Option<i32> {
-    Some(i32::try_from(it).unwrap_or(i32::MAX))
+fn number(it: u32) -> i32 {
+    i32::try_from(it).unwrap_or(i32::MAX)
 }
 
 fn zone(it: &ZoneShare) -> shape::ZoneAvailability {
     shape::ZoneAvailability {
         availability_zone: Some(it.zone.to_string()),
-        instances: number(it.hosts),
-        unavailable_instances: number(it.resting),
-        tasks: number(it.tasks),
-        cpu: number(it.has.cpu.0),
-        memory: number(it.has.memory.0),
-        free_cpu: number(it.free.cpu.0),
-        free_memory: number(it.free.memory.0),
+        instances: Some(number(it.hosts)),
+        unavailable_instances: Some(number(it.resting)),
+        tasks: Some(number(it.tasks)),
+        cpu: Some(number(it.has.cpu.0)),
+        memory: Some(number(it.has.memory.0)),
+        free_cpu: Some(number(it.free.cpu.0)),
+        free_memory: Some(number(it.free.memory.0)),
     }
 }
 
@@ -114,12 +114,12 @@ fn group(all: &Availability, name: &Group, tasks: &Tasks) -> shape::GroupAvailab
     let told = |(loss, it): (&Loss, &Part)| part(loss, name, tasks.count, *it);
     let zones = tasks.by_zone.iter().map(|(zone, count)| shape::ZoneTasks {
         availability_zone: Some(zone.to_string()),
-        tasks: number(*count),
+        tasks: Some(number(*count)),
     });
     shape::GroupAvailability {
         group: Some(name.to_string()),
         scheduling: tasks.scheduling.map(|it| strategy(it).to_owned()),
-        tasks: number(tasks.count),
+        tasks: Some(number(tasks.count)),
         zones: Some(zones.collect()),
         worst_instance: all.worst_instance(name).map(told),
         worst_zone: all.worst_zone(name).map(told),
@@ -138,11 +138,11 @@ fn part(loss: &Loss, group: &Group, tasks: u32, it: Part) -> shape::GroupLoss {
     shape::GroupLoss {
         failure: Some(loss.domain.to_string()),
         group: Some(group.to_string()),
-        tasks: number(tasks),
-        lost: number(it.lost),
-        left: number(tasks.saturating_sub(it.lost)),
-        placed: number(it.placed),
-        daemons: number(it.daemons),
+        tasks: Some(number(tasks)),
+        lost: Some(number(it.lost)),
+        left: Some(number(tasks.saturating_sub(it.lost))),
+        placed: Some(number(it.placed)),
+        daemons: Some(number(it.daemons)),
     }
 }
 
@@ -157,21 +157,21 @@ fn loss(home: &Home, all: &Availability, it: &Loss) -> shape::AvailabilityLoss {
         failure: Some(it.domain.to_string()),
         container_instance_arn: arn,
         availability_zone: Some(zone.to_string()),
-        instances: number(it.hosts),
-        cpu: number(it.has.cpu.0),
-        memory: number(it.has.memory.0),
-        lost: number(it.lost()),
-        placed: number(it.placed()),
-        daemons: number(it.daemons()),
+        instances: Some(number(it.hosts)),
+        cpu: Some(number(it.has.cpu.0)),
+        memory: Some(number(it.has.memory.0)),
+        lost: Some(number(it.lost())),
+        placed: Some(number(it.placed())),
+        daemons: Some(number(it.daemons())),
         groups: Some(parts.collect()),
     }
 }
 
 fn room(it: Headroom) -> shape::Headroom {
     shape::Headroom {
-        zones: number(it.zones),
-        instances_per_zone: number(it.per_zone),
-        instances: number(it.hosts),
+        zones: Some(number(it.zones)),
+        instances_per_zone: Some(number(it.per_zone)),
+        instances: Some(number(it.hosts)),
         utilization_percent: Some(f64::from(it.utilisation) / 10.0),
         overhead_percent: Some(f64::from(it.overhead) / 10.0),
     }

@@ -1,5 +1,8 @@
-//! `landfall why`: the story of a task, or why one more would find no place.
+//! `landfall why`: the story of a task or a service, or why one more task would find no place.
 
+mod service;
+
+use anyhow::bail;
 use clap::Args;
 use shapes::landfall::{
     ConsideredInstance, ExplainPlacement, ExplainPlacementRequest, ExplainPlacementResponse,
@@ -12,20 +15,21 @@ use super::wait_for;
 use crate::args::Place;
 use crate::client::Client;
 
-/// Explain a task: who asked for it, where it is, what it waits for or why it ended, what to do.
+/// Explain a task or a service: where it stands, what it waits for or why it ended, what to do.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   landfall why 3fa9c201                    a task by the start of its id, its id or its ARN
+  landfall why web                         a service by its name or ARN
   landfall why --task-definition web       where one more task of family web would fit, instance
                                            by instance, without starting one
 
-The second form is for a request that found no place: it tells for every container instance what
+The last form is for a request that found no place: it tells for every container instance what
 speaks against it, with numbers.")]
 pub(crate) struct WhyFlags {
     #[command(flatten)]
     place: Place,
-    /// Task to explain: at least the first four digits of its id.
+    /// Task to explain, by at least the first four digits of its id, or service by its name.
     #[arg(required_unless_present = "task_definition", conflicts_with = "task_definition")]
     task: Option<String>,
     /// Task definition to find a place for: FAMILY, FAMILY:REVISION or ARN.
@@ -43,11 +47,7 @@ pub(crate) fn run(flags: &WhyFlags) -> anyhow::Result<()> {
     let client = Client::from_env_or(&flags.place)?;
     wait_for(async {
         if let Some(task) = &flags.task {
-            let story = explain(&client, flags.cluster.as_deref(), task).await?;
-            return match flags.json {
-                true => print_json(&value(&story)),
-                false => print(&lines(&story.lines.unwrap_or_default())),
-            };
+            return tell(&client, flags, task).await;
         }
         let ask = ExplainPlacementRequest {
             cluster: flags.cluster.clone(),
@@ -59,6 +59,42 @@ pub(crate) fn run(flags: &WhyFlags) -> anyhow::Result<()> {
             false => print(&places(&answer)),
         }
     })
+}
+
+/// A task, or a service where no task is meant.
+async fn tell(client: &Client, flags: &WhyFlags, what: &str) -> anyhow::Result<()> {
+    let cluster = flags.cluster.as_deref();
+    if is_task(what) {
+        match explain(client, cluster, what).await {
+            Ok(story) if flags.json => return print_json(&value(&story)),
+            Ok(story) => return print(&lines(&story.lines.unwrap_or_default())),
+            // A service may be called like the start of an id.
+            Err(error) => match service::story(client, cluster, what).await {
+                Ok(Some(story)) => return show(flags, &story),
+                _ => return Err(error.into()),
+            },
+        }
+    }
+    match service::story(client, cluster, what).await? {
+        Some(story) => show(flags, &story),
+        None => bail!(
+            "there is no service {what} in cluster {}, and no task has an id like that",
+            cluster.unwrap_or("default")
+        ),
+    }
+}
+
+/// Whether this may be a task's ARN or the start of its id.
+fn is_task(what: &str) -> bool {
+    what.contains(":task/") || what.bytes().all(|it| it.is_ascii_hexdigit())
+}
+
+fn show(flags: &WhyFlags, story: &service::Story) -> anyhow::Result<()> {
+    if flags.json {
+        return print_json(&value(&story.service));
+    }
+    let place = story.place.as_ref().map(|it| format!("\n{}", places(it))).unwrap_or_default();
+    print(&format!("{}{place}", service::text(&story.service)))
 }
 
 fn lines(lines: &[String]) -> String {

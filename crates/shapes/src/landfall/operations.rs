@@ -13,6 +13,7 @@ pub static OPERATIONS: &[&OperationSchema] = &[
     &LIST_AUDIT,
     &LIST_BALANCERS,
     &LIST_TASK_HISTORY,
+    &PLAN_SERVICES,
     &REDEEM_JOIN_TOKEN,
     &REPORT_AVAILABILITY,
 ];
@@ -134,6 +135,26 @@ impl crate::Operation for ListTaskHistory {
     const SCHEMA: &'static OperationSchema = &LIST_TASK_HISTORY;
     type Input = super::ListTaskHistoryRequest;
     type Output = super::ListTaskHistoryResponse;
+}
+
+pub static PLAN_SERVICES: OperationSchema = OperationSchema::new("PlanServices", "POST", "/")
+    .input(&super::schemas::PLAN_SERVICES_REQUEST)
+    .output(&super::schemas::PLAN_SERVICES_RESPONSE)
+    .compiled::<PlanServices>(&[
+        &super::schemas::ACCESS_DENIED_EXCEPTION,
+        &super::schemas::CLUSTER_NOT_FOUND_EXCEPTION,
+        &super::schemas::INVALID_PARAMETER_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct PlanServices;
+
+impl crate::Operation for PlanServices {
+    const NAME: &'static str = "PlanServices";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &PLAN_SERVICES;
+    type Input = super::PlanServicesRequest;
+    type Output = super::PlanServicesResponse;
 }
 
 pub static REDEEM_JOIN_TOKEN: OperationSchema =

@@ -293,6 +293,37 @@ pub static PAST_TASK: Schema = Schema::structure(
 pub static PAST_TASK_LIST: Schema =
     Schema::new("PastTaskList", Kind::List(&Member::new("member", &PAST_TASK)));
 
+pub static PLAN_SERVICES_REQUEST: Schema = Schema::structure(
+    "PlanServicesRequest",
+    &[
+        Member::new("cluster", &STRING),
+        Member::new("desiredCount", &INTEGER),
+        Member::new("drain", &STRING_LIST),
+        Member::new("forceNewDeployment", &BOOLEAN),
+        Member::new("service", &STRING),
+        Member::new("taskDefinition", &STRING),
+    ],
+);
+
+pub static PLAN_SERVICES_RESPONSE: Schema =
+    Schema::structure("PlanServicesResponse", &[Member::new("plans", &SERVICE_PLAN_LIST)]);
+
+pub static PLANNED_MOVE: Schema = Schema::structure(
+    "PlannedMove",
+    &[
+        Member::new("action", &STRING),
+        Member::new("availabilityZone", &STRING),
+        Member::new("containerInstanceArn", &STRING),
+        Member::new("instance", &STRING),
+        Member::new("reason", &STRING),
+        Member::new("taskArn", &STRING),
+        Member::new("taskDefinition", &STRING),
+    ],
+);
+
+pub static PLANNED_MOVE_LIST: Schema =
+    Schema::new("PlannedMoveList", Kind::List(&Member::new("member", &PLANNED_MOVE)));
+
 pub static REDEEM_JOIN_TOKEN_REQUEST: Schema =
     Schema::structure("RedeemJoinTokenRequest", &[Member::new("joinToken", &SECRET).required()]);
 
@@ -326,6 +357,25 @@ pub static REPORT_AVAILABILITY_RESPONSE: Schema = Schema::structure(
 );
 
 pub static SECRET: Schema = Schema::new("Secret", Kind::String).sensitive();
+
+pub static SERVICE_PLAN: Schema = Schema::structure(
+    "ServicePlan",
+    &[
+        Member::new("desiredCount", &INTEGER),
+        Member::new("fewestTasks", &INTEGER),
+        Member::new("fits", &BOOLEAN),
+        Member::new("moves", &PLANNED_MOVE_LIST),
+        Member::new("peakCpu", &INTEGER),
+        Member::new("peakMemory", &INTEGER),
+        Member::new("peakTasks", &INTEGER),
+        Member::new("reason", &STRING),
+        Member::new("serviceArn", &STRING),
+        Member::new("tasks", &INTEGER),
+    ],
+);
+
+pub static SERVICE_PLAN_LIST: Schema =
+    Schema::new("ServicePlanList", Kind::List(&Member::new("member", &SERVICE_PLAN)));
 
 pub static SERVICE_UNAVAILABLE_EXCEPTION: Schema = Schema::error(
     "ServiceUnavailableException",

@@ -923,6 +923,114 @@ impl Shape for PastTask {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct PlanServicesRequest {
+    pub cluster: Option<String>,
+    pub desired_count: Option<i32>,
+    pub drain: Option<Vec<String>>,
+    pub force_new_deployment: Option<bool>,
+    pub service: Option<String>,
+    pub task_definition: Option<String>,
+}
+
+impl Shape for PlanServicesRequest {
+    fn schema(&self) -> &'static Schema {
+        &schemas::PLAN_SERVICES_REQUEST
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.cluster),
+            1 => given(&self.desired_count),
+            2 => given(&self.drain),
+            3 => given(&self.force_new_deployment),
+            4 => given(&self.service),
+            5 => given(&self.task_definition),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.cluster, decoder),
+            1 => take(&mut self.desired_count, decoder),
+            2 => take(&mut self.drain, decoder),
+            3 => take(&mut self.force_new_deployment, decoder),
+            4 => take(&mut self.service, decoder),
+            5 => take(&mut self.task_definition, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PlanServicesResponse {
+    pub plans: Option<Vec<ServicePlan>>,
+}
+
+impl Shape for PlanServicesResponse {
+    fn schema(&self) -> &'static Schema {
+        &schemas::PLAN_SERVICES_RESPONSE
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.plans),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.plans, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PlannedMove {
+    pub action: Option<String>,
+    pub availability_zone: Option<String>,
+    pub container_instance_arn: Option<String>,
+    pub instance: Option<String>,
+    pub reason: Option<String>,
+    pub task_arn: Option<String>,
+    pub task_definition: Option<String>,
+}
+
+impl Shape for PlannedMove {
+    fn schema(&self) -> &'static Schema {
+        &schemas::PLANNED_MOVE
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.action),
+            1 => given(&self.availability_zone),
+            2 => given(&self.container_instance_arn),
+            3 => given(&self.instance),
+            4 => given(&self.reason),
+            5 => given(&self.task_arn),
+            6 => given(&self.task_definition),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.action, decoder),
+            1 => take(&mut self.availability_zone, decoder),
+            2 => take(&mut self.container_instance_arn, decoder),
+            3 => take(&mut self.instance, decoder),
+            4 => take(&mut self.reason, decoder),
+            5 => take(&mut self.task_arn, decoder),
+            6 => take(&mut self.task_definition, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct RedeemJoinTokenRequest {
     pub join_token: Option<String>,
 }
@@ -1060,6 +1168,58 @@ impl Shape for ReportAvailabilityResponse {
     fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
         match index {
             0 => take(&mut self.clusters, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ServicePlan {
+    pub desired_count: Option<i32>,
+    pub fewest_tasks: Option<i32>,
+    pub fits: Option<bool>,
+    pub moves: Option<Vec<PlannedMove>>,
+    pub peak_cpu: Option<i32>,
+    pub peak_memory: Option<i32>,
+    pub peak_tasks: Option<i32>,
+    pub reason: Option<String>,
+    pub service_arn: Option<String>,
+    pub tasks: Option<i32>,
+}
+
+impl Shape for ServicePlan {
+    fn schema(&self) -> &'static Schema {
+        &schemas::SERVICE_PLAN
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.desired_count),
+            1 => given(&self.fewest_tasks),
+            2 => given(&self.fits),
+            3 => given(&self.moves),
+            4 => given(&self.peak_cpu),
+            5 => given(&self.peak_memory),
+            6 => given(&self.peak_tasks),
+            7 => given(&self.reason),
+            8 => given(&self.service_arn),
+            9 => given(&self.tasks),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.desired_count, decoder),
+            1 => take(&mut self.fewest_tasks, decoder),
+            2 => take(&mut self.fits, decoder),
+            3 => take(&mut self.moves, decoder),
+            4 => take(&mut self.peak_cpu, decoder),
+            5 => take(&mut self.peak_memory, decoder),
+            6 => take(&mut self.peak_tasks, decoder),
+            7 => take(&mut self.reason, decoder),
+            8 => take(&mut self.service_arn, decoder),
+            9 => take(&mut self.tasks, decoder),
             _ => Ok(()),
         }
     }
