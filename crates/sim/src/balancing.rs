@@ -9,6 +9,7 @@
 
 mod checks;
 mod lines;
+mod members;
 mod operator;
 mod station;
 mod traffic;
@@ -22,6 +23,7 @@ use state::TargetKey;
 
 pub(crate) use checks::{Ledger, found};
 pub(crate) use lines::{LineEvent, LineRelease, Lines};
+pub(crate) use members::{check_registered, is_in_service, is_reachable};
 pub(crate) use station::Station;
 
 use crate::event::Event;
@@ -52,6 +54,8 @@ pub(crate) struct Balancing {
     pub(crate) hosts: BTreeMap<String, Host>,
     pub(crate) ledger: Ledger,
     pub(crate) trouble: Trouble,
+    /// Whether tasks of services are among the targets.
+    has_services: bool,
 }
 
 /// What goes wrong, and how likely.
@@ -177,6 +181,7 @@ impl Balancing {
             overload: some(2_000),
             faults: some(1) == 1,
         };
+        let has_services = Lot::new(seed, 8).below(2) == 1;
         Self {
             lot,
             balancers: (0..count).map(|it| (it, balancer(it))).collect(),
@@ -186,6 +191,7 @@ impl Balancing {
             hosts: (1..=HOSTS).map(|it| (format!("10.1.0.{it}"), Host::Well)).collect(),
             ledger: Ledger::default(),
             trouble,
+            has_services,
         }
     }
 }
@@ -243,6 +249,18 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    /// How the machine at an address answers: one of those that are only targets, or a task that has
+    /// the address.
+    fn host_at(&self, id: &str) -> Host {
+        if let Some(host) = self.balancing.hosts.get(id) {
+            return *host;
+        }
+        let machines = self.machines.values().filter(|it| it.exists);
+        let mut tasks = machines.flat_map(|it| it.runtime.tasks.values());
+        let answers = tasks.any(|it| it.runs() && it.addresses().iter().any(|it| it == id));
+        if answers { Host::Well } else { Host::Dead }
     }
 
     fn flap(&mut self) {

@@ -4,9 +4,10 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use plan::session::ToAgent;
-use state::{Caller, Desired, InstanceStatus, State};
+use state::{Caller, Desired, InstanceStatus, State, Status};
 use types::{ClusterName, Group, TaskId};
 
+use crate::balancing::check_registered;
 use crate::holdings::check_told_holdings;
 use crate::plant::Plant;
 use crate::violation::{Checked, Invariant, broken};
@@ -103,6 +104,7 @@ impl World {
         if process.queue.due() <= process.core.now().after(SOON) {
             return Ok(());
         }
+        check_registered(process.core.state())?;
         let found = process.core.write(Caller::region(), 0, |draft, context| {
             let mut found = None;
             for reconciler in reconcilers::registry(&policy) {
@@ -140,6 +142,10 @@ impl World {
             if !durable {
                 let detail = format!("an agent is told of task {id} as it is not durable");
                 return broken(Invariant::Durability, detail);
+            }
+            if stop && row.is_some_and(|it| it.last == Status::Deactivating) {
+                let detail = format!("an agent is told to stop task {id}, which is a target still");
+                return broken(Invariant::Drained, detail);
             }
             if let Some(row) = row.filter(|_| !stop) {
                 check_told_holdings(row, task)?;

@@ -10,6 +10,7 @@ use state::Health;
 use types::{ContainerName, InstanceId, TaskId};
 
 use crate::balancing::{BalancingEvent, LineEvent};
+use crate::services::ServiceEvent;
 
 /// A machine: one that runs an agent, or a copy of one.
 pub(crate) type MachineId = u32;
@@ -37,6 +38,8 @@ pub(crate) enum Event {
     End,
     /// To balancers, and around them.
     Balancing(BalancingEvent),
+    /// To whoever looks after services.
+    Service(ServiceEvent),
 }
 
 /// Something that happens to the control plane. `life` tells its processes apart.

@@ -148,6 +148,7 @@ impl World {
         self.region.storage.heal();
         self.healing = true;
         self.heal_balancing();
+        self.heal_services();
         self.say(format_args!("faults end"));
         let copies: Vec<MachineId> = self
             .machines

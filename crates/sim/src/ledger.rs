@@ -59,6 +59,10 @@ pub struct Count {
     pub requests: u64,
     /// Targets that were gone after they had drained.
     pub drained: u64,
+    /// Rollouts of services that were completed.
+    pub rollouts: u64,
+    /// Circuit breakers that tripped.
+    pub trips: u64,
 }
 
 impl Ledger {

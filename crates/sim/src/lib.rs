@@ -22,6 +22,7 @@ mod orders;
 mod plant;
 mod planted;
 mod region;
+mod services;
 mod settle;
 mod story;
 mod swarm;

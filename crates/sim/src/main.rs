@@ -86,9 +86,9 @@ fn main() -> ExitCode {
     for it in &sums {
         total.add(it);
     }
-    let Count { made, ran, stopped, replayed, requests, drained } = total.count;
+    let Count { made, ran, stopped, replayed, requests, drained, rollouts, trips } = total.count;
     say(&format!(
-        "{} seeds, {} steps in {:.1} s: {made} tasks made, {ran} ran, {stopped} stopped, {replayed} answers to tokens; {requests} requests balanced, {drained} targets drained; {} seeds failed",
+        "{} seeds, {} steps in {:.1} s: {made} tasks made, {ran} ran, {stopped} stopped, {replayed} answers to tokens; {requests} requests balanced, {drained} targets drained; {rollouts} rollouts, {trips} breakers tripped; {} seeds failed",
         asked.seeds,
         total.steps,
         begun.elapsed().as_secs_f64(),
@@ -131,6 +131,8 @@ impl Sum {
         self.count.replayed += other.count.replayed;
         self.count.requests += other.count.requests;
         self.count.drained += other.count.drained;
+        self.count.rollouts += other.count.rollouts;
+        self.count.trips += other.count.trips;
     }
 }
 

@@ -81,11 +81,29 @@ pub enum Plant {
     OneEpoch,
     /// Nobody is woken by changes of balancers and targets.
     KeepsTargets,
+    /// A task is stopped while it drains.
+    LetsGoEarly,
+    /// A task that is over stays a target.
+    KeepsEnded,
+    /// Healthy tasks of a service are stopped beyond its lower bound.
+    StopsHealthy,
+    /// A service starts more than its upper bound.
+    StartsTooMany,
+    /// A protected task is scaled in.
+    StopsProtected,
+    /// A failure of a deployment counts twice.
+    CountsTwice,
+    /// A rollback goes to another revision.
+    RollsBackAnywhere,
+    /// Nobody is woken by changes of services' tasks.
+    KeepsServices,
+    /// An instance gets a second task of a daemon.
+    DoublesDaemons,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 48] = [
         Self::AnswersEarly,
         Self::FreesEarly,
         Self::FreesLost,
@@ -125,5 +143,14 @@ impl Plant {
         Self::LosesReports,
         Self::OneEpoch,
         Self::KeepsTargets,
+        Self::LetsGoEarly,
+        Self::KeepsEnded,
+        Self::StopsHealthy,
+        Self::StartsTooMany,
+        Self::StopsProtected,
+        Self::CountsTwice,
+        Self::RollsBackAnywhere,
+        Self::KeepsServices,
+        Self::DoublesDaemons,
     ];
 }

@@ -4,6 +4,7 @@ use plan::routing::RoutingTable;
 use plan::session::ToAgent;
 use state::{Change, Desired, Draft, InstanceStatus, State, Status, Task};
 use store::Core;
+use types::Timestamp;
 
 use crate::holdings::CHANGES_MAX;
 use crate::plant::Plant;
@@ -122,15 +123,44 @@ pub(crate) fn tamper_name(plant: Option<Plant>, state: &State, name: &str) -> St
 pub(crate) fn is_unheard(plant: Option<Plant>, change: &Change) -> bool {
     match plant {
         Some(Plant::WakesNobody) => matches!(change, Change::ContainerInstance(..)),
+        Some(Plant::KeepsServices) => {
+            matches!(change, Change::Task(_, Some(it)) if it.service.is_some())
+        }
         Some(Plant::KeepsTargets) => matches!(change, Change::Target(..) | Change::Balancer(..)),
         _ => false,
     }
 }
 
 /// Spoils what a reconciler has decided.
-pub(crate) fn tamper_review(plant: Option<Plant>, draft: &mut Draft<'_>) {
+pub(crate) fn tamper_review(plant: Option<Plant>, draft: &mut Draft<'_>, now: Timestamp) {
+    if plant == Some(Plant::LetsGoEarly) {
+        each(draft, |it| {
+            if it.last == Status::Deactivating {
+                it.last = Status::Stopping;
+            }
+        });
+    }
+    if plant == Some(Plant::KeepsEnded) {
+        let kept: Vec<Change> = draft.steps().filter_map(|it| registration(it.0, it.1)).collect();
+        for it in kept {
+            draft.change(it);
+        }
+    }
     if plant == Some(Plant::FreesLost) {
         each(draft, |it| it.released |= it.is_over());
+    }
+    if let Some(plant) = plant.filter(|it| it.is_of_services()) {
+        crate::services::tamper(plant, draft, now);
+    }
+}
+
+/// What puts a target back that is taken away without draining.
+fn registration(change: &Change, inverse: &Change) -> Option<Change> {
+    match (change, inverse) {
+        (Change::Target(_, None), Change::Target(_, Some(it))) if it.draining.is_none() => {
+            it.service.as_ref().map(|_| inverse.clone())
+        }
+        _ => None,
     }
 }
 

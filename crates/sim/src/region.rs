@@ -245,7 +245,7 @@ impl World {
             let queue = &mut process.queue;
             let reviewed = process.core.write(Caller::region(), 0, |draft, context| {
                 let reviewed = queue.turn(draft, context);
-                crate::planted::tamper_review(plant, draft);
+                crate::planted::tamper_review(plant, draft, context.now);
                 reviewed
             });
             process.note(&Cause::Review, plant);
@@ -346,6 +346,7 @@ impl World {
     pub(crate) fn make_durable(&mut self, it: &Decided) -> Checked {
         self.check_kept(&it.transaction.changes)?;
         self.check_targets(it)?;
+        self.check_services(it)?;
         self.ledger.check(&self.region.shadow, &self.machines, it)?;
         for change in &it.transaction.changes {
             self.region.shadow.apply(change.clone());

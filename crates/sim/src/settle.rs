@@ -76,6 +76,6 @@ impl World {
                 return Some(format!("task {id} is {:?}, really running: {runs}", task.last));
             }
         }
-        self.unsettled_balancing(state)
+        crate::services::unsettled(state).or_else(|| self.unsettled_balancing(state))
     }
 }

@@ -13,6 +13,7 @@
 //! | `wait 20s` | time passes |
 //! | `balancers 2` | balancers `b0` and `b1` are there from the start |
 //! | `send r to b0 for 5s` | a request that takes so long comes to a balancer |
+//! | `service web runs 2 tasks` | so many of its tasks run and are to run; also `has 2 tasks`, `is steady`, `is INACTIVE`, `says …`, `is of small` |
 //! | `until FACT within 20s` | waits for something to be so |
 //! | `FACT` | is so now |
 //!
@@ -22,6 +23,7 @@
 mod balancing;
 mod deeds;
 mod facts;
+mod services;
 
 use std::collections::BTreeMap;
 
@@ -96,6 +98,15 @@ impl Story {
         "request-lost"
         "same-request-in-other-words"
         "second-machine"
+        "service-a-hundred-percent"
+        "service-bad-version"
+        "service-daemon"
+        "service-definition-deregistered"
+        "service-drain"
+        "service-lost-instance"
+        "service-rebalanced"
+        "service-singleton"
+        "service-static-port"
         "stop-before-start"
         "stopped-during-pull"
         "sync-fails"

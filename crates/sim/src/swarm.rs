@@ -62,6 +62,8 @@ pub(crate) struct Swarm {
     pub(crate) archives: bool,
     /// How many balancers there are; load balancers exist only where there is one.
     pub(crate) balancers: u32,
+    /// How many services there may be at a time.
+    pub(crate) services: u32,
     /// Whether some agents are of an older protocol revision.
     pub(crate) skew: bool,
     /// Part of the messages that go through their bytes.
@@ -118,6 +120,7 @@ impl Swarm {
             files: false,
             archives: false,
             balancers: 0,
+            services: 0,
             skew: false,
             bytes: 500,
             delay: 0,
@@ -153,6 +156,12 @@ impl Swarm {
             drawn.balancers = u32::try_from(Lot::new(seed, 98).between(1, 3)).unwrap_or(1);
             (drawn.machines, drawn.clients) = (1, 1);
         }
+        // One seed of ten: services, and little that takes their place.
+        if seed % 10 == 9 {
+            let lot = &mut Lot::new(seed, 97);
+            drawn.services = u32::try_from(lot.between(1, 3)).unwrap_or(1);
+            (drawn.machines, drawn.clients) = (u32::try_from(lot.between(2, 4)).unwrap_or(2), 1);
+        }
         if lot.below(8) == 0 {
             // A disk at its end and websockets that hardly stand: what waits for what shows here.
             drawn.stall = 3_000;
@@ -167,7 +176,7 @@ impl Swarm {
         calm.heal();
         (calm.bytes, calm.files, calm.skew, calm.stubborn) = (0, false, false, 0);
         calm.archives = false;
-        calm.balancers = 0;
+        (calm.balancers, calm.services) = (0, 0);
         (calm.delay, calm.sync, calm.think) = (5, 5, 1_000);
         calm
     }

@@ -22,14 +22,17 @@
 //! | what is over is in the state or in the history, in which it stands once | `Retention` |
 //! | a request goes only to a target that is registered, takes requests, and is healthy unless too few are | `Routed` |
 //! | nothing is under way to a target beyond its time; it goes when that is over or nobody is busy with it | `Drained` |
+//! | a service's task is a target exactly while it runs, and none is stopped while it is one | `Registered`, `Drained` |
 //! | a balancer never serves an older table; a later owner of the region counts as newer | `Generations`, `Convergence` |
 //! | what is shown of a target is what the balancers that are there found last; every one serves what the state says | `Seen`, `Convergence` |
+//! | a service stays within its percentages; a breaker trips exactly at its threshold, and goes back to what was completed last | `Percentages`, `Breaker`, `Rollback` |
+//! | protected tasks stay; an instance has one task of a daemon; services have what they want in the end | `Protected`, `Daemons`, `Convergence` |
 //! | transactions are bounded; stopped tasks, tokens and instances go when their time has come | `Bounded`, `Retention` |
 //!
 //! Watched elsewhere: order of `dependsOn` and stop signals (`plan::agent`'s tests), GPUs and spread
 //! at each placement (`plan::placement` against an exhaustive reference), linear history of one
 //! resource (the gateway answers from one writer; end-to-end tests), who may call what (gateway).
-//! Not there yet, because the thing is not: services, deployments and daemons, scaling and protection, capacity providers, functions, several control planes, policies,
+//! Not there yet, because the thing is not: scaling, capacity providers, functions, several control planes, policies,
 //! and a brake on mass failure.
 
 /// What must always hold, or hold in the end.
@@ -79,10 +82,23 @@ pub enum Invariant {
     Routed,
     /// A target that leaves finishes what it has in its time, and not beyond.
     Drained,
+    /// A service's task is a target of its groups exactly while it runs.
+    Registered,
     /// A balancer never goes back to an older table.
     Generations,
     /// What is noted of a target is what a balancer has found.
     Seen,
+    /// A service never has fewer healthy tasks by our doing than its lower bound, nor do we start more
+    /// than its upper bound.
+    Percentages,
+    /// A circuit breaker trips exactly at its threshold, by failures that there were.
+    Breaker,
+    /// A rollback goes to the revision that was completed last.
+    Rollback,
+    /// What is protected is neither scaled in nor replaced by a deployment.
+    Protected,
+    /// No instance has two tasks of one daemon.
+    Daemons,
     /// Once faults have ended, everything gets where it should be.
     Convergence,
     /// The simulated world itself works: requests of the simulator are understood.

@@ -17,6 +17,7 @@ use crate::machine::{AgentRevision, Machine};
 use crate::orders::Orders;
 use crate::plant::Plant;
 use crate::region::{Region, Storage};
+use crate::services::Services;
 use crate::swarm::Swarm;
 use crate::trace::Trace;
 use crate::violation::{Checked, Violation};
@@ -40,6 +41,8 @@ pub(crate) struct World {
     pub(crate) archive: Archive,
     /// Balancers, and whom they balance.
     pub(crate) balancing: Balancing,
+    /// Services, and who looks after them.
+    pub(crate) services: Services,
     pub(crate) healing: bool,
     /// Faults at exact points, in stories.
     pub(crate) orders: Orders,
@@ -62,7 +65,11 @@ impl World {
         let of_disks = [Some(Plant::IgnoresFailedSync), Some(Plant::SkipsMigration)];
         let files = swarm.files || of_disks.contains(&plant);
         let archives = swarm.archives || plant == Some(Plant::ForgetsUnkept);
-        let swarm = Swarm { archives, ..swarm };
+        let services = match plant.is_some_and(Plant::is_of_services) {
+            true => 3,
+            false => swarm.services,
+        };
+        let swarm = Swarm { archives, services, ..swarm };
         let mut lots = Lots::new(seed);
         let mut machines: BTreeMap<_, _> =
             (0..swarm.machines).map(|id| (id, Machine::new(id, &mut lots))).collect();
@@ -70,6 +77,7 @@ impl World {
             machine.agent_revision = AgentRevision::Older;
         }
         let balancing = Balancing::new(seed, swarm.balancers);
+        let services = Services::new(seed, swarm.services);
         let mut world = Self {
             region: Region { storage: Storage::new(files).with(plant), ..Region::new(false) },
             clients: Clients::new(swarm.clients),
@@ -83,6 +91,7 @@ impl World {
             ledger: Ledger::default(),
             archive: Archive::default(),
             balancing,
+            services,
             healing: false,
             orders: Orders::default(),
             copied: false,
@@ -106,6 +115,7 @@ impl World {
             self.agenda.after(wait, Event::Client(id, ClientEvent::Act));
         }
         self.plan_balancing();
+        self.plan_services();
         if !self.swarm.faults.is_empty() {
             self.agenda.after(self.swarm.fault_every, Event::Fault);
         }
@@ -133,6 +143,7 @@ impl World {
             Event::Room => self.region.storage.set_room(None),
             Event::End => self.end_region(),
             Event::Balancing(event) => self.balancing_event(event)?,
+            Event::Service(event) => self.service_event(&event),
         }
         Ok(true)
     }

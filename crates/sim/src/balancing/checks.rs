@@ -124,6 +124,7 @@ impl World {
 
     /// One transaction, before it is applied to what is durable.
     pub(crate) fn check_targets(&mut self, it: &Decided) -> Checked {
+        self.check_members(it)?;
         for change in &it.transaction.changes {
             let Change::Target(key, after) = change else { continue };
             let before = self.region.shadow.targets().get(key).cloned();
@@ -145,6 +146,9 @@ impl World {
         // The group has gone before its targets.
         let Some(group) = state.target_groups().get(&target.key.group) else { return Ok(()) };
         let id = &target.key.id;
+        if self.may_go_at_once(group, target) {
+            return Ok(());
+        }
         let Some(draining) = target.draining else {
             return broken(Invariant::Drained, format!("{id} goes and was not deregistered"));
         };

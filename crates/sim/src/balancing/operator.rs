@@ -1,6 +1,8 @@
 //! Who changes load balancers all the time: everything there is to change, by the API.
 
-use state::{Rule, Target};
+use std::sync::Arc;
+
+use state::{Desired, Rule, Service, ServiceStatus, Target};
 
 use crate::event::Party;
 use crate::lot::Lot;
@@ -9,6 +11,8 @@ use crate::world::World;
 /// Names that load balancers and target groups may have.
 const BALANCERS: u64 = 2;
 const GROUPS: u64 = 3;
+/// Names that services behind them may have.
+const SERVICES: u64 = 2;
 
 /// A request: the operation and its body.
 type Ask = (&'static str, String);
@@ -35,6 +39,9 @@ impl World {
         }
         if (state.target_groups().len() as u64) < GROUPS && lot.below(3) == 0 {
             return Some(create_group(lot, &region.vpc));
+        }
+        if self.balancing.has_services && lot.below(6) == 0 {
+            return self.service(lot);
         }
         match lot.below(100) {
             0..40 => self.register_some(lot),
@@ -82,6 +89,47 @@ impl World {
         let (group, id) = (quoted(&key.group), quoted(&key.id));
         let body = format!(r#"{{"TargetGroupArn":{group},"Targets":[{{"Id":{id},"Port":80}}]}}"#);
         Some(("DeregisterTargets", body))
+    }
+
+    /// Something about the services behind target groups.
+    fn service(&self, lot: &mut Lot) -> Option<Ask> {
+        let state = &self.region.shadow;
+        let name = format!("behind-{}", lot.below(SERVICES));
+        let is_it =
+            |it: &&Arc<Service>| it.key.name.as_str() == name && it.status == ServiceStatus::Active;
+        let Some(service) = state.services().values().find(is_it) else {
+            return self.create_service(lot, &name);
+        };
+        match lot.below(20) {
+            0..9 => {
+                let count = lot.below(5);
+                let body = format!(r#"{{"service":"{name}","desiredCount":{count}}}"#);
+                Some(("UpdateService", body))
+            }
+            9..12 => {
+                let body = format!(r#"{{"service":"{name}","forceNewDeployment":true}}"#);
+                Some(("UpdateService", body))
+            }
+            12..18 => {
+                let tasks = state.indexes().tasks_of_service(&service.key, Desired::Running);
+                let tasks: Vec<_> = tasks.iter().collect();
+                let task = lot.pick(&tasks)?;
+                Some(("StopTask", format!(r#"{{"task":"{task}"}}"#)))
+            }
+            18 => Some(("DeleteService", format!(r#"{{"service":"{name}","force":true}}"#))),
+            _ => None,
+        }
+    }
+
+    fn create_service(&self, lot: &mut Lot, name: &str) -> Option<Ask> {
+        let state = &self.region.shadow;
+        let subnets: Vec<_> =
+            state.region().get(&())?.subnets.iter().map(|it| quoted(&it.id)).collect();
+        let (group, count, subnets) = (self.group(lot)?, lot.between(1, 4), subnets.join(","));
+        let body = format!(
+            r#"{{"serviceName":"{name}","taskDefinition":"own","desiredCount":{count},"loadBalancers":[{{"targetGroupArn":{group},"containerName":"app","containerPort":80}}],"networkConfiguration":{{"awsvpcConfiguration":{{"subnets":[{subnets}]}}}}}}"#
+        );
+        Some(("CreateService", body))
     }
 
     /// Actions that forward to one or two groups.

@@ -354,7 +354,7 @@ impl World {
 
     /// A check has ended; the next one is due an interval later, if it is still to be asked.
     fn target_asked(&mut self, id: BalancerId, key: &TargetKey, subject: Subject) {
-        let host = self.balancing.hosts.get(&key.id).copied().unwrap_or(super::Host::Dead);
+        let host = self.host_at(&key.id);
         let Some(it) = self.balancing.balancers.get_mut(&id) else { return };
         let life = it.life;
         let Some(station) = &mut it.station else { return };

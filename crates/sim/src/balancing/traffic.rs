@@ -52,7 +52,7 @@ impl World {
         let door = usize::try_from(place % (doors.len().max(1) as u128)).unwrap_or(0);
         let Some(door) = doors.get(door) else { return Ok(()) };
         let Some(flight) = self.choose(id, door, path, (dice, stays)) else { return Ok(()) };
-        let host = self.balancing.hosts.get(&flight.key.id).copied().unwrap_or(Host::Dead);
+        let host = self.host_at(&flight.key.id);
         let lot = &mut self.balancing.lot;
         let takes = match (host, lot.below(8)) {
             (Host::Dead, _) => 0,

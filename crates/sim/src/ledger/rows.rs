@@ -114,7 +114,16 @@ fn check_forward(before: &Task, after: &Task) -> Checked {
             return wrong(format!("the exit code of {} changes", old.name));
         }
     }
-    let seen = Task { released: before.released, version: before.version, ..after.clone() };
+    // What its service notes of it does not show.
+    let seen = Task {
+        released: before.released,
+        version: before.version,
+        service: before.service.clone(),
+        ..after.clone()
+    };
+    if before.service_key() != after.service_key() {
+        return wrong("goes to another service".into());
+    }
     if seen != *before && after.version <= before.version {
         return wrong(format!("changes and keeps version {}", after.version));
     }

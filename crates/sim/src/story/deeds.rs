@@ -9,13 +9,14 @@ use crate::event::{ClientId, Event, MachineEvent, MachineId, RegionEvent, Reply}
 use crate::machine::{AgentRevision, Machine};
 use crate::orders::{Kept, Order};
 use crate::region::ZONES;
+use crate::services;
 use crate::violation::Checked;
 
 /// The client that asks in stories.
 const CLIENT: ClientId = 0;
 
 /// What stories ask for.
-const OPERATIONS: [&str; 14] = [
+const OPERATIONS: [&str; 20] = [
     "RunTask",
     "StartTask",
     "StopTask",
@@ -30,6 +31,12 @@ const OPERATIONS: [&str; 14] = [
     "ModifyListener",
     "RegisterTargets",
     "DeregisterTargets",
+    "CreateService",
+    "UpdateService",
+    "DeleteService",
+    "UpdateTaskProtection",
+    "StopServiceDeployment",
+    "DeregisterTaskDefinition",
 ];
 
 fn said(done: Checked) -> Result<bool, String> {
@@ -186,7 +193,8 @@ impl Stage {
 
     /// A client registers a task definition of the simulator's own.
     fn register(&mut self, family: &str) -> Result<(), String> {
-        let body = definition(family).ok_or_else(|| format!("nobody knows '{family}'"))?;
+        let body = definition(family).or_else(|| services::definition(family));
+        let body = body.ok_or_else(|| format!("nobody knows '{family}'"))?;
         let label = format!("definition of {family}");
         let asked = Asked { operation: "RegisterTaskDefinition", body, variant: 0, call: 0 };
         self.ask(&label, asked);

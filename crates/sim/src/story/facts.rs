@@ -44,6 +44,7 @@ impl Stage {
                 let living = state.tasks().values().filter(|it| !it.is_over()).count();
                 Ok(differs(count, &living.to_string()))
             }
+            ["service", name, fact @ ..] => self.service_fact(name, fact),
             ["target", id, "is", found] => self.target_fact(id, found),
             ["request", label, "is", is @ ("open" | "over")] => self.request_fact(label, is),
             [name, fact @ ..] if balancer(name).is_ok() => self.balancer_fact(name, fact),
@@ -53,7 +54,7 @@ impl Stage {
         }
     }
 
-    fn state(&self) -> Result<&state::State, String> {
+    pub(super) fn state(&self) -> Result<&state::State, String> {
         let process = self.world.region.process.as_ref();
         process.map(|it| it.core.state()).ok_or_else(|| "the region is down".into())
     }

@@ -1,9 +1,10 @@
 //! Each planted bug is found, by the promise that it breaks.
 
 use sim::Invariant::{
-    Addresses, Atomicity, Audited, Bounded, Capable, Constraints, Convergence, Drained, Durability,
-    Forward, Generations, Indexes, NoOvercommit, NoRevival, OneLaunch, Physical, Quiet, Released,
-    Replay, Retention, Routed, Seen, Standing, Told,
+    Addresses, Atomicity, Audited, Bounded, Breaker, Capable, Constraints, Convergence, Daemons,
+    Drained, Durability, Forward, Generations, Indexes, NoOvercommit, NoRevival, OneLaunch,
+    Percentages, Physical, Protected, Quiet, Registered, Released, Replay, Retention, Rollback,
+    Routed, Seen, Standing, Told,
 };
 use sim::{Invariant, Options, Plant, run};
 
@@ -66,7 +67,16 @@ fn planted_bugs_are_found() {
         (Plant::MixesReports, &[Seen]),
         (Plant::LosesReports, &[Convergence]),
         (Plant::OneEpoch, &[Convergence]),
-        (Plant::KeepsTargets, &[Quiet]),
+        (Plant::KeepsTargets, &[Quiet, Registered]),
+        (Plant::LetsGoEarly, &[Drained]),
+        (Plant::KeepsEnded, &[Registered]),
+        (Plant::StopsHealthy, &[Percentages]),
+        (Plant::StartsTooMany, &[Percentages]),
+        (Plant::StopsProtected, &[Protected]),
+        (Plant::CountsTwice, &[Breaker]),
+        (Plant::RollsBackAnywhere, &[Rollback]),
+        (Plant::KeepsServices, &[Quiet, Convergence, Registered]),
+        (Plant::DoublesDaemons, &[Daemons]),
     ];
     let missed: Vec<_> =
         table.iter().filter_map(|(plant, promises)| find(*plant, promises).err()).collect();

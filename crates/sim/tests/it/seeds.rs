@@ -36,6 +36,14 @@ fn what_must_hold_holds() {
 }
 
 #[test]
+fn services_hold_what_they_promise() {
+    let outcomes: Vec<_> = (9..150).step_by(10).map(holds).collect();
+    let sum = |part: fn(&Outcome) -> u64| outcomes.iter().map(part).sum::<u64>();
+    assert!(sum(|it| it.count.rollouts) > 50);
+    assert!(sum(|it| it.count.trips) > 5);
+}
+
+#[test]
 fn equal_seeds_are_equal_stories() {
     // The second one has balancers.
     for seed in [3, 1_002, 2_003, 3_003] {

@@ -1,0 +1,116 @@
+//! What must hold of services' tasks in target groups: they are in for as long as they run, and
+//! none is stopped before it is out.
+
+use plan::routing::attributes::GroupAttributes;
+use plan::services::{Registration, registrations, revision_of};
+use state::{
+    Change, Desired, Service, ServiceRevisionKey, State, Status, Target, TargetGroup, TargetHealth,
+    Task,
+};
+
+use crate::region::Decided;
+use crate::violation::{Checked, Invariant, broken};
+use crate::world::World;
+
+impl World {
+    /// One transaction, before it is applied: no task goes on to its end while it is a target.
+    pub(super) fn check_members(&self, it: &Decided) -> Checked {
+        let changes = &it.transaction.changes;
+        for change in changes {
+            let Change::Task(id, Some(after)) = change else { continue };
+            let Some(before) = self.region.shadow.task(*id) else { continue };
+            let was_target =
+                |it: &&Task| it.service.as_ref().is_some_and(|it| !it.targets.is_empty());
+            let Some(member) = Some(before.as_ref()).filter(was_target) else { continue };
+            if after.is_over() || after.desired == Desired::Running {
+                continue;
+            }
+            if after.last == Status::Running {
+                let detail = format!("task {id} is to stop, and is a target");
+                return broken(Invariant::Drained, detail);
+            }
+            let gone = |key| {
+                let last = changes.iter().rev().find_map(|it| match it {
+                    Change::Target(other, after) if other == key => Some(after.is_none()),
+                    _ => None,
+                });
+                last.unwrap_or_else(|| !self.region.shadow.targets().contains_key(key))
+            };
+            let targets = member.service.iter().flat_map(|it| &it.targets);
+            if after.last == Status::Stopping && !targets.into_iter().all(gone) {
+                let detail = format!("task {id} is stopped, and drains still");
+                return broken(Invariant::Drained, detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a service's target has nothing to finish: nothing names its group, it has no delay, or
+    /// its tasks are over.
+    pub(super) fn may_go_at_once(&self, group: &TargetGroup, target: &Target) -> bool {
+        let state = &self.region.shadow;
+        let tasks = state.indexes().registered_as(&target.key);
+        let is_named = state.indexes().rules_of_group(&group.arn).next().is_some();
+        let delay = GroupAttributes::of(&group.attributes).deregistration_delay;
+        if target.service.is_some() && (!is_named || delay.is_zero()) {
+            return true;
+        }
+        !tasks.is_empty() && tasks.iter().all(|it| state.task(*it).is_none_or(|it| it.is_over()))
+    }
+}
+
+/// Where no review is due: a service's task is a target of its groups exactly while it runs.
+pub(crate) fn check_registered(state: &State) -> Checked {
+    for target in state.targets().values().filter(|it| it.service.is_some()) {
+        let tasks = state.indexes().registered_as(&target.key);
+        let runs = |it: &Task| match it.desired {
+            Desired::Running => it.last == Status::Running,
+            Desired::Stopped => it.last == Status::Deactivating && target.draining.is_some(),
+        };
+        if !tasks.iter().any(|it| state.task(*it).is_some_and(|it| runs(it))) {
+            let detail =
+                format!("{} is a target of a service, and no task of it runs", target.key.id);
+            return broken(Invariant::Registered, detail);
+        }
+    }
+    let members = state.tasks().values().filter(|it| it.service.is_some());
+    for task in members.filter(|it| (it.last, it.desired) == (Status::Running, Desired::Running)) {
+        for one in registrations(state, task, task.created_at) {
+            let Registration::As(target) = one else { continue };
+            if !state.targets().contains_key(&target.key) {
+                let detail = format!("task {} runs, and is no target", task.id);
+                return broken(Invariant::Registered, detail);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a task is in service wherever it should be: registered, and found healthy by a balancer
+/// that is there, or by any where none is.
+pub(crate) fn is_in_service(state: &State, task: &Task) -> bool {
+    let wanted = revision_of(state, task).map_or(0, |it| it.targets.len());
+    let keys = task.service.iter().flat_map(|it| &it.targets);
+    let is_healthy = |target: &Target| {
+        let some = state.balancers().values().any(|it| it.connected);
+        let counts =
+            |name: &str| !some || state.balancers().get(name).is_some_and(|it| it.connected);
+        let mut seen = target.seen.iter().filter(|it| counts(it.0));
+        target.draining.is_none() && seen.any(|it| it.1.health == TargetHealth::Healthy)
+    };
+    let healthy = keys.filter(|it| state.targets().get(*it).is_some_and(|it| is_healthy(it)));
+    healthy.count() == wanted
+}
+
+/// Whether balancers are told of all that a service's newest tasks are targets of: without that none
+/// of them is ever in service.
+pub(crate) fn is_reachable(state: &State, service: &Service) -> bool {
+    let Some(primary) = service.deployments.first() else { return true };
+    let key = ServiceRevisionKey { service: service.key.clone(), id: primary.revision };
+    let targets = state.service_revisions().get(&key).map_or(&[][..], |it| &it.targets);
+    let mut groups = targets.iter().filter_map(|it| it.group.as_ref());
+    groups.all(|it| {
+        let mut rules = state.indexes().rules_of_group(it).filter_map(|it| state.rules().get(it));
+        rules.any(|it| state.listeners().contains_key(&it.listener))
+    })
+}

@@ -1,0 +1,93 @@
+//! Services in the simulated world: an operator who makes, changes, scales and deletes them under the
+//! swarm's faults, and what must hold of each of them at every transaction.
+//!
+//! Decisions are the product's: the API writes rows, the reconciler of services starts and stops tasks.
+//! What must hold is reckoned here once more, from the rows alone.
+
+mod checks;
+mod operator;
+mod spoil;
+
+pub(crate) use checks::{Ledger, unsettled};
+pub(crate) use operator::definition;
+pub(crate) use spoil::tamper;
+
+use crate::event::Event;
+use crate::lot::Lot;
+use crate::plant::Plant;
+use crate::world::World;
+
+/// The longest time between two deeds of the operator, in milliseconds.
+const ACTS_EVERY: u64 = 8_000;
+
+/// Everything of services.
+pub(crate) struct Services {
+    lot: Lot,
+    /// How many there may be.
+    most: u32,
+    pub(crate) ledger: Ledger,
+}
+
+/// Something that happens.
+#[derive(Debug)]
+pub(crate) enum ServiceEvent {
+    /// The operator thinks of something.
+    Act,
+    /// The operator puts everything right, one thing at a time, as faults have ended.
+    Mend,
+}
+
+impl Services {
+    pub(crate) fn new(seed: u64, most: u32) -> Self {
+        Self { lot: Lot::new(seed, 7), most, ledger: Ledger::default() }
+    }
+}
+
+impl Plant {
+    /// Whether a bug shows only where there are services.
+    pub(crate) fn is_of_services(self) -> bool {
+        matches!(
+            self,
+            Self::StopsHealthy
+                | Self::StartsTooMany
+                | Self::StopsProtected
+                | Self::CountsTwice
+                | Self::RollsBackAnywhere
+                | Self::KeepsServices
+                | Self::DoublesDaemons
+        )
+    }
+}
+
+impl World {
+    /// The operator comes.
+    pub(crate) fn plan_services(&mut self) {
+        if self.services.most > 0 && self.clients.answers.is_none() {
+            self.plan_operator();
+        }
+    }
+
+    fn plan_operator(&mut self) {
+        let wait = self.services.lot.between(1, ACTS_EVERY);
+        self.agenda.after(wait, Event::Service(ServiceEvent::Act));
+    }
+
+    /// Something happens.
+    pub(crate) fn service_event(&mut self, event: &ServiceEvent) {
+        match event {
+            ServiceEvent::Act if self.healing => {}
+            ServiceEvent::Act => {
+                self.manage_services();
+                self.plan_operator();
+            }
+            ServiceEvent::Mend => self.mend_services(),
+        }
+    }
+
+    /// Nothing goes wrong any more: the operator puts everything right.
+    pub(crate) fn heal_services(&mut self) {
+        if self.services.most > 0 && self.clients.answers.is_none() {
+            self.agenda.after(1_000, Event::Service(ServiceEvent::Mend));
+        }
+    }
+}

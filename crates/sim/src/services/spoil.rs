@@ -1,0 +1,114 @@
+//! How planted bugs spoil what the scheduler of services has decided.
+
+use state::{
+    Change, Demand, Desired, Draft, Scheduling, Service, ServiceDeploymentStatus, Status, Stop,
+    StopCode, Task,
+};
+use types::{TaskId, Timestamp};
+
+use crate::plant::Plant;
+
+/// Spoils a review.
+pub(crate) fn tamper(plant: Plant, draft: &mut Draft<'_>, now: Timestamp) {
+    match plant {
+        Plant::StopsHealthy => {
+            let guarded = |it: &Task| {
+                let service = it.service_key().and_then(|it| draft.state().services().get(&it));
+                service.is_some_and(|it| it.minimum_percent > 0 && it.steady_at.is_some())
+            };
+            if let Some(task) = changed(draft).into_iter().find(guarded) {
+                stop_all(draft, &task, now, |_| true);
+            }
+        }
+        Plant::StopsProtected => {
+            if let Some(task) = changed(draft).first().cloned() {
+                stop_all(draft, &task, now, |it| {
+                    let until = it.service.as_ref().and_then(|it| it.protected_until);
+                    until.is_some_and(|it| it > now)
+                });
+            }
+        }
+        Plant::StartsTooMany => double(draft, 10, Scheduling::Replica),
+        Plant::DoublesDaemons => double(draft, 1, Scheduling::Daemon),
+        Plant::CountsTwice => services(draft, |before, after| {
+            let (Some(old), Some(new)) =
+                (before.deployments.first(), after.deployments.first_mut())
+            else {
+                return;
+            };
+            if old.id == new.id && new.failed > old.failed {
+                new.failed += 1;
+            }
+        }),
+        Plant::RollsBackAnywhere => {
+            let goes_back = draft.changes().iter().any(|it| {
+                matches!(it, Change::ServiceDeployment(_, Some(it))
+                    if it.status == ServiceDeploymentStatus::RollbackInProgress)
+            });
+            services(draft, |before, after| {
+                let first = after.deployments.first_mut().filter(|_| goes_back);
+                if let (Some(new), Some(old)) = (first, before.deployments.first())
+                    && new.id != old.id
+                {
+                    new.revision = old.revision;
+                }
+            });
+        }
+        _ => {}
+    }
+}
+
+/// Tasks of services that the review has changed.
+fn changed(draft: &Draft<'_>) -> Vec<Task> {
+    let rows = draft.changes().iter().filter_map(|it| match it {
+        Change::Task(_, Some(task)) if task.service.is_some() => Some(task.as_ref().clone()),
+        _ => None,
+    });
+    rows.collect()
+}
+
+fn stop_all(draft: &mut Draft<'_>, of: &Task, now: Timestamp, which: impl Fn(&Task) -> bool) {
+    let Some(key) = of.service_key() else { return };
+    let open = draft.state().indexes().open_tasks(&key).clone();
+    for id in open {
+        let Some(task) = draft.state().task(id).cloned() else { continue };
+        let runs = task.desired == Desired::Running && task.last == Status::Running;
+        if runs && which(&task) {
+            let code = StopCode::ServiceSchedulerInitiated;
+            let stop = Stop { code, reason: "Scaling activity that nobody wants".into() };
+            plan::tasks::ask_to_stop(draft, &task, stop, now);
+        }
+    }
+}
+
+/// What a review starts is started more often.
+fn double(draft: &mut Draft<'_>, times: u128, scheduling: Scheduling) {
+    let fresh = changed(draft).into_iter().find(|it| {
+        let service = it.service_key().and_then(|it| draft.state().services().get(&it));
+        it.last == Status::Pending && service.is_some_and(|it| it.scheduling == scheduling)
+    });
+    let Some(task) = fresh else { return };
+    for more in 1..=times {
+        let id = TaskId::new(task.id.bits() ^ more);
+        let demand = Demand { ports: Vec::new(), ..Demand::default() };
+        draft.change(Change::from(Task { id, demand, ..task.clone() }));
+    }
+}
+
+/// Spoils the rows of services that the review has changed.
+fn services(draft: &mut Draft<'_>, spoil: impl Fn(&Service, &mut Service)) {
+    let rows = draft.steps().filter_map(|(after, before)| match (after, before) {
+        (Change::Service(_, Some(after)), Change::Service(_, Some(before))) => {
+            Some((before.clone(), after.clone()))
+        }
+        _ => None,
+    });
+    let rows: Vec<_> = rows.collect();
+    for (before, after) in rows {
+        let mut spoiled = after.as_ref().clone();
+        spoil(&before, &mut spoiled);
+        if spoiled != *after {
+            draft.change(Change::from(spoiled));
+        }
+    }
+}
