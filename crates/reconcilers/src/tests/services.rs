@@ -2,6 +2,7 @@
 
 mod fleet;
 
+use plan::rehearsal::Action;
 use plan::services::bounds;
 use plan::tasks;
 use state::{
@@ -288,4 +289,29 @@ fn zones_are_balanced_again_without_ever_having_too_few() {
         "{:?}",
         fleet.events()
     );
+}
+
+#[test]
+fn a_service_is_played_through_as_it_then_goes() {
+    let mut fleet = Fleet::new(4);
+    fleet.create(4, 100, 150, Image::Runs);
+    fleet.run(10);
+    fleet.update(Image::Runs);
+    let mut copy = fleet.world.state.clone();
+    let seen = crate::rehearse(&mut copy, &fleet.row().key, fleet.world.now);
+    let many = |action| seen.moves.iter().filter(|it| it.action == action).count();
+    assert_eq!((many(Action::Start), many(Action::Stop)), (4, 4));
+    assert_eq!((seen.tasks, seen.peak.0, seen.fewest, seen.stuck), (4, 6, 4, None));
+}
+
+#[test]
+fn a_service_that_cannot_move_is_played_through_as_stuck() {
+    let mut fleet = Fleet::new(3);
+    fleet.create(1, 100, 100, Image::Runs);
+    fleet.run(10);
+    fleet.update(Image::Runs);
+    let mut copy = fleet.world.state.clone();
+    let seen = crate::rehearse(&mut copy, &fleet.row().key, fleet.world.now);
+    assert_eq!((seen.moves.len(), seen.peak.0), (0, 1));
+    assert!(seen.stuck.is_some_and(|it| it.contains("deployment configuration")));
 }
