@@ -1,10 +1,12 @@
 """The example's chat as services of a region, and its users: clients of socket.io, each a process of Node.js."""
 
+import hashlib
 import json
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -27,19 +29,24 @@ def images():
 
 
 def client_folder():
-    """The example's client with what it needs of npm; made once for its lock file."""
+    """The example's client with what it needs of npm; made once for what it is made of, and whole or
+    not at all, as others may run it meanwhile."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("the chat's users need Node.js and npm")
-    folder, locked = MADE / "client", (EXAMPLE / "client/package-lock.json").read_text()
-    shutil.copytree(EXAMPLE / "client", folder, dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("node_modules"))
-    installed = folder / "installed"
-    if not installed.exists() or installed.read_text() != locked:
-        done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder,
+    sources = sorted((EXAMPLE / "client").glob("*.js*"))
+    made_of = hashlib.sha256(b"".join(it.read_bytes() for it in sources)).hexdigest()
+    folder = MADE / f"client-{made_of[:16]}"
+    if not folder.exists():
+        MADE.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=MADE))
+        for it in sources:
+            shutil.copy(it, fresh)
+        done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=fresh,
                               capture_output=True, text=True)
         if done.returncode != 0:
+            shutil.rmtree(fresh)
             pytest.skip(f"the chat's client cannot be installed here: {done.stderr}")
-        installed.write_text(locked)
+        fresh.rename(folder)
     return folder
 
 
@@ -63,6 +70,7 @@ class Client:
 
     def task(self):
         """The task that it is connected to; nothing while it is to none."""
+        assert self.process.poll() is None, f"the process of {self.name} has ended"
         found = self.all("task", "disconnected")
         return found[-1].get("id") if found else None
 
