@@ -216,7 +216,7 @@ impl Words {
             exec: false,
             reference: None,
             placing: None,
-        service: None,
+            service: None,
         }
     }
 
