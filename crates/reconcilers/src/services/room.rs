@@ -1,14 +1,16 @@
-//! Wakes services when there may be room for them: an instance has come, drains, or has let go of a
-//! task.
+//! Wakes services when something beside them has changed: an instance has come, drains, or has let go
+//! of a task; a balancer, whose word on their targets counts, has come or gone.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use plan::connect;
 use plan::services::Snapshot;
 use state::capacity::Pool;
 use state::{
-    Change, Context, Draft, InstanceStatus, Scheduling, ServiceKey, ServiceStatus, State, Switch,
+    Change, Context, Draft, InstanceStatus, Scheduling, Service, ServiceKey, ServiceRevisionKey,
+    ServiceStatus, State, Switch,
 };
 use types::{ClusterName, InstanceId, Zone};
 
@@ -98,6 +100,7 @@ impl Reconciler for Room {
         match change {
             Change::ContainerInstance(id, Some(_)) => Some(Subject::Instance(*id)),
             Change::Task(_, Some(it)) if it.released => Some(Subject::Cluster(it.cluster.clone())),
+            Change::Balancer(..) => Some(Subject::Region),
             _ => None,
         }
     }
@@ -111,6 +114,7 @@ impl Reconciler for Room {
         let services = match subject {
             Subject::Cluster(cluster) => self.refused_in(cluster, context),
             Subject::Instance(id) => self.around(draft.state(), *id, context),
+            Subject::Region => checked(draft.state()),
             _ => return Outcome::Settled,
         };
         self.waiting().next.extend(services);
@@ -122,6 +126,19 @@ impl Reconciler for Room {
             }
         }
     }
+}
+
+/// Services whose tasks balancers check. O(services): balancers come and go rarely.
+fn checked(state: &State) -> BTreeSet<ServiceKey> {
+    let is_checked = |service: &&Arc<Service>| {
+        let mut revisions = service.deployments.iter().filter_map(|it| {
+            let key = ServiceRevisionKey { service: service.key.clone(), id: it.revision };
+            state.service_revisions().get(&key)
+        });
+        revisions.any(|it| !it.targets.is_empty())
+            || connect::of_service(state, &service.key).next().is_some()
+    };
+    state.services().values().filter(is_checked).map(|it| it.key.clone()).collect()
 }
 
 /// Zones of a cluster where an instance takes tasks. O(zones).
