@@ -26,7 +26,7 @@ pub use breaker::threshold;
 pub use launching::{fresh_id, launch, started_by};
 pub use pace::{Stumble, launched};
 pub use retire::{let_go, retire};
-pub use say::{CHANGES_OF_EVENT, say};
+pub use say::{CHANGES_OF_EVENT, add_event, say};
 pub use snapshot::{Member, Scene, Snapshot, snapshot};
 pub use standing::{Standing, Terms, standing};
 pub use step::{Moment, Room, Starting, Step, Stopping, Why, step};

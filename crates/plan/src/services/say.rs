@@ -2,6 +2,8 @@
 
 use state::{Change, Context, Draft, Service, ServiceEvent, ServiceEventKey, ServiceKey};
 
+use super::events;
+
 /// So many events of a service are kept. Source: handbook 5.5.
 const EVENTS_KEPT: u64 = 100;
 
@@ -10,24 +12,30 @@ pub const CHANGES_OF_EVENT: usize = 3;
 
 /// Notes that something has happened to a service. Nothing if there is no such service.
 pub fn say(draft: &mut Draft<'_>, key: &ServiceKey, sentence: &str, context: &mut Context<'_>) {
-    let Some(service) = draft.state().services().get(key).cloned() else { return };
-    let number = service.last_event + 1;
-    let of = |number| ServiceEventKey { service: key.clone(), number };
+    let Some(service) = draft.state().services().get(key) else { return };
+    let mut service = Service::clone(service);
+    add_event(draft, &mut service, sentence, context);
+    draft.change(Change::from(service));
+}
+
+/// Adds an event to a service whose row the caller writes; the oldest one goes.
+pub fn add_event(
+    draft: &mut Draft<'_>,
+    service: &mut Service,
+    sentence: &str,
+    context: &mut Context<'_>,
+) {
+    service.last_event += 1;
+    let of = |number| ServiceEventKey { service: service.key.clone(), number };
     draft.change(Change::from(ServiceEvent {
-        key: of(number),
+        key: of(service.last_event),
         at: context.now,
         id: context.dice.bits().to_be_bytes().into(),
-        message: message(key, sentence),
+        message: events::of(&service.key, sentence),
     }));
-    draft.change(Change::from(Service { last_event: number, ..service.as_ref().clone() }));
-    if let Some(oldest) = number.checked_sub(EVENTS_KEPT).map(of)
+    if let Some(oldest) = service.last_event.checked_sub(EVENTS_KEPT).map(of)
         && draft.state().service_events().contains_key(&oldest)
     {
         draft.change(Change::ServiceEvent(oldest, None));
     }
-}
-
-/// A sentence with the service's name before it.
-pub(super) fn message(service: &ServiceKey, sentence: &str) -> String {
-    format!("(service {}) {sentence}", service.name)
 }

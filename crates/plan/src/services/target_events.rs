@@ -2,7 +2,7 @@
 
 use state::{ServiceEventKey, ServiceKey, State};
 
-use super::say::message;
+use super::events;
 
 /// `registered 2 targets in (target-group ARN)`
 pub fn registered(group: &str, count: u32) -> String {
@@ -28,6 +28,6 @@ pub fn not_registered(group: &str, why: &str) -> String {
 pub fn is_kept(state: &State, service: &ServiceKey, sentence: &str) -> bool {
     let first = ServiceEventKey { service: service.clone(), number: 0 };
     let last = ServiceEventKey { service: service.clone(), number: u64::MAX };
-    let said = message(service, sentence);
+    let said = events::of(service, sentence);
     state.service_events().range(first..=last).any(|it| it.1.message == said)
 }

@@ -8,13 +8,11 @@ use plan::placement::Refusal;
 use plan::services::events::{self, Saying};
 use plan::services::{self, Snapshot, Starting, Step, Stopping, Why};
 use state::{
-    Change, Context, Draft, Membership, Service, ServiceEvent, ServiceEventKey, ServiceRevision,
-    ServiceRevisionKey, Stop, StopCode, Task,
+    Change, Context, Draft, Membership, Service, ServiceRevision, ServiceRevisionKey, Stop,
+    StopCode, Task,
 };
 use types::{TaskId, Timestamp};
 
-/// Events that are kept of a service. Source: ECS API Reference, `Service`.
-const EVENTS_KEPT: u64 = 100;
 /// What a start changes at most: the task, its credentials, what its instance is told.
 const CHANGES_OF_START: usize = 3;
 /// What has to fit behind starts: the service's row, and events with those that they push out.
@@ -52,7 +50,7 @@ pub(super) fn apply(
     }
     for saying in &step.events {
         match saying {
-            Saying::Fact(sentence) => say(draft, &mut service, sentence, context),
+            Saying::Fact(sentence) => services::add_event(draft, &mut service, sentence, context),
             Saying::Condition(sentence) => remark(draft, &mut service, sentence, context),
         }
     }
@@ -95,27 +93,8 @@ fn note_digests(draft: &mut Draft<'_>, id: TaskId) {
 fn remark(draft: &mut Draft<'_>, service: &mut Service, sentence: &str, context: &mut Context<'_>) {
     let message = events::of(&service.key, sentence);
     if !events::is_repeated(draft.state(), &service.key, &message) {
-        say(draft, service, sentence, context);
+        services::add_event(draft, service, sentence, context);
     }
-}
-
-/// Adds an event; the oldest goes.
-fn say(draft: &mut Draft<'_>, service: &mut Service, sentence: &str, context: &mut Context<'_>) {
-    let message = events::of(&service.key, sentence);
-    service.last_event += 1;
-    let key = |number| ServiceEventKey { service: service.key.clone(), number };
-    if let Some(oldest) = service.last_event.checked_sub(EVENTS_KEPT) {
-        let oldest = key(oldest);
-        if draft.state().service_events().contains_key(&oldest) {
-            draft.change(Change::ServiceEvent(oldest, None));
-        }
-    }
-    draft.change(Change::from(ServiceEvent {
-        key: key(service.last_event),
-        at: context.now,
-        id: context.dice.bits().to_be_bytes().to_vec(),
-        message,
-    }));
 }
 
 fn stop(
@@ -129,23 +108,28 @@ fn stop(
         let stop = Stop { code: StopCode::ServiceSchedulerInitiated, reason: it.why.reason() };
         services::retire(draft, &task, stop, context.now);
         if let Why::Unhealthy(reason) = &it.why {
-            say(draft, service, &events::unhealthy(it.task, reason), context);
+            services::add_event(draft, service, &events::unhealthy(it.task, reason), context);
         }
     }
     let others = || stopping.iter().filter(|it| !matches!(it.why, Why::Unhealthy(_)));
     let moved: Vec<_> = others().filter(|it| it.why == Why::Rebalancing).collect();
     if let Some(first) = moved.first() {
         let ids: Vec<TaskId> = moved.iter().map(|it| it.task).collect();
-        say(draft, service, &events::stopped_to_rebalance(&ids, &first.zone), context);
+        services::add_event(
+            draft,
+            service,
+            &events::stopped_to_rebalance(&ids, &first.zone),
+            context,
+        );
     }
     let rest = || others().filter(|it| it.why != Why::Rebalancing);
     let running: Vec<TaskId> = rest().filter(|it| it.is_running).map(|it| it.task).collect();
     if !running.is_empty() {
-        say(draft, service, &events::stopped(&running), context);
+        services::add_event(draft, service, &events::stopped(&running), context);
     }
     let pending = rest().filter(|it| !it.is_running).count();
     if pending > 0 {
-        say(draft, service, &events::stopped_pending(pending), context);
+        services::add_event(draft, service, &events::stopped_pending(pending), context);
     }
 }
 
@@ -186,9 +170,14 @@ fn start_tasks(
     match start {
         _ if started.is_empty() => {}
         Starting::InZone(_, zone) => {
-            say(draft, service, &events::started_to_rebalance(&started, zone), context);
+            services::add_event(
+                draft,
+                service,
+                &events::started_to_rebalance(&started, zone),
+                context,
+            );
         }
-        _ => say(draft, service, &events::started(&started), context),
+        _ => services::add_event(draft, service, &events::started(&started), context),
     }
     if let Some(refusal) = &done.refused {
         remark(draft, service, &events::no_place(refusal), context);

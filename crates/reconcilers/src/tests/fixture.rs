@@ -144,8 +144,10 @@ impl World {
     }
 }
 
+/// Every reconciler but those whose names begin so; all of them for an empty text.
 fn all_but(policy: &Policy, without: &str) -> Vec<Box<dyn Reconciler>> {
-    registry(policy).into_iter().filter(|it| it.name() != without).collect()
+    let is_out = |name: &str| !without.is_empty() && name.starts_with(without);
+    registry(policy).into_iter().filter(|it| !is_out(it.name())).collect()
 }
 
 pub(super) fn region() -> State {
