@@ -32,7 +32,12 @@ def folder():
     return chat.client_folder()
 
 
-@pytest.fixture(scope="module", params=["bridge", "awsvpc"])
+def set_up(*modes):
+    """The chat in these network modes: each test in the document's first one, the first in both."""
+    return pytest.mark.parametrize("started", modes, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def started(request, region):
     it = Chat(region, f"chat-{request.param}", request.param)
     try:
@@ -56,6 +61,7 @@ def users(started, folder, name):
             it.end()
 
 
+@set_up("bridge", "awsvpc")
 def test_users_at_several_tasks_hear_each_other_by_either_transport(started, users):
     assert len({it.task() for it in users}) > 1
     for it in users:
@@ -70,6 +76,7 @@ def test_users_at_several_tasks_hear_each_other_by_either_transport(started, use
     assert kept >= {(it.name, "hello") for it in users}
 
 
+@set_up("bridge")
 def test_a_rolling_update_loses_no_request_and_no_message(started, users):
     everybody_hears(users, "before")
     old = {it["taskArn"] for it in started.tasks()}
@@ -88,6 +95,7 @@ def test_a_rolling_update_loses_no_request_and_no_message(started, users):
     nobody_heard_twice(users)
 
 
+@set_up("bridge")
 def test_a_task_that_dies_is_replaced_and_its_users_go_on(started, users):
     everybody_hears(users, "before")
     task = next(it["taskArn"] for it in started.tasks()
@@ -103,6 +111,7 @@ def test_a_task_that_dies_is_replaced_and_its_users_go_on(started, users):
     nobody_heard_twice(users)
 
 
+@set_up("bridge")
 def test_the_chat_finds_the_next_redis_by_its_name(started, users):
     everybody_hears(users, "before")
     task = started.tasks("redis")[0]["taskArn"]
@@ -112,6 +121,8 @@ def test_the_chat_finds_the_next_redis_by_its_name(started, users):
     assert task not in {it["taskArn"] for it in started.tasks("redis")}
     assert not [it for user in users for it in user.all("disconnected", "failed")]
 
+
+@set_up("bridge")
 @pytest.mark.parametrize("fault", ["kill-instance", "kill-zone"])
 def test_what_an_instance_or_a_zone_had_starts_elsewhere_and_users_go_on(started, users, region, fault):
     everybody_hears(users, "before")
@@ -133,6 +144,7 @@ def test_what_an_instance_or_a_zone_had_starts_elsewhere_and_users_go_on(started
         until(lambda: region.connected() == 3, 60, what="three instances")
 
 
+@set_up("bridge")
 def test_two_browsers_chat(started, users):
     browser = Browser()
     try:
