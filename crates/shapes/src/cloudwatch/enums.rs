@@ -6,6 +6,34 @@
 
 use crate::open_enum::open_enum;
 
+open_enum!(ActionsSuppressedBy {
+    WaitPeriod = "WaitPeriod",
+    ExtensionPeriod = "ExtensionPeriod",
+    Alarm = "Alarm",
+});
+
+open_enum!(AlarmType {
+    CompositeAlarm = "CompositeAlarm",
+    MetricAlarm = "MetricAlarm",
+    LogAlarm = "LogAlarm",
+});
+
+open_enum!(ComparisonOperator {
+    GreaterThanOrEqualToThreshold = "GreaterThanOrEqualToThreshold",
+    GreaterThanThreshold = "GreaterThanThreshold",
+    LessThanThreshold = "LessThanThreshold",
+    LessThanOrEqualToThreshold = "LessThanOrEqualToThreshold",
+    LessThanLowerOrGreaterThanUpperThreshold = "LessThanLowerOrGreaterThanUpperThreshold",
+    LessThanLowerThreshold = "LessThanLowerThreshold",
+    GreaterThanUpperThreshold = "GreaterThanUpperThreshold",
+});
+
+open_enum!(EvaluationState {
+    PartialData = "PARTIAL_DATA",
+    EvaluationFailure = "EVALUATION_FAILURE",
+    EvaluationError = "EVALUATION_ERROR",
+});
+
 open_enum!(RecentlyActive {
     Pt3H = "PT3H",
 });
@@ -43,6 +71,12 @@ open_enum!(StandardUnit {
     TerabitsSecond = "Terabits/Second",
     CountSecond = "Count/Second",
     None = "None",
+});
+
+open_enum!(StateValue {
+    Ok = "OK",
+    Alarm = "ALARM",
+    InsufficientData = "INSUFFICIENT_DATA",
 });
 
 open_enum!(Statistic {

@@ -24,24 +24,94 @@ pub static OPERATIONS: &[&OperationSchema] = &[
     &UNTAG_RESOURCE,
 ];
 
-pub static DELETE_ALARMS: OperationSchema = OperationSchema::new("DeleteAlarms", "POST", "/");
+pub static DELETE_ALARMS: OperationSchema = OperationSchema::new("DeleteAlarms", "POST", "/")
+    .input(&super::schemas::DELETE_ALARMS_INPUT)
+    .compiled::<DeleteAlarms>(&[
+        &super::schemas::RESOURCE_NOT_FOUND,
+        &super::schemas::RESOURCE_CONFLICT,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteAlarms;
+
+impl crate::Operation for DeleteAlarms {
+    const NAME: &'static str = "DeleteAlarms";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_ALARMS;
+    type Input = super::DeleteAlarmsInput;
+    type Output = crate::Empty;
+}
 
 pub static DESCRIBE_ALARM_HISTORY: OperationSchema =
     OperationSchema::new("DescribeAlarmHistory", "POST", "/")
         .result_wrapper("DescribeAlarmHistoryResult");
 
-pub static DESCRIBE_ALARMS: OperationSchema =
-    OperationSchema::new("DescribeAlarms", "POST", "/").result_wrapper("DescribeAlarmsResult");
+pub static DESCRIBE_ALARMS: OperationSchema = OperationSchema::new("DescribeAlarms", "POST", "/")
+    .result_wrapper("DescribeAlarmsResult")
+    .input(&super::schemas::DESCRIBE_ALARMS_INPUT)
+    .output(&super::schemas::DESCRIBE_ALARMS_OUTPUT)
+    .compiled::<DescribeAlarms>(&[&super::schemas::INVALID_NEXT_TOKEN]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeAlarms;
+
+impl crate::Operation for DescribeAlarms {
+    const NAME: &'static str = "DescribeAlarms";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_ALARMS;
+    type Input = super::DescribeAlarmsInput;
+    type Output = super::DescribeAlarmsOutput;
+}
 
 pub static DESCRIBE_ALARMS_FOR_METRIC: OperationSchema =
     OperationSchema::new("DescribeAlarmsForMetric", "POST", "/")
-        .result_wrapper("DescribeAlarmsForMetricResult");
+        .result_wrapper("DescribeAlarmsForMetricResult")
+        .input(&super::schemas::DESCRIBE_ALARMS_FOR_METRIC_INPUT)
+        .output(&super::schemas::DESCRIBE_ALARMS_FOR_METRIC_OUTPUT)
+        .compiled::<DescribeAlarmsForMetric>(&[]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeAlarmsForMetric;
+
+impl crate::Operation for DescribeAlarmsForMetric {
+    const NAME: &'static str = "DescribeAlarmsForMetric";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_ALARMS_FOR_METRIC;
+    type Input = super::DescribeAlarmsForMetricInput;
+    type Output = super::DescribeAlarmsForMetricOutput;
+}
 
 pub static DISABLE_ALARM_ACTIONS: OperationSchema =
-    OperationSchema::new("DisableAlarmActions", "POST", "/");
+    OperationSchema::new("DisableAlarmActions", "POST", "/")
+        .input(&super::schemas::DISABLE_ALARM_ACTIONS_INPUT)
+        .compiled::<DisableAlarmActions>(&[]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DisableAlarmActions;
+
+impl crate::Operation for DisableAlarmActions {
+    const NAME: &'static str = "DisableAlarmActions";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DISABLE_ALARM_ACTIONS;
+    type Input = super::DisableAlarmActionsInput;
+    type Output = crate::Empty;
+}
 
 pub static ENABLE_ALARM_ACTIONS: OperationSchema =
-    OperationSchema::new("EnableAlarmActions", "POST", "/");
+    OperationSchema::new("EnableAlarmActions", "POST", "/")
+        .input(&super::schemas::ENABLE_ALARM_ACTIONS_INPUT)
+        .compiled::<EnableAlarmActions>(&[]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct EnableAlarmActions;
+
+impl crate::Operation for EnableAlarmActions {
+    const NAME: &'static str = "EnableAlarmActions";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &ENABLE_ALARM_ACTIONS;
+    type Input = super::EnableAlarmActionsInput;
+    type Output = crate::Empty;
+}
 
 pub static GET_METRIC_DATA: OperationSchema = OperationSchema::new("GetMetricData", "POST", "/")
     .result_wrapper("GetMetricDataResult")
@@ -105,9 +175,40 @@ impl crate::Operation for ListMetrics {
 
 pub static LIST_TAGS_FOR_RESOURCE: OperationSchema =
     OperationSchema::new("ListTagsForResource", "POST", "/")
-        .result_wrapper("ListTagsForResourceResult");
+        .result_wrapper("ListTagsForResourceResult")
+        .input(&super::schemas::LIST_TAGS_FOR_RESOURCE_INPUT)
+        .output(&super::schemas::LIST_TAGS_FOR_RESOURCE_OUTPUT)
+        .compiled::<ListTagsForResource>(&[
+            &super::schemas::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+            &super::schemas::INTERNAL_SERVICE_FAULT,
+        ]);
 
-pub static PUT_METRIC_ALARM: OperationSchema = OperationSchema::new("PutMetricAlarm", "POST", "/");
+#[derive(Debug, Clone, Copy)]
+pub struct ListTagsForResource;
+
+impl crate::Operation for ListTagsForResource {
+    const NAME: &'static str = "ListTagsForResource";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &LIST_TAGS_FOR_RESOURCE;
+    type Input = super::ListTagsForResourceInput;
+    type Output = super::ListTagsForResourceOutput;
+}
+
+pub static PUT_METRIC_ALARM: OperationSchema = OperationSchema::new("PutMetricAlarm", "POST", "/")
+    .input(&super::schemas::PUT_METRIC_ALARM_INPUT)
+    .compiled::<PutMetricAlarm>(&[&super::schemas::LIMIT_EXCEEDED_FAULT]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct PutMetricAlarm;
+
+impl crate::Operation for PutMetricAlarm {
+    const NAME: &'static str = "PutMetricAlarm";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &PUT_METRIC_ALARM;
+    type Input = super::PutMetricAlarmInput;
+    type Output = crate::Empty;
+}
 
 pub static PUT_METRIC_DATA: OperationSchema = OperationSchema::new("PutMetricData", "POST", "/")
     .input(&super::schemas::PUT_METRIC_DATA_INPUT)
@@ -129,10 +230,66 @@ impl crate::Operation for PutMetricData {
     type Output = crate::Empty;
 }
 
-pub static SET_ALARM_STATE: OperationSchema = OperationSchema::new("SetAlarmState", "POST", "/");
+pub static SET_ALARM_STATE: OperationSchema = OperationSchema::new("SetAlarmState", "POST", "/")
+    .input(&super::schemas::SET_ALARM_STATE_INPUT)
+    .compiled::<SetAlarmState>(&[
+        &super::schemas::RESOURCE_NOT_FOUND,
+        &super::schemas::INVALID_FORMAT_FAULT,
+    ]);
 
-pub static TAG_RESOURCE: OperationSchema =
-    OperationSchema::new("TagResource", "POST", "/").result_wrapper("TagResourceResult");
+#[derive(Debug, Clone, Copy)]
+pub struct SetAlarmState;
 
-pub static UNTAG_RESOURCE: OperationSchema =
-    OperationSchema::new("UntagResource", "POST", "/").result_wrapper("UntagResourceResult");
+impl crate::Operation for SetAlarmState {
+    const NAME: &'static str = "SetAlarmState";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &SET_ALARM_STATE;
+    type Input = super::SetAlarmStateInput;
+    type Output = crate::Empty;
+}
+
+pub static TAG_RESOURCE: OperationSchema = OperationSchema::new("TagResource", "POST", "/")
+    .result_wrapper("TagResourceResult")
+    .input(&super::schemas::TAG_RESOURCE_INPUT)
+    .output(&super::schemas::TAG_RESOURCE_OUTPUT)
+    .compiled::<TagResource>(&[
+        &super::schemas::INVALID_PARAMETER_VALUE_EXCEPTION,
+        &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+        &super::schemas::CONCURRENT_MODIFICATION_EXCEPTION,
+        &super::schemas::INTERNAL_SERVICE_FAULT,
+        &super::schemas::CONFLICT_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct TagResource;
+
+impl crate::Operation for TagResource {
+    const NAME: &'static str = "TagResource";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &TAG_RESOURCE;
+    type Input = super::TagResourceInput;
+    type Output = super::TagResourceOutput;
+}
+
+pub static UNTAG_RESOURCE: OperationSchema = OperationSchema::new("UntagResource", "POST", "/")
+    .result_wrapper("UntagResourceResult")
+    .input(&super::schemas::UNTAG_RESOURCE_INPUT)
+    .output(&super::schemas::UNTAG_RESOURCE_OUTPUT)
+    .compiled::<UntagResource>(&[
+        &super::schemas::INVALID_PARAMETER_VALUE_EXCEPTION,
+        &super::schemas::RESOURCE_NOT_FOUND_EXCEPTION,
+        &super::schemas::CONCURRENT_MODIFICATION_EXCEPTION,
+        &super::schemas::INTERNAL_SERVICE_FAULT,
+        &super::schemas::CONFLICT_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct UntagResource;
+
+impl crate::Operation for UntagResource {
+    const NAME: &'static str = "UntagResource";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &UNTAG_RESOURCE;
+    type Input = super::UntagResourceInput;
+    type Output = super::UntagResourceOutput;
+}

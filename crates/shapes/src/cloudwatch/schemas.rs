@@ -9,7 +9,136 @@ use crate::{Kind, Location, Member, Schema, TimestampFormat};
 
 pub static ACCOUNT_ID: Schema = Schema::new("AccountId", Kind::String).min(1.0).max(255.0);
 
+pub static ACTION_CONFIGURATION: Schema = Schema::structure(
+    "ActionConfiguration",
+    &[Member::new("AlarmTagsPropagation", &ALARM_TAGS_PROPAGATION)],
+);
+
+pub static ACTION_LOG_LINE_COUNT: Schema = Schema::new("ActionLogLineCount", Kind::Integer);
+
+pub static ACTION_LOG_LINE_ROLE_ARN: Schema = Schema::new("ActionLogLineRoleArn", Kind::String);
+
+pub static ACTION_PREFIX: Schema = Schema::new("ActionPrefix", Kind::String).min(1.0).max(1024.0);
+
+pub static ACTIONS_ENABLED: Schema = Schema::new("ActionsEnabled", Kind::Boolean);
+
+pub static ACTIONS_SUPPRESSED_BY: Schema =
+    Schema::new("ActionsSuppressedBy", Kind::Enum(&["WaitPeriod", "ExtensionPeriod", "Alarm"]));
+
+pub static ACTIONS_SUPPRESSED_REASON: Schema =
+    Schema::new("ActionsSuppressedReason", Kind::String).min(0.0).max(1024.0);
+
+pub static AGGREGATION_EXPRESSION: Schema =
+    Schema::new("AggregationExpression", Kind::String).min(1.0).max(2048.0);
+
+pub static ALARM_ARN: Schema = Schema::new("AlarmArn", Kind::String).min(1.0).max(1600.0);
+
+pub static ALARM_DESCRIPTION: Schema =
+    Schema::new("AlarmDescription", Kind::String).min(0.0).max(1024.0);
+
+pub static ALARM_NAME: Schema = Schema::new("AlarmName", Kind::String).min(1.0).max(255.0);
+
+pub static ALARM_NAME_PREFIX: Schema =
+    Schema::new("AlarmNamePrefix", Kind::String).min(1.0).max(255.0);
+
+pub static ALARM_NAMES: Schema =
+    Schema::new("AlarmNames", Kind::List(&Member::new("member", &ALARM_NAME))).max(100.0);
+
+pub static ALARM_PROM_QL_CRITERIA: Schema = Schema::structure(
+    "AlarmPromQLCriteria",
+    &[
+        Member::new("PendingPeriod", &PENDING_PERIOD),
+        Member::new("Query", &QUERY).required(),
+        Member::new("RecoveryPeriod", &RECOVERY_PERIOD),
+    ],
+);
+
+pub static ALARM_RULE: Schema = Schema::new("AlarmRule", Kind::String).min(1.0).max(10240.0);
+
+pub static ALARM_TAGS_PROPAGATION: Schema = Schema::structure(
+    "AlarmTagsPropagation",
+    &[
+        Member::new("Enabled", &ALARM_TAGS_PROPAGATION_ENABLED).required(),
+        Member::new("ExcludedTagKeys", &ALARM_TAGS_PROPAGATION_TAG_KEYS),
+        Member::new("IncludedTagKeys", &ALARM_TAGS_PROPAGATION_TAG_KEYS),
+    ],
+);
+
+pub static ALARM_TAGS_PROPAGATION_ENABLED: Schema =
+    Schema::new("AlarmTagsPropagationEnabled", Kind::Boolean);
+
+pub static ALARM_TAGS_PROPAGATION_TAG_KEY: Schema =
+    Schema::new("AlarmTagsPropagationTagKey", Kind::String).min(1.0).max(128.0);
+
+pub static ALARM_TAGS_PROPAGATION_TAG_KEYS: Schema = Schema::new(
+    "AlarmTagsPropagationTagKeys",
+    Kind::List(&Member::new("member", &ALARM_TAGS_PROPAGATION_TAG_KEY)),
+)
+.min(1.0)
+.max(50.0);
+
+pub static ALARM_TYPE: Schema =
+    Schema::new("AlarmType", Kind::Enum(&["CompositeAlarm", "MetricAlarm", "LogAlarm"]));
+
+pub static ALARM_TYPES: Schema =
+    Schema::new("AlarmTypes", Kind::List(&Member::new("member", &ALARM_TYPE)));
+
+pub static AMAZON_RESOURCE_NAME: Schema =
+    Schema::new("AmazonResourceName", Kind::String).min(1.0).max(1024.0);
+
 pub static AWS_QUERY_ERROR_MESSAGE: Schema = Schema::new("AwsQueryErrorMessage", Kind::String);
+
+pub static COMPARISON_OPERATOR: Schema = Schema::new(
+    "ComparisonOperator",
+    Kind::Enum(&[
+        "GreaterThanOrEqualToThreshold",
+        "GreaterThanThreshold",
+        "LessThanThreshold",
+        "LessThanOrEqualToThreshold",
+        "LessThanLowerOrGreaterThanUpperThreshold",
+        "LessThanLowerThreshold",
+        "GreaterThanUpperThreshold",
+    ]),
+);
+
+pub static COMPOSITE_ALARM: Schema = Schema::structure(
+    "CompositeAlarm",
+    &[
+        Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
+        Member::new("ActionsEnabled", &ACTIONS_ENABLED),
+        Member::new("ActionsSuppressedBy", &ACTIONS_SUPPRESSED_BY),
+        Member::new("ActionsSuppressedReason", &ACTIONS_SUPPRESSED_REASON),
+        Member::new("ActionsSuppressor", &ALARM_ARN),
+        Member::new("ActionsSuppressorExtensionPeriod", &SUPPRESSOR_PERIOD),
+        Member::new("ActionsSuppressorWaitPeriod", &SUPPRESSOR_PERIOD),
+        Member::new("AlarmActions", &RESOURCE_LIST),
+        Member::new("AlarmArn", &ALARM_ARN),
+        Member::new("AlarmConfigurationUpdatedTimestamp", &TIMESTAMP),
+        Member::new("AlarmDescription", &ALARM_DESCRIPTION),
+        Member::new("AlarmName", &ALARM_NAME),
+        Member::new("AlarmRule", &ALARM_RULE),
+        Member::new("InsufficientDataActions", &RESOURCE_LIST),
+        Member::new("OKActions", &RESOURCE_LIST),
+        Member::new("StateReason", &STATE_REASON),
+        Member::new("StateReasonData", &STATE_REASON_DATA),
+        Member::new("StateTransitionedTimestamp", &TIMESTAMP),
+        Member::new("StateUpdatedTimestamp", &TIMESTAMP),
+        Member::new("StateValue", &STATE_VALUE),
+    ],
+);
+
+pub static COMPOSITE_ALARMS: Schema =
+    Schema::new("CompositeAlarms", Kind::List(&Member::new("member", &COMPOSITE_ALARM)));
+
+pub static CONCURRENT_MODIFICATION_EXCEPTION: Schema =
+    Schema::error("ConcurrentModificationException", "ConcurrentModificationException", 429, &[]);
+
+pub static CONFLICT_EXCEPTION: Schema = Schema::error(
+    "ConflictException",
+    "ConflictException",
+    409,
+    &[Member::new("Message", &ERROR_MESSAGE)],
+);
 
 pub static COUNTS: Schema =
     Schema::new("Counts", Kind::List(&Member::new("member", &DATAPOINT_VALUE)));
@@ -41,6 +170,54 @@ pub static DATAPOINT_VALUES: Schema =
 pub static DATAPOINTS: Schema =
     Schema::new("Datapoints", Kind::List(&Member::new("member", &DATAPOINT)));
 
+pub static DATAPOINTS_TO_ALARM: Schema = Schema::new("DatapointsToAlarm", Kind::Integer).min(1.0);
+
+pub static DELETE_ALARMS_INPUT: Schema =
+    Schema::structure("DeleteAlarmsInput", &[Member::new("AlarmNames", &ALARM_NAMES).required()]);
+
+pub static DESCRIBE_ALARMS_FOR_METRIC_INPUT: Schema = Schema::structure(
+    "DescribeAlarmsForMetricInput",
+    &[
+        Member::new("Dimensions", &DIMENSIONS),
+        Member::new("ExtendedStatistic", &EXTENDED_STATISTIC),
+        Member::new("MetricName", &METRIC_NAME).required(),
+        Member::new("Namespace", &NAMESPACE).required(),
+        Member::new("Period", &PERIOD),
+        Member::new("Statistic", &STATISTIC),
+        Member::new("Unit", &STANDARD_UNIT),
+    ],
+);
+
+pub static DESCRIBE_ALARMS_FOR_METRIC_OUTPUT: Schema = Schema::structure(
+    "DescribeAlarmsForMetricOutput",
+    &[Member::new("MetricAlarms", &METRIC_ALARMS)],
+);
+
+pub static DESCRIBE_ALARMS_INPUT: Schema = Schema::structure(
+    "DescribeAlarmsInput",
+    &[
+        Member::new("ActionPrefix", &ACTION_PREFIX),
+        Member::new("AlarmNamePrefix", &ALARM_NAME_PREFIX),
+        Member::new("AlarmNames", &ALARM_NAMES),
+        Member::new("AlarmTypes", &ALARM_TYPES),
+        Member::new("ChildrenOfAlarmName", &ALARM_NAME),
+        Member::new("MaxRecords", &MAX_RECORDS),
+        Member::new("NextToken", &NEXT_TOKEN),
+        Member::new("ParentsOfAlarmName", &ALARM_NAME),
+        Member::new("StateValue", &STATE_VALUE),
+    ],
+);
+
+pub static DESCRIBE_ALARMS_OUTPUT: Schema = Schema::structure(
+    "DescribeAlarmsOutput",
+    &[
+        Member::new("CompositeAlarms", &COMPOSITE_ALARMS),
+        Member::new("LogAlarms", &LOG_ALARMS),
+        Member::new("MetricAlarms", &METRIC_ALARMS),
+        Member::new("NextToken", &NEXT_TOKEN),
+    ],
+);
+
 pub static DIMENSION: Schema = Schema::structure(
     "Dimension",
     &[
@@ -65,6 +242,19 @@ pub static DIMENSION_VALUE: Schema =
 
 pub static DIMENSIONS: Schema =
     Schema::new("Dimensions", Kind::List(&Member::new("member", &DIMENSION))).max(30.0);
+
+pub static DISABLE_ALARM_ACTIONS_INPUT: Schema = Schema::structure(
+    "DisableAlarmActionsInput",
+    &[Member::new("AlarmNames", &ALARM_NAMES).required()],
+);
+
+pub static ENABLE_ALARM_ACTIONS_INPUT: Schema = Schema::structure(
+    "EnableAlarmActionsInput",
+    &[Member::new("AlarmNames", &ALARM_NAMES).required()],
+);
+
+pub static END_TIME_OFFSET: Schema =
+    Schema::new("EndTimeOffset", Kind::Long).min(0.0).max(2592000.0);
 
 pub static ENTITY: Schema = Schema::structure(
     "Entity",
@@ -115,6 +305,30 @@ pub static ENTITY_METRIC_DATA_LIST: Schema =
     Schema::new("EntityMetricDataList", Kind::List(&Member::new("member", &ENTITY_METRIC_DATA)));
 
 pub static ERROR_MESSAGE: Schema = Schema::new("ErrorMessage", Kind::String).min(1.0).max(255.0);
+
+pub static EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE: Schema =
+    Schema::new("EvaluateLowSampleCountPercentile", Kind::String).min(1.0).max(255.0);
+
+pub static EVALUATION_CRITERIA: Schema =
+    Schema::union("EvaluationCriteria", &[Member::new("PromQLCriteria", &ALARM_PROM_QL_CRITERIA)]);
+
+pub static EVALUATION_INTERVAL: Schema =
+    Schema::new("EvaluationInterval", Kind::Integer).min(10.0).max(3600.0);
+
+pub static EVALUATION_PERIODS: Schema = Schema::new("EvaluationPeriods", Kind::Integer).min(1.0);
+
+pub static EVALUATION_STATE: Schema = Schema::new(
+    "EvaluationState",
+    Kind::Enum(&["PARTIAL_DATA", "EVALUATION_FAILURE", "EVALUATION_ERROR"]),
+);
+
+pub static EVALUATION_WINDOW: Schema = Schema::union(
+    "EvaluationWindow",
+    &[
+        Member::new("SlidingWindow", &SLIDING_WINDOW),
+        Member::new("WallClockWindow", &WALL_CLOCK_WINDOW),
+    ],
+);
 
 pub static EXTENDED_STATISTIC: Schema = Schema::new("ExtendedStatistic", Kind::String);
 
@@ -182,6 +396,13 @@ pub static INTERNAL_SERVICE_FAULT: Schema = Schema::error(
     &[Member::new("Message", &FAULT_DESCRIPTION)],
 );
 
+pub static INVALID_FORMAT_FAULT: Schema = Schema::error(
+    "InvalidFormatFault",
+    "InvalidFormat",
+    400,
+    &[Member::new("message", &ERROR_MESSAGE)],
+);
+
 pub static INVALID_NEXT_TOKEN: Schema = Schema::error(
     "InvalidNextToken",
     "InvalidNextToken",
@@ -206,6 +427,13 @@ pub static INVALID_PARAMETER_VALUE_EXCEPTION: Schema = Schema::error(
 pub static LABEL_OPTIONS: Schema =
     Schema::structure("LabelOptions", &[Member::new("Timezone", &GET_METRIC_DATA_LABEL_TIMEZONE)]);
 
+pub static LIMIT_EXCEEDED_FAULT: Schema = Schema::error(
+    "LimitExceededFault",
+    "LimitExceeded",
+    400,
+    &[Member::new("message", &ERROR_MESSAGE)],
+);
+
 pub static LIST_METRICS_INPUT: Schema = Schema::structure(
     "ListMetricsInput",
     &[
@@ -228,6 +456,54 @@ pub static LIST_METRICS_OUTPUT: Schema = Schema::structure(
     ],
 );
 
+pub static LIST_TAGS_FOR_RESOURCE_INPUT: Schema = Schema::structure(
+    "ListTagsForResourceInput",
+    &[Member::new("ResourceARN", &AMAZON_RESOURCE_NAME).required()],
+);
+
+pub static LIST_TAGS_FOR_RESOURCE_OUTPUT: Schema =
+    Schema::structure("ListTagsForResourceOutput", &[Member::new("Tags", &TAG_LIST)]);
+
+pub static LOG_ALARM: Schema = Schema::structure(
+    "LogAlarm",
+    &[
+        Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
+        Member::new("ActionLogLineCount", &ACTION_LOG_LINE_COUNT),
+        Member::new("ActionLogLineRoleArn", &ACTION_LOG_LINE_ROLE_ARN),
+        Member::new("ActionsEnabled", &ACTIONS_ENABLED),
+        Member::new("AlarmActions", &RESOURCE_LIST),
+        Member::new("AlarmArn", &ALARM_ARN),
+        Member::new("AlarmConfigurationUpdatedTimestamp", &TIMESTAMP),
+        Member::new("AlarmDescription", &ALARM_DESCRIPTION),
+        Member::new("AlarmName", &ALARM_NAME),
+        Member::new("ComparisonOperator", &COMPARISON_OPERATOR),
+        Member::new("EvaluationState", &EVALUATION_STATE),
+        Member::new("InsufficientDataActions", &RESOURCE_LIST),
+        Member::new("OKActions", &RESOURCE_LIST),
+        Member::new("QueryResultsToAlarm", &QUERY_RESULTS_TO_ALARM),
+        Member::new("QueryResultsToEvaluate", &QUERY_RESULTS_TO_EVALUATE),
+        Member::new("ScheduledQueryConfiguration", &SCHEDULED_QUERY_CONFIGURATION),
+        Member::new("StateReason", &STATE_REASON),
+        Member::new("StateReasonData", &STATE_REASON_DATA),
+        Member::new("StateTransitionedTimestamp", &TIMESTAMP),
+        Member::new("StateUpdatedTimestamp", &TIMESTAMP),
+        Member::new("StateValue", &STATE_VALUE),
+        Member::new("Threshold", &THRESHOLD),
+        Member::new("TreatMissingData", &TREAT_MISSING_DATA),
+        Member::new("WarmUpConfiguration", &WARM_UP_CONFIGURATION),
+    ],
+);
+
+pub static LOG_ALARMS: Schema =
+    Schema::new("LogAlarms", Kind::List(&Member::new("member", &LOG_ALARM)));
+
+pub static LOG_GROUP_IDENTIFIERS: Schema =
+    Schema::new("LogGroupIdentifiers", Kind::List(&Member::new("member", &AMAZON_RESOURCE_NAME)))
+        .min(1.0)
+        .max(50.0);
+
+pub static MAX_RECORDS: Schema = Schema::new("MaxRecords", Kind::Integer).min(1.0).max(100.0);
+
 pub static MESSAGE_DATA: Schema = Schema::structure(
     "MessageData",
     &[Member::new("Code", &MESSAGE_DATA_CODE), Member::new("Value", &MESSAGE_DATA_VALUE)],
@@ -245,6 +521,49 @@ pub static METRIC: Schema = Schema::structure(
         Member::new("Namespace", &NAMESPACE),
     ],
 );
+
+pub static METRIC_ALARM: Schema = Schema::structure(
+    "MetricAlarm",
+    &[
+        Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
+        Member::new("ActionsEnabled", &ACTIONS_ENABLED),
+        Member::new("AlarmActions", &RESOURCE_LIST),
+        Member::new("AlarmArn", &ALARM_ARN),
+        Member::new("AlarmConfigurationUpdatedTimestamp", &TIMESTAMP),
+        Member::new("AlarmDescription", &ALARM_DESCRIPTION),
+        Member::new("AlarmName", &ALARM_NAME),
+        Member::new("ComparisonOperator", &COMPARISON_OPERATOR),
+        Member::new("DatapointsToAlarm", &DATAPOINTS_TO_ALARM),
+        Member::new("Dimensions", &DIMENSIONS),
+        Member::new("EvaluateLowSampleCountPercentile", &EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE),
+        Member::new("EvaluationCriteria", &EVALUATION_CRITERIA),
+        Member::new("EvaluationInterval", &EVALUATION_INTERVAL),
+        Member::new("EvaluationPeriods", &EVALUATION_PERIODS),
+        Member::new("EvaluationState", &EVALUATION_STATE),
+        Member::new("EvaluationWindow", &EVALUATION_WINDOW),
+        Member::new("ExtendedStatistic", &EXTENDED_STATISTIC),
+        Member::new("InsufficientDataActions", &RESOURCE_LIST),
+        Member::new("MetricName", &METRIC_NAME),
+        Member::new("Metrics", &METRIC_DATA_QUERIES),
+        Member::new("Namespace", &NAMESPACE),
+        Member::new("OKActions", &RESOURCE_LIST),
+        Member::new("Period", &PERIOD),
+        Member::new("StateReason", &STATE_REASON),
+        Member::new("StateReasonData", &STATE_REASON_DATA),
+        Member::new("StateTransitionedTimestamp", &TIMESTAMP),
+        Member::new("StateUpdatedTimestamp", &TIMESTAMP),
+        Member::new("StateValue", &STATE_VALUE),
+        Member::new("Statistic", &STATISTIC),
+        Member::new("Threshold", &THRESHOLD),
+        Member::new("ThresholdMetricId", &METRIC_ID),
+        Member::new("TreatMissingData", &TREAT_MISSING_DATA),
+        Member::new("Unit", &STANDARD_UNIT),
+        Member::new("WarmUpConfiguration", &WARM_UP_CONFIGURATION),
+    ],
+);
+
+pub static METRIC_ALARMS: Schema =
+    Schema::new("MetricAlarms", Kind::List(&Member::new("member", &METRIC_ALARM)));
 
 pub static METRIC_DATA: Schema =
     Schema::new("MetricData", Kind::List(&Member::new("member", &METRIC_DATUM)));
@@ -331,10 +650,49 @@ pub static NAMESPACE: Schema =
 
 pub static NEXT_TOKEN: Schema = Schema::new("NextToken", Kind::String);
 
+pub static ONLY_START_EVALUATING_AFTER_WARM_UP_PERIOD_ENDS: Schema =
+    Schema::new("OnlyStartEvaluatingAfterWarmUpPeriodEnds", Kind::Boolean);
+
 pub static OWNING_ACCOUNTS: Schema =
     Schema::new("OwningAccounts", Kind::List(&Member::new("member", &ACCOUNT_ID)));
 
+pub static PENDING_PERIOD: Schema =
+    Schema::new("PendingPeriod", Kind::Integer).min(0.0).max(86400.0);
+
 pub static PERIOD: Schema = Schema::new("Period", Kind::Integer).min(1.0);
+
+pub static PUT_METRIC_ALARM_INPUT: Schema = Schema::structure(
+    "PutMetricAlarmInput",
+    &[
+        Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
+        Member::new("ActionsEnabled", &ACTIONS_ENABLED),
+        Member::new("AlarmActions", &RESOURCE_LIST),
+        Member::new("AlarmDescription", &ALARM_DESCRIPTION),
+        Member::new("AlarmName", &ALARM_NAME).required(),
+        Member::new("ComparisonOperator", &COMPARISON_OPERATOR),
+        Member::new("DatapointsToAlarm", &DATAPOINTS_TO_ALARM),
+        Member::new("Dimensions", &DIMENSIONS),
+        Member::new("EvaluateLowSampleCountPercentile", &EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE),
+        Member::new("EvaluationCriteria", &EVALUATION_CRITERIA),
+        Member::new("EvaluationInterval", &EVALUATION_INTERVAL),
+        Member::new("EvaluationPeriods", &EVALUATION_PERIODS),
+        Member::new("EvaluationWindow", &EVALUATION_WINDOW),
+        Member::new("ExtendedStatistic", &EXTENDED_STATISTIC),
+        Member::new("InsufficientDataActions", &RESOURCE_LIST),
+        Member::new("MetricName", &METRIC_NAME),
+        Member::new("Metrics", &METRIC_DATA_QUERIES),
+        Member::new("Namespace", &NAMESPACE),
+        Member::new("OKActions", &RESOURCE_LIST),
+        Member::new("Period", &PERIOD),
+        Member::new("Statistic", &STATISTIC),
+        Member::new("Tags", &TAG_LIST),
+        Member::new("Threshold", &THRESHOLD),
+        Member::new("ThresholdMetricId", &METRIC_ID),
+        Member::new("TreatMissingData", &TREAT_MISSING_DATA),
+        Member::new("Unit", &STANDARD_UNIT),
+        Member::new("WarmUpConfiguration", &WARM_UP_CONFIGURATION),
+    ],
+);
 
 pub static PUT_METRIC_DATA_INPUT: Schema = Schema::structure(
     "PutMetricDataInput",
@@ -346,12 +704,92 @@ pub static PUT_METRIC_DATA_INPUT: Schema = Schema::structure(
     ],
 );
 
+pub static QUERY: Schema = Schema::new("Query", Kind::String).min(1.0).max(10000.0);
+
+pub static QUERY_RESULTS_TO_ALARM: Schema =
+    Schema::new("QueryResultsToAlarm", Kind::Integer).min(1.0);
+
+pub static QUERY_RESULTS_TO_EVALUATE: Schema =
+    Schema::new("QueryResultsToEvaluate", Kind::Integer).min(1.0);
+
+pub static QUERY_STRING: Schema = Schema::new("QueryString", Kind::String).min(0.0).max(10000.0);
+
 pub static RECENTLY_ACTIVE: Schema = Schema::new("RecentlyActive", Kind::Enum(&["PT3H"]));
+
+pub static RECOVERY_PERIOD: Schema =
+    Schema::new("RecoveryPeriod", Kind::Integer).min(0.0).max(86400.0);
+
+pub static RESOURCE_CONFLICT: Schema = Schema::error(
+    "ResourceConflict",
+    "ResourceConflict",
+    409,
+    &[Member::new("message", &ERROR_MESSAGE)],
+);
+
+pub static RESOURCE_ID: Schema = Schema::new("ResourceId", Kind::String);
+
+pub static RESOURCE_LIST: Schema =
+    Schema::new("ResourceList", Kind::List(&Member::new("member", &RESOURCE_NAME))).max(5.0);
+
+pub static RESOURCE_NAME: Schema = Schema::new("ResourceName", Kind::String).min(1.0).max(1024.0);
+
+pub static RESOURCE_NOT_FOUND: Schema = Schema::error(
+    "ResourceNotFound",
+    "ResourceNotFound",
+    404,
+    &[Member::new("message", &ERROR_MESSAGE)],
+);
+
+pub static RESOURCE_NOT_FOUND_EXCEPTION: Schema = Schema::error(
+    "ResourceNotFoundException",
+    "ResourceNotFoundException",
+    404,
+    &[Member::new("ResourceId", &RESOURCE_ID), Member::new("ResourceType", &RESOURCE_TYPE)],
+);
+
+pub static RESOURCE_TYPE: Schema = Schema::new("ResourceType", Kind::String);
 
 pub static RETURN_DATA: Schema = Schema::new("ReturnData", Kind::Boolean);
 
 pub static SCAN_BY: Schema =
     Schema::new("ScanBy", Kind::Enum(&["TimestampDescending", "TimestampAscending"]));
+
+pub static SCHEDULE_CONFIGURATION: Schema = Schema::structure(
+    "ScheduleConfiguration",
+    &[
+        Member::new("EndTimeOffset", &END_TIME_OFFSET),
+        Member::new("ScheduleExpression", &SCHEDULE_EXPRESSION).required(),
+        Member::new("StartTimeOffset", &START_TIME_OFFSET).required(),
+    ],
+);
+
+pub static SCHEDULE_EXPRESSION: Schema =
+    Schema::new("ScheduleExpression", Kind::String).min(1.0).max(256.0);
+
+pub static SCHEDULED_QUERY_CONFIGURATION: Schema = Schema::structure(
+    "ScheduledQueryConfiguration",
+    &[
+        Member::new("AggregationExpression", &AGGREGATION_EXPRESSION).required(),
+        Member::new("LogGroupIdentifiers", &LOG_GROUP_IDENTIFIERS),
+        Member::new("QueryARN", &AMAZON_RESOURCE_NAME),
+        Member::new("QueryString", &QUERY_STRING).required(),
+        Member::new("ScheduleConfiguration", &SCHEDULE_CONFIGURATION).required(),
+        Member::new("ScheduledQueryRoleARN", &AMAZON_RESOURCE_NAME).required(),
+        Member::new("Tags", &TAG_LIST),
+    ],
+);
+
+pub static SET_ALARM_STATE_INPUT: Schema = Schema::structure(
+    "SetAlarmStateInput",
+    &[
+        Member::new("AlarmName", &ALARM_NAME).required(),
+        Member::new("StateReason", &STATE_REASON).required(),
+        Member::new("StateReasonData", &STATE_REASON_DATA),
+        Member::new("StateValue", &STATE_VALUE).required(),
+    ],
+);
+
+pub static SLIDING_WINDOW: Schema = Schema::structure("SlidingWindow", &[]);
 
 pub static STANDARD_UNIT: Schema = Schema::new(
     "StandardUnit",
@@ -386,7 +824,18 @@ pub static STANDARD_UNIT: Schema = Schema::new(
     ]),
 );
 
+pub static START_TIME_OFFSET: Schema =
+    Schema::new("StartTimeOffset", Kind::Long).min(1.0).max(2592000.0);
+
 pub static STAT: Schema = Schema::new("Stat", Kind::String);
+
+pub static STATE_REASON: Schema = Schema::new("StateReason", Kind::String).min(0.0).max(1023.0);
+
+pub static STATE_REASON_DATA: Schema =
+    Schema::new("StateReasonData", Kind::String).min(0.0).max(4000.0);
+
+pub static STATE_VALUE: Schema =
+    Schema::new("StateValue", Kind::Enum(&["OK", "ALARM", "INSUFFICIENT_DATA"]));
 
 pub static STATISTIC: Schema =
     Schema::new("Statistic", Kind::Enum(&["SampleCount", "Average", "Sum", "Minimum", "Maximum"]));
@@ -413,10 +862,71 @@ pub static STORAGE_RESOLUTION: Schema = Schema::new("StorageResolution", Kind::I
 
 pub static STRICT_ENTITY_VALIDATION: Schema = Schema::new("StrictEntityValidation", Kind::Boolean);
 
+pub static SUPPRESSOR_PERIOD: Schema = Schema::new("SuppressorPeriod", Kind::Integer);
+
+pub static TAG: Schema = Schema::structure(
+    "Tag",
+    &[Member::new("Key", &TAG_KEY).required(), Member::new("Value", &TAG_VALUE).required()],
+);
+
+pub static TAG_KEY: Schema = Schema::new("TagKey", Kind::String).min(1.0).max(128.0);
+
+pub static TAG_KEY_LIST: Schema =
+    Schema::new("TagKeyList", Kind::List(&Member::new("member", &TAG_KEY)));
+
+pub static TAG_LIST: Schema = Schema::new("TagList", Kind::List(&Member::new("member", &TAG)));
+
+pub static TAG_RESOURCE_INPUT: Schema = Schema::structure(
+    "TagResourceInput",
+    &[
+        Member::new("ResourceARN", &AMAZON_RESOURCE_NAME).required(),
+        Member::new("Tags", &TAG_LIST).required(),
+    ],
+);
+
+pub static TAG_RESOURCE_OUTPUT: Schema = Schema::structure("TagResourceOutput", &[]);
+
+pub static TAG_VALUE: Schema = Schema::new("TagValue", Kind::String).min(0.0).max(256.0);
+
+pub static THRESHOLD: Schema = Schema::new("Threshold", Kind::Double);
+
 pub static TIMESTAMP: Schema = Schema::new("Timestamp", Kind::Timestamp);
 
 pub static TIMESTAMPS: Schema =
     Schema::new("Timestamps", Kind::List(&Member::new("member", &TIMESTAMP)));
 
+pub static TIMEZONE: Schema = Schema::new("Timezone", Kind::String).min(1.0).max(50.0);
+
+pub static TREAT_MISSING_DATA: Schema =
+    Schema::new("TreatMissingData", Kind::String).min(1.0).max(255.0);
+
+pub static UNTAG_RESOURCE_INPUT: Schema = Schema::structure(
+    "UntagResourceInput",
+    &[
+        Member::new("ResourceARN", &AMAZON_RESOURCE_NAME).required(),
+        Member::new("TagKeys", &TAG_KEY_LIST).required(),
+    ],
+);
+
+pub static UNTAG_RESOURCE_OUTPUT: Schema = Schema::structure("UntagResourceOutput", &[]);
+
 pub static VALUES: Schema =
     Schema::new("Values", Kind::List(&Member::new("member", &DATAPOINT_VALUE)));
+
+pub static WALL_CLOCK_WINDOW: Schema =
+    Schema::structure("WallClockWindow", &[Member::new("Timezone", &TIMEZONE)]);
+
+pub static WARM_UP_CONFIGURATION: Schema = Schema::structure(
+    "WarmUpConfiguration",
+    &[
+        Member::new(
+            "OnlyStartEvaluatingAfterWarmUpPeriodEnds",
+            &ONLY_START_EVALUATING_AFTER_WARM_UP_PERIOD_ENDS,
+        ),
+        Member::new("WarmUpPeriodDurationInMinutes", &WARM_UP_PERIOD_DURATION_IN_MINUTES)
+            .required(),
+    ],
+);
+
+pub static WARM_UP_PERIOD_DURATION_IN_MINUTES: Schema =
+    Schema::new("WarmUpPeriodDurationInMinutes", Kind::Integer).min(1.0).max(2880.0);

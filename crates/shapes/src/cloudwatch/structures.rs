@@ -11,6 +11,221 @@ use crate::value::{given, take};
 use crate::{DecodeError, Decoder, Schema, Shape, Value};
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct ActionConfiguration {
+    pub alarm_tags_propagation: Option<AlarmTagsPropagation>,
+}
+
+impl Shape for ActionConfiguration {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ACTION_CONFIGURATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.alarm_tags_propagation),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.alarm_tags_propagation, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AlarmPromQLCriteria {
+    pub pending_period: Option<i32>,
+    pub query: Option<String>,
+    pub recovery_period: Option<i32>,
+}
+
+impl Shape for AlarmPromQLCriteria {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ALARM_PROM_QL_CRITERIA
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.pending_period),
+            1 => given(&self.query),
+            2 => given(&self.recovery_period),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.pending_period, decoder),
+            1 => take(&mut self.query, decoder),
+            2 => take(&mut self.recovery_period, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AlarmTagsPropagation {
+    pub enabled: Option<bool>,
+    pub excluded_tag_keys: Option<Vec<String>>,
+    pub included_tag_keys: Option<Vec<String>>,
+}
+
+impl Shape for AlarmTagsPropagation {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ALARM_TAGS_PROPAGATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.enabled),
+            1 => given(&self.excluded_tag_keys),
+            2 => given(&self.included_tag_keys),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.enabled, decoder),
+            1 => take(&mut self.excluded_tag_keys, decoder),
+            2 => take(&mut self.included_tag_keys, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CompositeAlarm {
+    pub action_configuration: Option<ActionConfiguration>,
+    pub actions_enabled: Option<bool>,
+    pub actions_suppressed_by: Option<ActionsSuppressedBy>,
+    pub actions_suppressed_reason: Option<String>,
+    pub actions_suppressor: Option<String>,
+    pub actions_suppressor_extension_period: Option<i32>,
+    pub actions_suppressor_wait_period: Option<i32>,
+    pub alarm_actions: Option<Vec<String>>,
+    pub alarm_arn: Option<String>,
+    pub alarm_configuration_updated_timestamp: Option<crate::Timestamp>,
+    pub alarm_description: Option<String>,
+    pub alarm_name: Option<String>,
+    pub alarm_rule: Option<String>,
+    pub insufficient_data_actions: Option<Vec<String>>,
+    pub ok_actions: Option<Vec<String>>,
+    pub state_reason: Option<String>,
+    pub state_reason_data: Option<String>,
+    pub state_transitioned_timestamp: Option<crate::Timestamp>,
+    pub state_updated_timestamp: Option<crate::Timestamp>,
+    pub state_value: Option<StateValue>,
+}
+
+impl Shape for CompositeAlarm {
+    fn schema(&self) -> &'static Schema {
+        &schemas::COMPOSITE_ALARM
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.action_configuration),
+            1 => given(&self.actions_enabled),
+            2 => given(&self.actions_suppressed_by),
+            3 => given(&self.actions_suppressed_reason),
+            4 => given(&self.actions_suppressor),
+            5 => given(&self.actions_suppressor_extension_period),
+            6 => given(&self.actions_suppressor_wait_period),
+            7 => given(&self.alarm_actions),
+            8 => given(&self.alarm_arn),
+            9 => given(&self.alarm_configuration_updated_timestamp),
+            10 => given(&self.alarm_description),
+            11 => given(&self.alarm_name),
+            12 => given(&self.alarm_rule),
+            13 => given(&self.insufficient_data_actions),
+            14 => given(&self.ok_actions),
+            15 => given(&self.state_reason),
+            16 => given(&self.state_reason_data),
+            17 => given(&self.state_transitioned_timestamp),
+            18 => given(&self.state_updated_timestamp),
+            19 => given(&self.state_value),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.action_configuration, decoder),
+            1 => take(&mut self.actions_enabled, decoder),
+            2 => take(&mut self.actions_suppressed_by, decoder),
+            3 => take(&mut self.actions_suppressed_reason, decoder),
+            4 => take(&mut self.actions_suppressor, decoder),
+            5 => take(&mut self.actions_suppressor_extension_period, decoder),
+            6 => take(&mut self.actions_suppressor_wait_period, decoder),
+            7 => take(&mut self.alarm_actions, decoder),
+            8 => take(&mut self.alarm_arn, decoder),
+            9 => take(&mut self.alarm_configuration_updated_timestamp, decoder),
+            10 => take(&mut self.alarm_description, decoder),
+            11 => take(&mut self.alarm_name, decoder),
+            12 => take(&mut self.alarm_rule, decoder),
+            13 => take(&mut self.insufficient_data_actions, decoder),
+            14 => take(&mut self.ok_actions, decoder),
+            15 => take(&mut self.state_reason, decoder),
+            16 => take(&mut self.state_reason_data, decoder),
+            17 => take(&mut self.state_transitioned_timestamp, decoder),
+            18 => take(&mut self.state_updated_timestamp, decoder),
+            19 => take(&mut self.state_value, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConcurrentModificationException {}
+
+impl Shape for ConcurrentModificationException {
+    fn schema(&self) -> &'static Schema {
+        &schemas::CONCURRENT_MODIFICATION_EXCEPTION
+    }
+
+    fn member(&self, _index: usize) -> Option<&dyn Value> {
+        None
+    }
+
+    fn read_member(
+        &mut self,
+        _index: usize,
+        _decoder: &mut dyn Decoder,
+    ) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConflictException {
+    pub message: Option<String>,
+}
+
+impl Shape for ConflictException {
+    fn schema(&self) -> &'static Schema {
+        &schemas::CONFLICT_EXCEPTION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.message),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.message, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Datapoint {
     pub average: Option<f64>,
     pub extended_statistics: Option<std::collections::BTreeMap<String, f64>>,
@@ -51,6 +266,182 @@ impl Shape for Datapoint {
             5 => take(&mut self.sum, decoder),
             6 => take(&mut self.timestamp, decoder),
             7 => take(&mut self.unit, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DeleteAlarmsInput {
+    pub alarm_names: Option<Vec<String>>,
+}
+
+impl Shape for DeleteAlarmsInput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::DELETE_ALARMS_INPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.alarm_names),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.alarm_names, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DescribeAlarmsForMetricInput {
+    pub dimensions: Option<Vec<Dimension>>,
+    pub extended_statistic: Option<String>,
+    pub metric_name: Option<String>,
+    pub namespace: Option<String>,
+    pub period: Option<i32>,
+    pub statistic: Option<Statistic>,
+    pub unit: Option<StandardUnit>,
+}
+
+impl Shape for DescribeAlarmsForMetricInput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::DESCRIBE_ALARMS_FOR_METRIC_INPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.dimensions),
+            1 => given(&self.extended_statistic),
+            2 => given(&self.metric_name),
+            3 => given(&self.namespace),
+            4 => given(&self.period),
+            5 => given(&self.statistic),
+            6 => given(&self.unit),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.dimensions, decoder),
+            1 => take(&mut self.extended_statistic, decoder),
+            2 => take(&mut self.metric_name, decoder),
+            3 => take(&mut self.namespace, decoder),
+            4 => take(&mut self.period, decoder),
+            5 => take(&mut self.statistic, decoder),
+            6 => take(&mut self.unit, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DescribeAlarmsForMetricOutput {
+    pub metric_alarms: Option<Vec<MetricAlarm>>,
+}
+
+impl Shape for DescribeAlarmsForMetricOutput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::DESCRIBE_ALARMS_FOR_METRIC_OUTPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.metric_alarms),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.metric_alarms, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DescribeAlarmsInput {
+    pub action_prefix: Option<String>,
+    pub alarm_name_prefix: Option<String>,
+    pub alarm_names: Option<Vec<String>>,
+    pub alarm_types: Option<Vec<AlarmType>>,
+    pub children_of_alarm_name: Option<String>,
+    pub max_records: Option<i32>,
+    pub next_token: Option<String>,
+    pub parents_of_alarm_name: Option<String>,
+    pub state_value: Option<StateValue>,
+}
+
+impl Shape for DescribeAlarmsInput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::DESCRIBE_ALARMS_INPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.action_prefix),
+            1 => given(&self.alarm_name_prefix),
+            2 => given(&self.alarm_names),
+            3 => given(&self.alarm_types),
+            4 => given(&self.children_of_alarm_name),
+            5 => given(&self.max_records),
+            6 => given(&self.next_token),
+            7 => given(&self.parents_of_alarm_name),
+            8 => given(&self.state_value),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.action_prefix, decoder),
+            1 => take(&mut self.alarm_name_prefix, decoder),
+            2 => take(&mut self.alarm_names, decoder),
+            3 => take(&mut self.alarm_types, decoder),
+            4 => take(&mut self.children_of_alarm_name, decoder),
+            5 => take(&mut self.max_records, decoder),
+            6 => take(&mut self.next_token, decoder),
+            7 => take(&mut self.parents_of_alarm_name, decoder),
+            8 => take(&mut self.state_value, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DescribeAlarmsOutput {
+    pub composite_alarms: Option<Vec<CompositeAlarm>>,
+    pub log_alarms: Option<Vec<LogAlarm>>,
+    pub metric_alarms: Option<Vec<MetricAlarm>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeAlarmsOutput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::DESCRIBE_ALARMS_OUTPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.composite_alarms),
+            1 => given(&self.log_alarms),
+            2 => given(&self.metric_alarms),
+            3 => given(&self.next_token),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.composite_alarms, decoder),
+            1 => take(&mut self.log_alarms, decoder),
+            2 => take(&mut self.metric_alarms, decoder),
+            3 => take(&mut self.next_token, decoder),
             _ => Ok(()),
         }
     }
@@ -113,6 +504,56 @@ impl Shape for DimensionFilter {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct DisableAlarmActionsInput {
+    pub alarm_names: Option<Vec<String>>,
+}
+
+impl Shape for DisableAlarmActionsInput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::DISABLE_ALARM_ACTIONS_INPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.alarm_names),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.alarm_names, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EnableAlarmActionsInput {
+    pub alarm_names: Option<Vec<String>>,
+}
+
+impl Shape for EnableAlarmActionsInput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::ENABLE_ALARM_ACTIONS_INPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.alarm_names),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.alarm_names, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Entity {
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
     pub key_attributes: Option<std::collections::BTreeMap<String, String>>,
@@ -163,6 +604,59 @@ impl Shape for EntityMetricData {
         match index {
             0 => take(&mut self.entity, decoder),
             1 => take(&mut self.metric_data, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EvaluationCriteria {
+    pub prom_ql_criteria: Option<AlarmPromQLCriteria>,
+}
+
+impl Shape for EvaluationCriteria {
+    fn schema(&self) -> &'static Schema {
+        &schemas::EVALUATION_CRITERIA
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.prom_ql_criteria),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.prom_ql_criteria, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EvaluationWindow {
+    pub sliding_window: Option<SlidingWindow>,
+    pub wall_clock_window: Option<WallClockWindow>,
+}
+
+impl Shape for EvaluationWindow {
+    fn schema(&self) -> &'static Schema {
+        &schemas::EVALUATION_WINDOW
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.sliding_window),
+            1 => given(&self.wall_clock_window),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.sliding_window, decoder),
+            1 => take(&mut self.wall_clock_window, decoder),
             _ => Ok(()),
         }
     }
@@ -345,6 +839,31 @@ impl Shape for InternalServiceFault {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct InvalidFormatFault {
+    pub message: Option<String>,
+}
+
+impl Shape for InvalidFormatFault {
+    fn schema(&self) -> &'static Schema {
+        &schemas::INVALID_FORMAT_FAULT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.message),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.message, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct InvalidNextToken {
     pub message: Option<String>,
 }
@@ -445,6 +964,31 @@ impl Shape for LabelOptions {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct LimitExceededFault {
+    pub message: Option<String>,
+}
+
+impl Shape for LimitExceededFault {
+    fn schema(&self) -> &'static Schema {
+        &schemas::LIMIT_EXCEEDED_FAULT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.message),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.message, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListMetricsInput {
     pub dimensions: Option<Vec<DimensionFilter>>,
     pub include_linked_accounts: Option<bool>,
@@ -519,6 +1063,150 @@ impl Shape for ListMetricsOutput {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct ListTagsForResourceInput {
+    pub resource_arn: Option<String>,
+}
+
+impl Shape for ListTagsForResourceInput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::LIST_TAGS_FOR_RESOURCE_INPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.resource_arn),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.resource_arn, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ListTagsForResourceOutput {
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for ListTagsForResourceOutput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::LIST_TAGS_FOR_RESOURCE_OUTPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.tags),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.tags, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LogAlarm {
+    pub action_configuration: Option<ActionConfiguration>,
+    pub action_log_line_count: Option<i32>,
+    pub action_log_line_role_arn: Option<String>,
+    pub actions_enabled: Option<bool>,
+    pub alarm_actions: Option<Vec<String>>,
+    pub alarm_arn: Option<String>,
+    pub alarm_configuration_updated_timestamp: Option<crate::Timestamp>,
+    pub alarm_description: Option<String>,
+    pub alarm_name: Option<String>,
+    pub comparison_operator: Option<ComparisonOperator>,
+    pub evaluation_state: Option<EvaluationState>,
+    pub insufficient_data_actions: Option<Vec<String>>,
+    pub ok_actions: Option<Vec<String>>,
+    pub query_results_to_alarm: Option<i32>,
+    pub query_results_to_evaluate: Option<i32>,
+    pub scheduled_query_configuration: Option<ScheduledQueryConfiguration>,
+    pub state_reason: Option<String>,
+    pub state_reason_data: Option<String>,
+    pub state_transitioned_timestamp: Option<crate::Timestamp>,
+    pub state_updated_timestamp: Option<crate::Timestamp>,
+    pub state_value: Option<StateValue>,
+    pub threshold: Option<f64>,
+    pub treat_missing_data: Option<String>,
+    pub warm_up_configuration: Option<WarmUpConfiguration>,
+}
+
+impl Shape for LogAlarm {
+    fn schema(&self) -> &'static Schema {
+        &schemas::LOG_ALARM
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.action_configuration),
+            1 => given(&self.action_log_line_count),
+            2 => given(&self.action_log_line_role_arn),
+            3 => given(&self.actions_enabled),
+            4 => given(&self.alarm_actions),
+            5 => given(&self.alarm_arn),
+            6 => given(&self.alarm_configuration_updated_timestamp),
+            7 => given(&self.alarm_description),
+            8 => given(&self.alarm_name),
+            9 => given(&self.comparison_operator),
+            10 => given(&self.evaluation_state),
+            11 => given(&self.insufficient_data_actions),
+            12 => given(&self.ok_actions),
+            13 => given(&self.query_results_to_alarm),
+            14 => given(&self.query_results_to_evaluate),
+            15 => given(&self.scheduled_query_configuration),
+            16 => given(&self.state_reason),
+            17 => given(&self.state_reason_data),
+            18 => given(&self.state_transitioned_timestamp),
+            19 => given(&self.state_updated_timestamp),
+            20 => given(&self.state_value),
+            21 => given(&self.threshold),
+            22 => given(&self.treat_missing_data),
+            23 => given(&self.warm_up_configuration),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.action_configuration, decoder),
+            1 => take(&mut self.action_log_line_count, decoder),
+            2 => take(&mut self.action_log_line_role_arn, decoder),
+            3 => take(&mut self.actions_enabled, decoder),
+            4 => take(&mut self.alarm_actions, decoder),
+            5 => take(&mut self.alarm_arn, decoder),
+            6 => take(&mut self.alarm_configuration_updated_timestamp, decoder),
+            7 => take(&mut self.alarm_description, decoder),
+            8 => take(&mut self.alarm_name, decoder),
+            9 => take(&mut self.comparison_operator, decoder),
+            10 => take(&mut self.evaluation_state, decoder),
+            11 => take(&mut self.insufficient_data_actions, decoder),
+            12 => take(&mut self.ok_actions, decoder),
+            13 => take(&mut self.query_results_to_alarm, decoder),
+            14 => take(&mut self.query_results_to_evaluate, decoder),
+            15 => take(&mut self.scheduled_query_configuration, decoder),
+            16 => take(&mut self.state_reason, decoder),
+            17 => take(&mut self.state_reason_data, decoder),
+            18 => take(&mut self.state_transitioned_timestamp, decoder),
+            19 => take(&mut self.state_updated_timestamp, decoder),
+            20 => take(&mut self.state_value, decoder),
+            21 => take(&mut self.threshold, decoder),
+            22 => take(&mut self.treat_missing_data, decoder),
+            23 => take(&mut self.warm_up_configuration, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct MessageData {
     pub code: Option<String>,
     pub value: Option<String>,
@@ -572,6 +1260,130 @@ impl Shape for Metric {
             0 => take(&mut self.dimensions, decoder),
             1 => take(&mut self.metric_name, decoder),
             2 => take(&mut self.namespace, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MetricAlarm {
+    pub action_configuration: Option<ActionConfiguration>,
+    pub actions_enabled: Option<bool>,
+    pub alarm_actions: Option<Vec<String>>,
+    pub alarm_arn: Option<String>,
+    pub alarm_configuration_updated_timestamp: Option<crate::Timestamp>,
+    pub alarm_description: Option<String>,
+    pub alarm_name: Option<String>,
+    pub comparison_operator: Option<ComparisonOperator>,
+    pub datapoints_to_alarm: Option<i32>,
+    pub dimensions: Option<Vec<Dimension>>,
+    pub evaluate_low_sample_count_percentile: Option<String>,
+    pub evaluation_criteria: Option<EvaluationCriteria>,
+    pub evaluation_interval: Option<i32>,
+    pub evaluation_periods: Option<i32>,
+    pub evaluation_state: Option<EvaluationState>,
+    pub evaluation_window: Option<EvaluationWindow>,
+    pub extended_statistic: Option<String>,
+    pub insufficient_data_actions: Option<Vec<String>>,
+    pub metric_name: Option<String>,
+    pub metrics: Option<Vec<MetricDataQuery>>,
+    pub namespace: Option<String>,
+    pub ok_actions: Option<Vec<String>>,
+    pub period: Option<i32>,
+    pub state_reason: Option<String>,
+    pub state_reason_data: Option<String>,
+    pub state_transitioned_timestamp: Option<crate::Timestamp>,
+    pub state_updated_timestamp: Option<crate::Timestamp>,
+    pub state_value: Option<StateValue>,
+    pub statistic: Option<Statistic>,
+    pub threshold: Option<f64>,
+    pub threshold_metric_id: Option<String>,
+    pub treat_missing_data: Option<String>,
+    pub unit: Option<StandardUnit>,
+    pub warm_up_configuration: Option<WarmUpConfiguration>,
+}
+
+impl Shape for MetricAlarm {
+    fn schema(&self) -> &'static Schema {
+        &schemas::METRIC_ALARM
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.action_configuration),
+            1 => given(&self.actions_enabled),
+            2 => given(&self.alarm_actions),
+            3 => given(&self.alarm_arn),
+            4 => given(&self.alarm_configuration_updated_timestamp),
+            5 => given(&self.alarm_description),
+            6 => given(&self.alarm_name),
+            7 => given(&self.comparison_operator),
+            8 => given(&self.datapoints_to_alarm),
+            9 => given(&self.dimensions),
+            10 => given(&self.evaluate_low_sample_count_percentile),
+            11 => given(&self.evaluation_criteria),
+            12 => given(&self.evaluation_interval),
+            13 => given(&self.evaluation_periods),
+            14 => given(&self.evaluation_state),
+            15 => given(&self.evaluation_window),
+            16 => given(&self.extended_statistic),
+            17 => given(&self.insufficient_data_actions),
+            18 => given(&self.metric_name),
+            19 => given(&self.metrics),
+            20 => given(&self.namespace),
+            21 => given(&self.ok_actions),
+            22 => given(&self.period),
+            23 => given(&self.state_reason),
+            24 => given(&self.state_reason_data),
+            25 => given(&self.state_transitioned_timestamp),
+            26 => given(&self.state_updated_timestamp),
+            27 => given(&self.state_value),
+            28 => given(&self.statistic),
+            29 => given(&self.threshold),
+            30 => given(&self.threshold_metric_id),
+            31 => given(&self.treat_missing_data),
+            32 => given(&self.unit),
+            33 => given(&self.warm_up_configuration),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.action_configuration, decoder),
+            1 => take(&mut self.actions_enabled, decoder),
+            2 => take(&mut self.alarm_actions, decoder),
+            3 => take(&mut self.alarm_arn, decoder),
+            4 => take(&mut self.alarm_configuration_updated_timestamp, decoder),
+            5 => take(&mut self.alarm_description, decoder),
+            6 => take(&mut self.alarm_name, decoder),
+            7 => take(&mut self.comparison_operator, decoder),
+            8 => take(&mut self.datapoints_to_alarm, decoder),
+            9 => take(&mut self.dimensions, decoder),
+            10 => take(&mut self.evaluate_low_sample_count_percentile, decoder),
+            11 => take(&mut self.evaluation_criteria, decoder),
+            12 => take(&mut self.evaluation_interval, decoder),
+            13 => take(&mut self.evaluation_periods, decoder),
+            14 => take(&mut self.evaluation_state, decoder),
+            15 => take(&mut self.evaluation_window, decoder),
+            16 => take(&mut self.extended_statistic, decoder),
+            17 => take(&mut self.insufficient_data_actions, decoder),
+            18 => take(&mut self.metric_name, decoder),
+            19 => take(&mut self.metrics, decoder),
+            20 => take(&mut self.namespace, decoder),
+            21 => take(&mut self.ok_actions, decoder),
+            22 => take(&mut self.period, decoder),
+            23 => take(&mut self.state_reason, decoder),
+            24 => take(&mut self.state_reason_data, decoder),
+            25 => take(&mut self.state_transitioned_timestamp, decoder),
+            26 => take(&mut self.state_updated_timestamp, decoder),
+            27 => take(&mut self.state_value, decoder),
+            28 => take(&mut self.statistic, decoder),
+            29 => take(&mut self.threshold, decoder),
+            30 => take(&mut self.threshold_metric_id, decoder),
+            31 => take(&mut self.treat_missing_data, decoder),
+            32 => take(&mut self.unit, decoder),
+            33 => take(&mut self.warm_up_configuration, decoder),
             _ => Ok(()),
         }
     }
@@ -769,6 +1581,109 @@ impl Shape for MissingRequiredParameterException {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct PutMetricAlarmInput {
+    pub action_configuration: Option<ActionConfiguration>,
+    pub actions_enabled: Option<bool>,
+    pub alarm_actions: Option<Vec<String>>,
+    pub alarm_description: Option<String>,
+    pub alarm_name: Option<String>,
+    pub comparison_operator: Option<ComparisonOperator>,
+    pub datapoints_to_alarm: Option<i32>,
+    pub dimensions: Option<Vec<Dimension>>,
+    pub evaluate_low_sample_count_percentile: Option<String>,
+    pub evaluation_criteria: Option<EvaluationCriteria>,
+    pub evaluation_interval: Option<i32>,
+    pub evaluation_periods: Option<i32>,
+    pub evaluation_window: Option<EvaluationWindow>,
+    pub extended_statistic: Option<String>,
+    pub insufficient_data_actions: Option<Vec<String>>,
+    pub metric_name: Option<String>,
+    pub metrics: Option<Vec<MetricDataQuery>>,
+    pub namespace: Option<String>,
+    pub ok_actions: Option<Vec<String>>,
+    pub period: Option<i32>,
+    pub statistic: Option<Statistic>,
+    pub tags: Option<Vec<Tag>>,
+    pub threshold: Option<f64>,
+    pub threshold_metric_id: Option<String>,
+    pub treat_missing_data: Option<String>,
+    pub unit: Option<StandardUnit>,
+    pub warm_up_configuration: Option<WarmUpConfiguration>,
+}
+
+impl Shape for PutMetricAlarmInput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::PUT_METRIC_ALARM_INPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.action_configuration),
+            1 => given(&self.actions_enabled),
+            2 => given(&self.alarm_actions),
+            3 => given(&self.alarm_description),
+            4 => given(&self.alarm_name),
+            5 => given(&self.comparison_operator),
+            6 => given(&self.datapoints_to_alarm),
+            7 => given(&self.dimensions),
+            8 => given(&self.evaluate_low_sample_count_percentile),
+            9 => given(&self.evaluation_criteria),
+            10 => given(&self.evaluation_interval),
+            11 => given(&self.evaluation_periods),
+            12 => given(&self.evaluation_window),
+            13 => given(&self.extended_statistic),
+            14 => given(&self.insufficient_data_actions),
+            15 => given(&self.metric_name),
+            16 => given(&self.metrics),
+            17 => given(&self.namespace),
+            18 => given(&self.ok_actions),
+            19 => given(&self.period),
+            20 => given(&self.statistic),
+            21 => given(&self.tags),
+            22 => given(&self.threshold),
+            23 => given(&self.threshold_metric_id),
+            24 => given(&self.treat_missing_data),
+            25 => given(&self.unit),
+            26 => given(&self.warm_up_configuration),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.action_configuration, decoder),
+            1 => take(&mut self.actions_enabled, decoder),
+            2 => take(&mut self.alarm_actions, decoder),
+            3 => take(&mut self.alarm_description, decoder),
+            4 => take(&mut self.alarm_name, decoder),
+            5 => take(&mut self.comparison_operator, decoder),
+            6 => take(&mut self.datapoints_to_alarm, decoder),
+            7 => take(&mut self.dimensions, decoder),
+            8 => take(&mut self.evaluate_low_sample_count_percentile, decoder),
+            9 => take(&mut self.evaluation_criteria, decoder),
+            10 => take(&mut self.evaluation_interval, decoder),
+            11 => take(&mut self.evaluation_periods, decoder),
+            12 => take(&mut self.evaluation_window, decoder),
+            13 => take(&mut self.extended_statistic, decoder),
+            14 => take(&mut self.insufficient_data_actions, decoder),
+            15 => take(&mut self.metric_name, decoder),
+            16 => take(&mut self.metrics, decoder),
+            17 => take(&mut self.namespace, decoder),
+            18 => take(&mut self.ok_actions, decoder),
+            19 => take(&mut self.period, decoder),
+            20 => take(&mut self.statistic, decoder),
+            21 => take(&mut self.tags, decoder),
+            22 => take(&mut self.threshold, decoder),
+            23 => take(&mut self.threshold_metric_id, decoder),
+            24 => take(&mut self.treat_missing_data, decoder),
+            25 => take(&mut self.unit, decoder),
+            26 => take(&mut self.warm_up_configuration, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct PutMetricDataInput {
     pub entity_metric_data: Option<Vec<EntityMetricData>>,
     pub metric_data: Option<Vec<MetricDatum>>,
@@ -803,6 +1718,213 @@ impl Shape for PutMetricDataInput {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
+pub struct ResourceConflict {
+    pub message: Option<String>,
+}
+
+impl Shape for ResourceConflict {
+    fn schema(&self) -> &'static Schema {
+        &schemas::RESOURCE_CONFLICT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.message),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.message, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ResourceNotFound {
+    pub message: Option<String>,
+}
+
+impl Shape for ResourceNotFound {
+    fn schema(&self) -> &'static Schema {
+        &schemas::RESOURCE_NOT_FOUND
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.message),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.message, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ResourceNotFoundException {
+    pub resource_id: Option<String>,
+    pub resource_type: Option<String>,
+}
+
+impl Shape for ResourceNotFoundException {
+    fn schema(&self) -> &'static Schema {
+        &schemas::RESOURCE_NOT_FOUND_EXCEPTION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.resource_id),
+            1 => given(&self.resource_type),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.resource_id, decoder),
+            1 => take(&mut self.resource_type, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ScheduleConfiguration {
+    pub end_time_offset: Option<i64>,
+    pub schedule_expression: Option<String>,
+    pub start_time_offset: Option<i64>,
+}
+
+impl Shape for ScheduleConfiguration {
+    fn schema(&self) -> &'static Schema {
+        &schemas::SCHEDULE_CONFIGURATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.end_time_offset),
+            1 => given(&self.schedule_expression),
+            2 => given(&self.start_time_offset),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.end_time_offset, decoder),
+            1 => take(&mut self.schedule_expression, decoder),
+            2 => take(&mut self.start_time_offset, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ScheduledQueryConfiguration {
+    pub aggregation_expression: Option<String>,
+    pub log_group_identifiers: Option<Vec<String>>,
+    pub query_arn: Option<String>,
+    pub query_string: Option<String>,
+    pub schedule_configuration: Option<ScheduleConfiguration>,
+    pub scheduled_query_role_arn: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for ScheduledQueryConfiguration {
+    fn schema(&self) -> &'static Schema {
+        &schemas::SCHEDULED_QUERY_CONFIGURATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.aggregation_expression),
+            1 => given(&self.log_group_identifiers),
+            2 => given(&self.query_arn),
+            3 => given(&self.query_string),
+            4 => given(&self.schedule_configuration),
+            5 => given(&self.scheduled_query_role_arn),
+            6 => given(&self.tags),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.aggregation_expression, decoder),
+            1 => take(&mut self.log_group_identifiers, decoder),
+            2 => take(&mut self.query_arn, decoder),
+            3 => take(&mut self.query_string, decoder),
+            4 => take(&mut self.schedule_configuration, decoder),
+            5 => take(&mut self.scheduled_query_role_arn, decoder),
+            6 => take(&mut self.tags, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SetAlarmStateInput {
+    pub alarm_name: Option<String>,
+    pub state_reason: Option<String>,
+    pub state_reason_data: Option<String>,
+    pub state_value: Option<StateValue>,
+}
+
+impl Shape for SetAlarmStateInput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::SET_ALARM_STATE_INPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.alarm_name),
+            1 => given(&self.state_reason),
+            2 => given(&self.state_reason_data),
+            3 => given(&self.state_value),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.alarm_name, decoder),
+            1 => take(&mut self.state_reason, decoder),
+            2 => take(&mut self.state_reason_data, decoder),
+            3 => take(&mut self.state_value, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SlidingWindow {}
+
+impl Shape for SlidingWindow {
+    fn schema(&self) -> &'static Schema {
+        &schemas::SLIDING_WINDOW
+    }
+
+    fn member(&self, _index: usize) -> Option<&dyn Value> {
+        None
+    }
+
+    fn read_member(
+        &mut self,
+        _index: usize,
+        _decoder: &mut dyn Decoder,
+    ) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StatisticSet {
     pub maximum: Option<f64>,
     pub minimum: Option<f64>,
@@ -831,6 +1953,185 @@ impl Shape for StatisticSet {
             1 => take(&mut self.minimum, decoder),
             2 => take(&mut self.sample_count, decoder),
             3 => take(&mut self.sum, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Tag {
+    pub key: Option<String>,
+    pub value: Option<String>,
+}
+
+impl Shape for Tag {
+    fn schema(&self) -> &'static Schema {
+        &schemas::TAG
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.key),
+            1 => given(&self.value),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.key, decoder),
+            1 => take(&mut self.value, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TagResourceInput {
+    pub resource_arn: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for TagResourceInput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::TAG_RESOURCE_INPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.resource_arn),
+            1 => given(&self.tags),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.resource_arn, decoder),
+            1 => take(&mut self.tags, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TagResourceOutput {}
+
+impl Shape for TagResourceOutput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::TAG_RESOURCE_OUTPUT
+    }
+
+    fn member(&self, _index: usize) -> Option<&dyn Value> {
+        None
+    }
+
+    fn read_member(
+        &mut self,
+        _index: usize,
+        _decoder: &mut dyn Decoder,
+    ) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UntagResourceInput {
+    pub resource_arn: Option<String>,
+    pub tag_keys: Option<Vec<String>>,
+}
+
+impl Shape for UntagResourceInput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::UNTAG_RESOURCE_INPUT
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.resource_arn),
+            1 => given(&self.tag_keys),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.resource_arn, decoder),
+            1 => take(&mut self.tag_keys, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UntagResourceOutput {}
+
+impl Shape for UntagResourceOutput {
+    fn schema(&self) -> &'static Schema {
+        &schemas::UNTAG_RESOURCE_OUTPUT
+    }
+
+    fn member(&self, _index: usize) -> Option<&dyn Value> {
+        None
+    }
+
+    fn read_member(
+        &mut self,
+        _index: usize,
+        _decoder: &mut dyn Decoder,
+    ) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WallClockWindow {
+    pub timezone: Option<String>,
+}
+
+impl Shape for WallClockWindow {
+    fn schema(&self) -> &'static Schema {
+        &schemas::WALL_CLOCK_WINDOW
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.timezone),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.timezone, decoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WarmUpConfiguration {
+    pub only_start_evaluating_after_warm_up_period_ends: Option<bool>,
+    pub warm_up_period_duration_in_minutes: Option<i32>,
+}
+
+impl Shape for WarmUpConfiguration {
+    fn schema(&self) -> &'static Schema {
+        &schemas::WARM_UP_CONFIGURATION
+    }
+
+    fn member(&self, index: usize) -> Option<&dyn Value> {
+        match index {
+            0 => given(&self.only_start_evaluating_after_warm_up_period_ends),
+            1 => given(&self.warm_up_period_duration_in_minutes),
+            _ => None,
+        }
+    }
+
+    fn read_member(&mut self, index: usize, decoder: &mut dyn Decoder) -> Result<(), DecodeError> {
+        match index {
+            0 => take(&mut self.only_start_evaluating_after_warm_up_period_ends, decoder),
+            1 => take(&mut self.warm_up_period_duration_in_minutes, decoder),
             _ => Ok(()),
         }
     }
