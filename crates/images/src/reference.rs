@@ -108,6 +108,12 @@ impl Reference {
         &self.version
     }
 
+    /// The image of this digest in the same repository.
+    #[must_use]
+    pub fn exactly(&self, digest: Digest) -> Self {
+        Self { version: Version::Digest(digest), ..self.clone() }
+    }
+
     /// Whether only this program can have made the image, so that asking a registry for it
     /// would bring somebody else's.
     pub fn is_built_in(&self) -> bool {

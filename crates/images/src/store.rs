@@ -197,17 +197,23 @@ impl Store {
     }
 
     /// Resolves an image and keeps it, whatever its name comes to mean, until
-    /// [`Store::release`]. `holder` is the task; it may hold several images. The hold outlives
-    /// this process, as the task does.
+    /// [`Store::release`]. `holder` is the task; it may hold several images. Asked for a name again,
+    /// it gets what it holds under that name. The hold outlives this process, as the task does.
     pub fn hold(&self, holder: &str, name: &str, now: Timestamp) -> Result<Image, StoreError> {
         let reference = Reference::parse(name)?;
         let _lock = self.lock()?;
-        let refs = self.0.table.read()?;
-        let (full, entry) = refs::find(&refs, &reference)
-            .ok_or_else(|| StoreError::Unknown(reference.to_string()))?;
+        let mut refs = self.0.table.read()?;
+        let mut holding = self.0.holds.read(holder)?;
+        // A container that is made anew is of the image that it was made of before.
+        let full = reference.to_string();
+        if let (Some(held), Some(entry)) =
+            (holding.iter().find(|it| it.name == full), refs.get_mut(&full))
+        {
+            entry.digest = held.digest;
+        }
+        let (full, entry) = refs::find(&refs, &reference).ok_or(StoreError::Unknown(full))?;
         let image = self.image(full, entry)?;
 
-        let mut holding = self.0.holds.read(holder)?;
         let file_name = |it: &PathBuf| Some(it.file_name()?.to_str()?.to_owned());
         let held = Held {
             name: full.clone(),
@@ -330,8 +336,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let _lock = self.lock()?;
         let mut refs = self.0.table.read()?;
-        let entry = Entry { digest, origin, added: now.0 };
-        refs.insert(reference.to_string(), entry);
+        let entry = Entry { digest, origin, added: now.0, superseded: None };
+        refs::set(&mut refs, reference, entry);
         self.0.table.write(refs)
     }
 

@@ -1,7 +1,8 @@
 //! Garbage: images that nobody has used for a while, and content without a name.
 //!
 //! The knobs are those of the ECS agent: an image goes when no task holds it and it was pulled
-//! at least `min_age` ago, the longest unused first, so many in one cycle.
+//! at least `min_age` ago, the longest unused first, so many in one cycle. One that was loaded from a
+//! file stays while it has a tag; once its tag has moved on, as long as a service may ask for it again.
 //! Source: Amazon ECS Developer Guide, "Automated task and image cleanup".
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,9 @@ pub struct Policy {
     pub min_age: Duration,
     /// `ECS_NUM_IMAGES_DELETE_PER_CYCLE`.
     pub max_per_cycle: usize,
+    /// How long a loaded image whose tag has moved on stays after its last use: a service whose
+    /// revision names its digest may start another task of it, and no registry has it.
+    pub superseded_age: Duration,
 }
 
 impl Policy {
@@ -37,7 +41,8 @@ impl Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { min_age: Duration::from_hours(1), max_per_cycle: 5 }
+        let superseded_age = Duration::from_hours(7 * 24);
+        Self { min_age: Duration::from_hours(1), max_per_cycle: 5, superseded_age }
     }
 }
 
@@ -69,7 +74,7 @@ impl Store {
     pub fn collect(&self, policy: &Policy, now: Timestamp) -> Result<Collected, StoreError> {
         let lock = self.lock()?;
         let mut refs = self.0.table.read()?;
-        let used = |entry: &Entry| self.used(entry);
+        let used = |entry: &Entry| self.0.holds.used(&entry.digest);
         let doomed = doomed(&refs, &used, &self.held_digests()?, policy, now);
         for name in &doomed {
             refs.remove(name);
@@ -210,7 +215,7 @@ impl Store {
 /// Names to take away: all names of an image or none.
 fn doomed(
     refs: &Refs,
-    used: &dyn Fn(&Entry) -> Timestamp,
+    used: &dyn Fn(&Entry) -> Option<Timestamp>,
     held: &BTreeSet<Digest>,
     policy: &Policy,
     now: Timestamp,
@@ -219,14 +224,21 @@ fn doomed(
     for (name, entry) in refs {
         images.entry(entry.digest).or_default().push((name, entry));
     }
-    let may_go = |entry: &Entry| {
-        entry.origin == Origin::Pulled && now.since(Timestamp(entry.added)) >= policy.min_age
+    let may_go = |entry: &Entry| match (entry.origin, entry.superseded) {
+        (Origin::Pulled, _) => now.since(Timestamp(entry.added)) >= policy.min_age,
+        (Origin::Loaded, None) => false,
+        (Origin::Loaded, Some(at)) => {
+            // What no task ever ran, no service asks for.
+            let age = used(entry).map_or(policy.min_age, |_| policy.superseded_age);
+            now.since(used(entry).unwrap_or_default().max(Timestamp(at))) >= age
+        }
     };
     let mut idle: Vec<_> = images
         .into_iter()
         .filter(|(digest, names)| !held.contains(digest) && names.iter().all(|it| may_go(it.1)))
         .map(|(_, names)| {
-            let used = names.iter().map(|it| used(it.1)).max().unwrap_or_default();
+            let used = names.iter().map(|it| used(it.1).unwrap_or_default().0.max(it.1.added));
+            let used = used.max().unwrap_or_default();
             (used, names.into_iter().map(|it| it.0.clone()).collect::<Vec<_>>())
         })
         .collect();
@@ -250,7 +262,8 @@ fn throw(path: &Path, trash: &Path) -> Result<(), StoreError> {
 mod tests {
     use super::*;
 
-    /// One image per line: name, digest's content, `pulled` or `loaded`, added and last used (s).
+    /// One image per line: name, digest's content, `pulled` or `loaded`, added and last used (s; 0 is
+    /// never), and when its tag moved on.
     #[track_caller]
     fn check(picture: &str, held: &[&str], max_per_cycle: usize, expected: &str) {
         let mut refs = Refs::new();
@@ -260,12 +273,15 @@ mod tests {
             let number = |index: usize| words[index].parse::<i64>().expect("a number") * 1000;
             let origin = if words[2] == "pulled" { Origin::Pulled } else { Origin::Loaded };
             let digest = Digest::of(words[1].as_bytes());
-            refs.insert(words[0].to_owned(), Entry { digest, origin, added: number(3) });
-            times.insert(digest, Timestamp(number(4)));
+            let superseded = words.get(5).map(|_| number(5));
+            let entry = Entry { digest, origin, added: number(3), superseded };
+            refs.insert(words[0].to_owned(), entry);
+            times.insert(digest, Some(number(4)).filter(|it| *it > 0).map(Timestamp));
         }
         let used = |entry: &Entry| times[&entry.digest];
         let held = held.iter().map(|it| Digest::of(it.as_bytes())).collect();
-        let policy = Policy { min_age: Duration::from_secs(100), max_per_cycle };
+        let (min_age, superseded_age) = (Duration::from_secs(100), Duration::from_secs(500));
+        let policy = Policy { min_age, max_per_cycle, superseded_age };
         let found = doomed(&refs, &used, &held, &policy, Timestamp(1_000_000));
         assert_eq!(found.join(" "), expected);
     }
@@ -287,6 +303,14 @@ mod tests {
         check("a A pulled 1 1\nb B pulled 1 1", &["A"], 5, "b");
         check("young A pulled 901 901\nold B pulled 900 990", &[], 5, "old");
         check("a A loaded 1 1", &[], 5, "");
+    }
+
+    #[test]
+    fn a_loaded_image_whose_tag_has_moved_on_stays_while_it_may_be_asked_for() {
+        check("run A loaded 1 501 2\nlong-ago B loaded 1 500 2", &[], 5, "long-ago");
+        check("moved-late A loaded 1 2 501\nearlier B loaded 1 2 500", &[], 5, "earlier");
+        check("never-run A loaded 1 0 900\nof-late B loaded 1 0 901", &[], 5, "never-run");
+        check("a A loaded 1 2 3", &["A"], 5, "");
     }
 
     #[test]

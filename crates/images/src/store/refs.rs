@@ -30,6 +30,10 @@ pub(crate) struct Entry {
     pub(crate) origin: Origin,
     /// Milliseconds since 1970.
     pub(crate) added: i64,
+    /// When the tag that meant this came to mean another image: what runs of it, and what is to
+    /// run the same, names it by its digest from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) superseded: Option<i64>,
 }
 
 /// All names, full form.
@@ -80,6 +84,25 @@ impl Table {
         let bytes = serde_json::to_vec_pretty(&document).expect("plain values");
         durable::replace(&self.path, &self.work, &bytes).map_err(failed("write", &self.path))
     }
+}
+
+/// Makes a name mean an image. A tag that meant another one leaves that under its digest, until the
+/// collector finds it long unused: tasks that are to run the very same may come still.
+pub(crate) fn set(refs: &mut Refs, reference: &Reference, entry: Entry) {
+    let name = reference.to_string();
+    let exact = |digest| reference.exactly(digest).to_string();
+    if !matches!(reference.version(), crate::Version::Digest(_)) {
+        // It has a tag again.
+        let again = exact(entry.digest);
+        if refs.get(&again).is_some_and(|it| it.superseded.is_some()) {
+            refs.remove(&again);
+        }
+        if let Some(before) = refs.get(&name).filter(|it| it.digest != entry.digest).cloned() {
+            let kept = Entry { superseded: Some(entry.added), ..before };
+            refs.entry(exact(kept.digest)).or_insert(kept);
+        }
+    }
+    refs.insert(name, entry);
 }
 
 /// What a reference means in this table: its own name, or, if it names a digest, any name of the

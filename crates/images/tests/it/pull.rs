@@ -407,7 +407,7 @@ async fn what_is_being_pulled_is_not_collected() {
     let registry = Registry::start(shelf()).await;
     let place = Place::new();
     let pulled = registry.pull(&place.store).await.expect("pulled");
-    let never = images::Policy { min_age: Duration::ZERO, max_per_cycle: 5 };
+    let never = images::Policy { min_age: Duration::ZERO, ..images::Policy::default() };
     let collected = place.store.collect(&never, crate::fixture::NOW).expect("collects");
     assert_eq!((collected.images.len(), collected.layers, collected.blobs), (1, 0, 0));
     // The name is gone, the content stays while `pulled` lives.

@@ -65,9 +65,35 @@ fn a_held_image_is_neither_removed_nor_collected() {
 
     place.store.release("task-1", NOW).expect("released");
     place.store.release("task-1", NOW).expect("released again");
-    let collected = place.store.collect(&Policy::default(), LATER).expect("collects");
-    assert_eq!((collected.images.len(), collected.layers), (0, 1), "the old content, no name");
+    let much_later = Timestamp(NOW.0 + 8 * (LATER.0 - NOW.0));
+    let collected = place.store.collect(&Policy::default(), much_later).expect("collects");
+    assert_eq!((collected.images.len(), collected.layers), (1, 1), "the old image");
     assert!(!held.layers[0].exists());
+}
+
+#[test]
+fn an_image_whose_tag_has_moved_on_is_found_by_its_digest() {
+    let place = Place::new();
+    let old = place.load_blobs(&small("x")).expect("loaded");
+    let exact = format!("test@{}", old.digest);
+    let held = place.store.hold("task-1", "test", NOW).expect("held");
+    let new = place.load_blobs(&small("y")).expect("loaded");
+    assert_ne!(old.digest, new.digest);
+    assert_eq!(place.store.resolve("test").expect("the tag").digest, new.digest);
+    assert_eq!(place.store.hold("task-2", &exact, NOW).expect("by digest").layers, old.layers);
+    // What holds it goes on with it under the tag's name too: a container is made anew of the same.
+    assert_eq!(place.store.hold("task-1", "test", NOW).expect("again"), held);
+
+    place.store.release("task-1", NOW).expect("released");
+    place.store.release("task-2", NOW).expect("released");
+    place.store.collect(&Policy::default(), LATER).expect("collects");
+    assert_eq!(place.store.resolve(&exact).expect("kept for a while").layers, old.layers);
+
+    // A tag that means it again takes its place.
+    place.load_blobs(&small("x")).expect("loaded");
+    let names: Vec<_> = place.store.list().expect("lists").into_iter().map(|it| it.name).collect();
+    let kept = format!("docker.io/library/test@{}", new.digest);
+    assert_eq!(names, ["docker.io/library/test:latest", &kept]);
 }
 
 #[test]
@@ -147,7 +173,8 @@ fn what_a_crash_left_is_collected_but_not_what_is_being_done() {
     fs::write(place.directory.path().join("pins/1-0.pin"), "").expect("writes");
     fs::write(place.directory.path().join("trash/1-0.trash"), "").expect("writes");
 
-    let soon = Policy { min_age: Duration::from_hours(100 * 365 * 24), max_per_cycle: 5 };
+    let min_age = Duration::from_hours(100 * 365 * 24);
+    let soon = Policy { min_age, ..Policy::default() };
     place.store.collect(&soon, NOW).expect("collects");
     assert_eq!(place.names("work"), ["1-0.tree", "2-0.tree", "abc.part"], "too young to go");
     place.store.collect(&Policy::default(), Timestamp(i64::MAX)).expect("collects");
