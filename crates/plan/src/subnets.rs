@@ -48,6 +48,7 @@ pub fn free_for_balancers(
     let size = last.checked_sub(first)?;
     let begin = u32::try_from(place.checked_rem(u64::from(size))?).ok()?;
     let nodes = state.load_balancers().values().flat_map(|it| &it.nodes);
+    let nodes = nodes.chain(state.classic_load_balancers().values().flat_map(|it| &it.nodes));
     let nodes = nodes.chain(state.connect_endpoints().values().map(|it| &it.node));
     let taken: BTreeSet<IpAddr> = nodes.map(|it| it.address).collect();
     let places = (begin..size).chain(0..begin).filter_map(|it| first.checked_add(it));

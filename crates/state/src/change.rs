@@ -6,13 +6,13 @@ use types::{ClusterName, Family, InstanceId, TaskId};
 
 use crate::Table;
 use crate::record::{
-    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ConnectEndpoint,
-    ContainerInstance, DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation,
-    DiscoveryService, FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, Namespace,
-    RecordSet, RecordSetKey, RegionRow, Revision, Rule, Service, ServiceDeployment,
-    ServiceDeploymentKey, ServiceEvent, ServiceEventKey, ServiceKey, ServiceRevision,
-    ServiceRevisionKey, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition,
-    Token, TokenKey,
+    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, ClassicInstance,
+    ClassicInstanceKey, ClassicLoadBalancer, Cluster, ConnectEndpoint, ContainerInstance,
+    DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryService, FamilyRow,
+    HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RecordSetKey, RegionRow,
+    Revision, Rule, Service, ServiceDeployment, ServiceDeploymentKey, ServiceEvent,
+    ServiceEventKey, ServiceKey, ServiceRevision, ServiceRevisionKey, Setting, SettingKey, Target,
+    TargetGroup, TargetKey, Task, TaskDefinition, Token, TokenKey,
 };
 
 /// Lists the kinds of change: variant, record.
@@ -71,6 +71,8 @@ changes! {
     ServiceDeployment(ServiceDeploymentKey, ServiceDeployment);
     ServiceEvent(ServiceEventKey, ServiceEvent);
     ConnectEndpoint(String, ConnectEndpoint);
+    ClassicLoadBalancer(String, ClassicLoadBalancer);
+    ClassicInstance(ClassicInstanceKey, ClassicInstance);
     Namespace(String, Namespace);
     DiscoveryService(String, DiscoveryService);
     DiscoveryInstance(DiscoveryInstanceKey, DiscoveryInstance);

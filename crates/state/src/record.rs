@@ -9,6 +9,7 @@ mod audit;
 mod authority;
 mod balancer;
 mod certificate;
+mod classic;
 mod cluster;
 mod connect_endpoint;
 mod container_instance;
@@ -33,6 +34,10 @@ pub use audit::{Audit, Outcome};
 pub use authority::Authority;
 pub use balancer::Balancer;
 pub use certificate::{Certificate, Origin};
+pub use classic::{
+    ClassicAttributes, ClassicHealthCheck, ClassicInstance, ClassicInstanceKey, ClassicListener,
+    ClassicLoadBalancer, ClassicPolicy, ClassicProtocol, DesyncMode,
+};
 pub use cluster::{Cluster, ClusterStatus};
 pub use connect_endpoint::{ConnectEndpoint, Traffic};
 pub use container_instance::{Assignment, ContainerInstance, InstanceStatus, Resources};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 
 use crate::record::{
-    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ConnectEndpoint,
-    ContainerInstance, DiscoveryInstance, DiscoveryOperation, DiscoveryService, FamilyRow,
-    HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RegionRow, Rule, Service,
-    ServiceDeployment, ServiceEvent, ServiceRevision, Setting, Target, TargetGroup, Task,
-    TaskDefinition, Token,
+    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, ClassicInstance,
+    ClassicLoadBalancer, Cluster, ConnectEndpoint, ContainerInstance, DiscoveryInstance,
+    DiscoveryOperation, DiscoveryService, FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer,
+    Namespace, RecordSet, RegionRow, Rule, Service, ServiceDeployment, ServiceEvent,
+    ServiceRevision, Setting, Target, TargetGroup, Task, TaskDefinition, Token,
 };
 use crate::{Change, Table};
 
@@ -65,6 +65,8 @@ pub fn encode(change: &Change) -> StoredRow {
         Change::ServiceDeployment(key, it) => row::<ServiceDeployment>(key, it.as_ref()),
         Change::ServiceEvent(key, it) => row::<ServiceEvent>(key, it.as_ref()),
         Change::ConnectEndpoint(key, it) => row::<ConnectEndpoint>(key, it.as_ref()),
+        Change::ClassicLoadBalancer(key, it) => row::<ClassicLoadBalancer>(key, it.as_ref()),
+        Change::ClassicInstance(key, it) => row::<ClassicInstance>(key, it.as_ref()),
         Change::Namespace(key, it) => row::<Namespace>(key, it.as_ref()),
         Change::DiscoveryService(key, it) => row::<DiscoveryService>(key, it.as_ref()),
         Change::DiscoveryInstance(key, it) => row::<DiscoveryInstance>(key, it.as_ref()),
@@ -109,6 +111,8 @@ pub fn decode(table: u8, value: &[u8]) -> Result<Change, minicbor::decode::Error
         ServiceDeployment::NUMBER => record::<ServiceDeployment>(value)?.into(),
         ServiceEvent::NUMBER => record::<ServiceEvent>(value)?.into(),
         ConnectEndpoint::NUMBER => record::<ConnectEndpoint>(value)?.into(),
+        ClassicLoadBalancer::NUMBER => record::<ClassicLoadBalancer>(value)?.into(),
+        ClassicInstance::NUMBER => record::<ClassicInstance>(value)?.into(),
         Namespace::NUMBER => record::<Namespace>(value)?.into(),
         DiscoveryService::NUMBER => record::<DiscoveryService>(value)?.into(),
         DiscoveryInstance::NUMBER => record::<DiscoveryInstance>(value)?.into(),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use types::{ClusterName, Family, Home, InstanceId, TaskId};
 
 use crate::record::{
-    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, Cluster, ConnectEndpoint,
-    ContainerInstance, DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation,
-    DiscoveryService, FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer, Namespace,
-    RecordSet, RecordSetKey, RegionRow, Revision, Rule, Service, ServiceDeployment,
-    ServiceDeploymentKey, ServiceEvent, ServiceEventKey, ServiceKey, ServiceRevision,
-    ServiceRevisionKey, Setting, SettingKey, Target, TargetGroup, TargetKey, Task, TaskDefinition,
-    Token, TokenKey,
+    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, ClassicInstance,
+    ClassicInstanceKey, ClassicLoadBalancer, Cluster, ConnectEndpoint, ContainerInstance,
+    DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryService, FamilyRow,
+    HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RecordSetKey, RegionRow,
+    Revision, Rule, Service, ServiceDeployment, ServiceDeploymentKey, ServiceEvent,
+    ServiceEventKey, ServiceKey, ServiceRevision, ServiceRevisionKey, Setting, SettingKey, Target,
+    TargetGroup, TargetKey, Task, TaskDefinition, Token, TokenKey,
 };
 use crate::{Capacity, Change, Indexes};
 
@@ -106,6 +106,8 @@ tables! {
     ServiceDeployment = 32, service_deployments: ServiceDeploymentKey, |it| it.key.clone();
     ServiceEvent = 33, service_events: ServiceEventKey, |it| it.key.clone();
     ConnectEndpoint = 34, connect_endpoints: String, |it| it.arn.clone();
+    ClassicLoadBalancer = 35, classic_load_balancers: String, |it| it.name.clone();
+    ClassicInstance = 36, classic_instances: ClassicInstanceKey, |it| it.key.clone();
     Namespace = 40, namespaces: String, |it| it.id.clone();
     DiscoveryService = 41, discovery_services: String, |it| it.id.clone();
     DiscoveryInstance = 42, discovery_instances: DiscoveryInstanceKey, |it| it.key.clone();
@@ -230,6 +232,12 @@ impl State {
             }
             Change::ConnectEndpoint(key, after) => {
                 put(&mut self.connect_endpoints, key, after, Change::ConnectEndpoint)
+            }
+            Change::ClassicLoadBalancer(key, after) => {
+                put(&mut self.classic_load_balancers, key, after, Change::ClassicLoadBalancer)
+            }
+            Change::ClassicInstance(key, after) => {
+                put(&mut self.classic_instances, key, after, Change::ClassicInstance)
             }
             Change::Namespace(key, after) => {
                 noted!(self, Namespace, namespaces, namespace, key, after)

@@ -1,6 +1,7 @@
 //! One record of every kind with every field set, and one with as little as there can be.
 
 mod balancing;
+mod classic;
 mod discovery;
 mod services;
 
@@ -51,6 +52,7 @@ pub(crate) fn all() -> Vec<Named> {
     ];
     all.extend(balancing::all());
     all.extend(services::all());
+    all.extend(classic::all());
     all.extend(discovery::all());
     all
 }
