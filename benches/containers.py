@@ -1,4 +1,5 @@
-"""RunTask to the container running, against `runc run -d` of the same files, in turn.
+"""RunTask to the container running, against `runc run -d` of the same files, in turn; against
+`docker run -d` of the same image too, where there is a Docker.
 
 Ours is counted from before the request is sent until DescribeTasks would say RUNNING: the control
 plane's `startedAt`, which is taken when the agent's report arrives. runc is counted from the start
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,8 +62,8 @@ class Ours:
         from until import until
         self.until = until
         self.region = Region("--instances", "1", command="up").start(90)
-        archive = image.archive(Path(folder) / "image.tar")
-        self.region.landfall("image", "load", str(archive))
+        self.archive = image.archive(Path(folder) / "image.tar")
+        self.region.landfall("image", "load", str(self.archive))
         self.ecs = self.region.client()
         subnets = self.region.client("ec2").describe_subnets()["Subnets"]
         network = {"awsvpcConfiguration": {"subnets": [it["SubnetId"] for it in subnets]}}
@@ -93,18 +95,25 @@ def run():
     if os.geteuid() != 0 or not shutil.which("runc"):
         print("  not measured: needs root and runc")
         return
+    import docker_peer
     with tempfile.TemporaryDirectory(prefix="landfall-bench-") as folder:
         peer, ours = Runc(folder), Ours(folder)
         try:
-            taken = {name: [] for name in ["runc", *MODES]}
+            launches = {"runc": peer.launch, **{it: partial(ours.launch, it) for it in MODES}}
+            if docker_peer.present():
+                docker = docker_peer.Docker(ours.archive)
+                launches |= {f"docker {it}": partial(docker.launch, it) for it in ("none", "bridge")}
+            else:
+                print("  docker: not measured, no daemon answers")
+            taken = {name: [] for name in launches}
             for number in range(LAUNCHES + 2):
-                for name in taken:
-                    took = peer.launch() if name == "runc" else ours.launch(name)
+                for name, launch in launches.items():
+                    took = launch()
                     if number >= 2:
                         taken[name].append(took)
             for name, all_of in taken.items():
                 p50 = statistics.median(all_of)
-                print(f"  {name:<8} p50 {p50:6.1f}  max {max(all_of):6.1f}"
+                print(f"  {name:<13} p50 {p50:6.1f}  max {max(all_of):6.1f}"
                       f"  beyond runc {p50 - statistics.median(taken['runc']):+6.1f}", flush=True)
         finally:
             ours.region.down()
