@@ -3,6 +3,11 @@
 
 /// Every operation of the model.
 pub mod operations;
+/// What the model says about the compiled shapes.
+pub mod schemas;
+mod structures;
+pub use operations::*;
+pub use structures::*;
 
 /// The service and its operations.
 pub static SERVICE: crate::Service = crate::Service {

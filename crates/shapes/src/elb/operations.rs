@@ -38,115 +38,621 @@ pub static OPERATIONS: &[&OperationSchema] = &[
     &SET_LOAD_BALANCER_POLICIES_OF_LISTENER,
 ];
 
-pub static ADD_TAGS: OperationSchema =
-    OperationSchema::new("AddTags", "POST", "/").result_wrapper("AddTagsResult");
+pub static ADD_TAGS: OperationSchema = OperationSchema::new("AddTags", "POST", "/")
+    .result_wrapper("AddTagsResult")
+    .input(&super::schemas::ADD_TAGS_INPUT)
+    .output(&super::schemas::ADD_TAGS_OUTPUT)
+    .compiled::<AddTags>(&[
+        &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+        &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+        &super::schemas::DUPLICATE_TAG_KEYS_EXCEPTION,
+    ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct AddTags;
+
+impl crate::Operation for AddTags {
+    const NAME: &'static str = "AddTags";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &ADD_TAGS;
+    type Input = super::AddTagsInput;
+    type Output = super::AddTagsOutput;
+}
 
 pub static APPLY_SECURITY_GROUPS_TO_LOAD_BALANCER: OperationSchema =
     OperationSchema::new("ApplySecurityGroupsToLoadBalancer", "POST", "/")
-        .result_wrapper("ApplySecurityGroupsToLoadBalancerResult");
+        .result_wrapper("ApplySecurityGroupsToLoadBalancerResult")
+        .input(&super::schemas::APPLY_SECURITY_GROUPS_TO_LOAD_BALANCER_INPUT)
+        .output(&super::schemas::APPLY_SECURITY_GROUPS_TO_LOAD_BALANCER_OUTPUT)
+        .compiled::<ApplySecurityGroupsToLoadBalancer>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+            &super::schemas::INVALID_SECURITY_GROUP_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ApplySecurityGroupsToLoadBalancer;
+
+impl crate::Operation for ApplySecurityGroupsToLoadBalancer {
+    const NAME: &'static str = "ApplySecurityGroupsToLoadBalancer";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &APPLY_SECURITY_GROUPS_TO_LOAD_BALANCER;
+    type Input = super::ApplySecurityGroupsToLoadBalancerInput;
+    type Output = super::ApplySecurityGroupsToLoadBalancerOutput;
+}
 
 pub static ATTACH_LOAD_BALANCER_TO_SUBNETS: OperationSchema =
     OperationSchema::new("AttachLoadBalancerToSubnets", "POST", "/")
-        .result_wrapper("AttachLoadBalancerToSubnetsResult");
+        .result_wrapper("AttachLoadBalancerToSubnetsResult")
+        .input(&super::schemas::ATTACH_LOAD_BALANCER_TO_SUBNETS_INPUT)
+        .output(&super::schemas::ATTACH_LOAD_BALANCER_TO_SUBNETS_OUTPUT)
+        .compiled::<AttachLoadBalancerToSubnets>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+            &super::schemas::SUBNET_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_SUBNET_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct AttachLoadBalancerToSubnets;
+
+impl crate::Operation for AttachLoadBalancerToSubnets {
+    const NAME: &'static str = "AttachLoadBalancerToSubnets";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &ATTACH_LOAD_BALANCER_TO_SUBNETS;
+    type Input = super::AttachLoadBalancerToSubnetsInput;
+    type Output = super::AttachLoadBalancerToSubnetsOutput;
+}
 
 pub static CONFIGURE_HEALTH_CHECK: OperationSchema =
     OperationSchema::new("ConfigureHealthCheck", "POST", "/")
-        .result_wrapper("ConfigureHealthCheckResult");
+        .result_wrapper("ConfigureHealthCheckResult")
+        .input(&super::schemas::CONFIGURE_HEALTH_CHECK_INPUT)
+        .output(&super::schemas::CONFIGURE_HEALTH_CHECK_OUTPUT)
+        .compiled::<ConfigureHealthCheck>(&[&super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigureHealthCheck;
+
+impl crate::Operation for ConfigureHealthCheck {
+    const NAME: &'static str = "ConfigureHealthCheck";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CONFIGURE_HEALTH_CHECK;
+    type Input = super::ConfigureHealthCheckInput;
+    type Output = super::ConfigureHealthCheckOutput;
+}
 
 pub static CREATE_APP_COOKIE_STICKINESS_POLICY: OperationSchema =
     OperationSchema::new("CreateAppCookieStickinessPolicy", "POST", "/")
-        .result_wrapper("CreateAppCookieStickinessPolicyResult");
+        .result_wrapper("CreateAppCookieStickinessPolicyResult")
+        .input(&super::schemas::CREATE_APP_COOKIE_STICKINESS_POLICY_INPUT)
+        .output(&super::schemas::CREATE_APP_COOKIE_STICKINESS_POLICY_OUTPUT)
+        .compiled::<CreateAppCookieStickinessPolicy>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::DUPLICATE_POLICY_NAME_EXCEPTION,
+            &super::schemas::TOO_MANY_POLICIES_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateAppCookieStickinessPolicy;
+
+impl crate::Operation for CreateAppCookieStickinessPolicy {
+    const NAME: &'static str = "CreateAppCookieStickinessPolicy";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_APP_COOKIE_STICKINESS_POLICY;
+    type Input = super::CreateAppCookieStickinessPolicyInput;
+    type Output = super::CreateAppCookieStickinessPolicyOutput;
+}
 
 pub static CREATE_LB_COOKIE_STICKINESS_POLICY: OperationSchema =
     OperationSchema::new("CreateLBCookieStickinessPolicy", "POST", "/")
-        .result_wrapper("CreateLBCookieStickinessPolicyResult");
+        .result_wrapper("CreateLBCookieStickinessPolicyResult")
+        .input(&super::schemas::CREATE_LB_COOKIE_STICKINESS_POLICY_INPUT)
+        .output(&super::schemas::CREATE_LB_COOKIE_STICKINESS_POLICY_OUTPUT)
+        .compiled::<CreateLBCookieStickinessPolicy>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::DUPLICATE_POLICY_NAME_EXCEPTION,
+            &super::schemas::TOO_MANY_POLICIES_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateLBCookieStickinessPolicy;
+
+impl crate::Operation for CreateLBCookieStickinessPolicy {
+    const NAME: &'static str = "CreateLBCookieStickinessPolicy";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_LB_COOKIE_STICKINESS_POLICY;
+    type Input = super::CreateLBCookieStickinessPolicyInput;
+    type Output = super::CreateLBCookieStickinessPolicyOutput;
+}
 
 pub static CREATE_LOAD_BALANCER: OperationSchema =
     OperationSchema::new("CreateLoadBalancer", "POST", "/")
-        .result_wrapper("CreateLoadBalancerResult");
+        .result_wrapper("CreateLoadBalancerResult")
+        .input(&super::schemas::CREATE_ACCESS_POINT_INPUT)
+        .output(&super::schemas::CREATE_ACCESS_POINT_OUTPUT)
+        .compiled::<CreateLoadBalancer>(&[
+            &super::schemas::DUPLICATE_ACCESS_POINT_NAME_EXCEPTION,
+            &super::schemas::TOO_MANY_ACCESS_POINTS_EXCEPTION,
+            &super::schemas::CERTIFICATE_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+            &super::schemas::SUBNET_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_SUBNET_EXCEPTION,
+            &super::schemas::INVALID_SECURITY_GROUP_EXCEPTION,
+            &super::schemas::INVALID_SCHEME_EXCEPTION,
+            &super::schemas::TOO_MANY_TAGS_EXCEPTION,
+            &super::schemas::DUPLICATE_TAG_KEYS_EXCEPTION,
+            &super::schemas::UNSUPPORTED_PROTOCOL_EXCEPTION,
+            &super::schemas::OPERATION_NOT_PERMITTED_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateLoadBalancer;
+
+impl crate::Operation for CreateLoadBalancer {
+    const NAME: &'static str = "CreateLoadBalancer";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_LOAD_BALANCER;
+    type Input = super::CreateAccessPointInput;
+    type Output = super::CreateAccessPointOutput;
+}
 
 pub static CREATE_LOAD_BALANCER_LISTENERS: OperationSchema =
     OperationSchema::new("CreateLoadBalancerListeners", "POST", "/")
-        .result_wrapper("CreateLoadBalancerListenersResult");
+        .result_wrapper("CreateLoadBalancerListenersResult")
+        .input(&super::schemas::CREATE_LOAD_BALANCER_LISTENER_INPUT)
+        .output(&super::schemas::CREATE_LOAD_BALANCER_LISTENER_OUTPUT)
+        .compiled::<CreateLoadBalancerListeners>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::DUPLICATE_LISTENER_EXCEPTION,
+            &super::schemas::CERTIFICATE_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+            &super::schemas::UNSUPPORTED_PROTOCOL_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateLoadBalancerListeners;
+
+impl crate::Operation for CreateLoadBalancerListeners {
+    const NAME: &'static str = "CreateLoadBalancerListeners";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_LOAD_BALANCER_LISTENERS;
+    type Input = super::CreateLoadBalancerListenerInput;
+    type Output = super::CreateLoadBalancerListenerOutput;
+}
 
 pub static CREATE_LOAD_BALANCER_POLICY: OperationSchema =
     OperationSchema::new("CreateLoadBalancerPolicy", "POST", "/")
-        .result_wrapper("CreateLoadBalancerPolicyResult");
+        .result_wrapper("CreateLoadBalancerPolicyResult")
+        .input(&super::schemas::CREATE_LOAD_BALANCER_POLICY_INPUT)
+        .output(&super::schemas::CREATE_LOAD_BALANCER_POLICY_OUTPUT)
+        .compiled::<CreateLoadBalancerPolicy>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::POLICY_TYPE_NOT_FOUND_EXCEPTION,
+            &super::schemas::DUPLICATE_POLICY_NAME_EXCEPTION,
+            &super::schemas::TOO_MANY_POLICIES_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct CreateLoadBalancerPolicy;
+
+impl crate::Operation for CreateLoadBalancerPolicy {
+    const NAME: &'static str = "CreateLoadBalancerPolicy";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &CREATE_LOAD_BALANCER_POLICY;
+    type Input = super::CreateLoadBalancerPolicyInput;
+    type Output = super::CreateLoadBalancerPolicyOutput;
+}
 
 pub static DELETE_LOAD_BALANCER: OperationSchema =
     OperationSchema::new("DeleteLoadBalancer", "POST", "/")
-        .result_wrapper("DeleteLoadBalancerResult");
+        .result_wrapper("DeleteLoadBalancerResult")
+        .input(&super::schemas::DELETE_ACCESS_POINT_INPUT)
+        .output(&super::schemas::DELETE_ACCESS_POINT_OUTPUT)
+        .compiled::<DeleteLoadBalancer>(&[]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteLoadBalancer;
+
+impl crate::Operation for DeleteLoadBalancer {
+    const NAME: &'static str = "DeleteLoadBalancer";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_LOAD_BALANCER;
+    type Input = super::DeleteAccessPointInput;
+    type Output = super::DeleteAccessPointOutput;
+}
 
 pub static DELETE_LOAD_BALANCER_LISTENERS: OperationSchema =
     OperationSchema::new("DeleteLoadBalancerListeners", "POST", "/")
-        .result_wrapper("DeleteLoadBalancerListenersResult");
+        .result_wrapper("DeleteLoadBalancerListenersResult")
+        .input(&super::schemas::DELETE_LOAD_BALANCER_LISTENER_INPUT)
+        .output(&super::schemas::DELETE_LOAD_BALANCER_LISTENER_OUTPUT)
+        .compiled::<DeleteLoadBalancerListeners>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteLoadBalancerListeners;
+
+impl crate::Operation for DeleteLoadBalancerListeners {
+    const NAME: &'static str = "DeleteLoadBalancerListeners";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_LOAD_BALANCER_LISTENERS;
+    type Input = super::DeleteLoadBalancerListenerInput;
+    type Output = super::DeleteLoadBalancerListenerOutput;
+}
 
 pub static DELETE_LOAD_BALANCER_POLICY: OperationSchema =
     OperationSchema::new("DeleteLoadBalancerPolicy", "POST", "/")
-        .result_wrapper("DeleteLoadBalancerPolicyResult");
+        .result_wrapper("DeleteLoadBalancerPolicyResult")
+        .input(&super::schemas::DELETE_LOAD_BALANCER_POLICY_INPUT)
+        .output(&super::schemas::DELETE_LOAD_BALANCER_POLICY_OUTPUT)
+        .compiled::<DeleteLoadBalancerPolicy>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteLoadBalancerPolicy;
+
+impl crate::Operation for DeleteLoadBalancerPolicy {
+    const NAME: &'static str = "DeleteLoadBalancerPolicy";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DELETE_LOAD_BALANCER_POLICY;
+    type Input = super::DeleteLoadBalancerPolicyInput;
+    type Output = super::DeleteLoadBalancerPolicyOutput;
+}
 
 pub static DEREGISTER_INSTANCES_FROM_LOAD_BALANCER: OperationSchema =
     OperationSchema::new("DeregisterInstancesFromLoadBalancer", "POST", "/")
-        .result_wrapper("DeregisterInstancesFromLoadBalancerResult");
+        .result_wrapper("DeregisterInstancesFromLoadBalancerResult")
+        .input(&super::schemas::DEREGISTER_END_POINTS_INPUT)
+        .output(&super::schemas::DEREGISTER_END_POINTS_OUTPUT)
+        .compiled::<DeregisterInstancesFromLoadBalancer>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_END_POINT_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DeregisterInstancesFromLoadBalancer;
+
+impl crate::Operation for DeregisterInstancesFromLoadBalancer {
+    const NAME: &'static str = "DeregisterInstancesFromLoadBalancer";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DEREGISTER_INSTANCES_FROM_LOAD_BALANCER;
+    type Input = super::DeregisterEndPointsInput;
+    type Output = super::DeregisterEndPointsOutput;
+}
 
 pub static DESCRIBE_ACCOUNT_LIMITS: OperationSchema =
     OperationSchema::new("DescribeAccountLimits", "POST", "/")
-        .result_wrapper("DescribeAccountLimitsResult");
+        .result_wrapper("DescribeAccountLimitsResult")
+        .input(&super::schemas::DESCRIBE_ACCOUNT_LIMITS_INPUT)
+        .output(&super::schemas::DESCRIBE_ACCOUNT_LIMITS_OUTPUT)
+        .compiled::<DescribeAccountLimits>(&[]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeAccountLimits;
+
+impl crate::Operation for DescribeAccountLimits {
+    const NAME: &'static str = "DescribeAccountLimits";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_ACCOUNT_LIMITS;
+    type Input = super::DescribeAccountLimitsInput;
+    type Output = super::DescribeAccountLimitsOutput;
+}
 
 pub static DESCRIBE_INSTANCE_HEALTH: OperationSchema =
     OperationSchema::new("DescribeInstanceHealth", "POST", "/")
-        .result_wrapper("DescribeInstanceHealthResult");
+        .result_wrapper("DescribeInstanceHealthResult")
+        .input(&super::schemas::DESCRIBE_END_POINT_STATE_INPUT)
+        .output(&super::schemas::DESCRIBE_END_POINT_STATE_OUTPUT)
+        .compiled::<DescribeInstanceHealth>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_END_POINT_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeInstanceHealth;
+
+impl crate::Operation for DescribeInstanceHealth {
+    const NAME: &'static str = "DescribeInstanceHealth";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_INSTANCE_HEALTH;
+    type Input = super::DescribeEndPointStateInput;
+    type Output = super::DescribeEndPointStateOutput;
+}
 
 pub static DESCRIBE_LOAD_BALANCER_ATTRIBUTES: OperationSchema =
     OperationSchema::new("DescribeLoadBalancerAttributes", "POST", "/")
-        .result_wrapper("DescribeLoadBalancerAttributesResult");
+        .result_wrapper("DescribeLoadBalancerAttributesResult")
+        .input(&super::schemas::DESCRIBE_LOAD_BALANCER_ATTRIBUTES_INPUT)
+        .output(&super::schemas::DESCRIBE_LOAD_BALANCER_ATTRIBUTES_OUTPUT)
+        .compiled::<DescribeLoadBalancerAttributes>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::LOAD_BALANCER_ATTRIBUTE_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeLoadBalancerAttributes;
+
+impl crate::Operation for DescribeLoadBalancerAttributes {
+    const NAME: &'static str = "DescribeLoadBalancerAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_LOAD_BALANCER_ATTRIBUTES;
+    type Input = super::DescribeLoadBalancerAttributesInput;
+    type Output = super::DescribeLoadBalancerAttributesOutput;
+}
 
 pub static DESCRIBE_LOAD_BALANCER_POLICIES: OperationSchema =
     OperationSchema::new("DescribeLoadBalancerPolicies", "POST", "/")
-        .result_wrapper("DescribeLoadBalancerPoliciesResult");
+        .result_wrapper("DescribeLoadBalancerPoliciesResult")
+        .input(&super::schemas::DESCRIBE_LOAD_BALANCER_POLICIES_INPUT)
+        .output(&super::schemas::DESCRIBE_LOAD_BALANCER_POLICIES_OUTPUT)
+        .compiled::<DescribeLoadBalancerPolicies>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::POLICY_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeLoadBalancerPolicies;
+
+impl crate::Operation for DescribeLoadBalancerPolicies {
+    const NAME: &'static str = "DescribeLoadBalancerPolicies";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_LOAD_BALANCER_POLICIES;
+    type Input = super::DescribeLoadBalancerPoliciesInput;
+    type Output = super::DescribeLoadBalancerPoliciesOutput;
+}
 
 pub static DESCRIBE_LOAD_BALANCER_POLICY_TYPES: OperationSchema =
     OperationSchema::new("DescribeLoadBalancerPolicyTypes", "POST", "/")
-        .result_wrapper("DescribeLoadBalancerPolicyTypesResult");
+        .result_wrapper("DescribeLoadBalancerPolicyTypesResult")
+        .input(&super::schemas::DESCRIBE_LOAD_BALANCER_POLICY_TYPES_INPUT)
+        .output(&super::schemas::DESCRIBE_LOAD_BALANCER_POLICY_TYPES_OUTPUT)
+        .compiled::<DescribeLoadBalancerPolicyTypes>(&[
+            &super::schemas::POLICY_TYPE_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeLoadBalancerPolicyTypes;
+
+impl crate::Operation for DescribeLoadBalancerPolicyTypes {
+    const NAME: &'static str = "DescribeLoadBalancerPolicyTypes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_LOAD_BALANCER_POLICY_TYPES;
+    type Input = super::DescribeLoadBalancerPolicyTypesInput;
+    type Output = super::DescribeLoadBalancerPolicyTypesOutput;
+}
 
 pub static DESCRIBE_LOAD_BALANCERS: OperationSchema =
     OperationSchema::new("DescribeLoadBalancers", "POST", "/")
-        .result_wrapper("DescribeLoadBalancersResult");
+        .result_wrapper("DescribeLoadBalancersResult")
+        .input(&super::schemas::DESCRIBE_ACCESS_POINTS_INPUT)
+        .output(&super::schemas::DESCRIBE_ACCESS_POINTS_OUTPUT)
+        .compiled::<DescribeLoadBalancers>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::DEPENDENCY_THROTTLE_EXCEPTION,
+        ]);
 
-pub static DESCRIBE_TAGS: OperationSchema =
-    OperationSchema::new("DescribeTags", "POST", "/").result_wrapper("DescribeTagsResult");
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeLoadBalancers;
+
+impl crate::Operation for DescribeLoadBalancers {
+    const NAME: &'static str = "DescribeLoadBalancers";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_LOAD_BALANCERS;
+    type Input = super::DescribeAccessPointsInput;
+    type Output = super::DescribeAccessPointsOutput;
+}
+
+pub static DESCRIBE_TAGS: OperationSchema = OperationSchema::new("DescribeTags", "POST", "/")
+    .result_wrapper("DescribeTagsResult")
+    .input(&super::schemas::DESCRIBE_TAGS_INPUT)
+    .output(&super::schemas::DESCRIBE_TAGS_OUTPUT)
+    .compiled::<DescribeTags>(&[&super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DescribeTags;
+
+impl crate::Operation for DescribeTags {
+    const NAME: &'static str = "DescribeTags";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_TAGS;
+    type Input = super::DescribeTagsInput;
+    type Output = super::DescribeTagsOutput;
+}
 
 pub static DETACH_LOAD_BALANCER_FROM_SUBNETS: OperationSchema =
     OperationSchema::new("DetachLoadBalancerFromSubnets", "POST", "/")
-        .result_wrapper("DetachLoadBalancerFromSubnetsResult");
+        .result_wrapper("DetachLoadBalancerFromSubnetsResult")
+        .input(&super::schemas::DETACH_LOAD_BALANCER_FROM_SUBNETS_INPUT)
+        .output(&super::schemas::DETACH_LOAD_BALANCER_FROM_SUBNETS_OUTPUT)
+        .compiled::<DetachLoadBalancerFromSubnets>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DetachLoadBalancerFromSubnets;
+
+impl crate::Operation for DetachLoadBalancerFromSubnets {
+    const NAME: &'static str = "DetachLoadBalancerFromSubnets";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DETACH_LOAD_BALANCER_FROM_SUBNETS;
+    type Input = super::DetachLoadBalancerFromSubnetsInput;
+    type Output = super::DetachLoadBalancerFromSubnetsOutput;
+}
 
 pub static DISABLE_AVAILABILITY_ZONES_FOR_LOAD_BALANCER: OperationSchema =
     OperationSchema::new("DisableAvailabilityZonesForLoadBalancer", "POST", "/")
-        .result_wrapper("DisableAvailabilityZonesForLoadBalancerResult");
+        .result_wrapper("DisableAvailabilityZonesForLoadBalancerResult")
+        .input(&super::schemas::REMOVE_AVAILABILITY_ZONES_INPUT)
+        .output(&super::schemas::REMOVE_AVAILABILITY_ZONES_OUTPUT)
+        .compiled::<DisableAvailabilityZonesForLoadBalancer>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct DisableAvailabilityZonesForLoadBalancer;
+
+impl crate::Operation for DisableAvailabilityZonesForLoadBalancer {
+    const NAME: &'static str = "DisableAvailabilityZonesForLoadBalancer";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &DISABLE_AVAILABILITY_ZONES_FOR_LOAD_BALANCER;
+    type Input = super::RemoveAvailabilityZonesInput;
+    type Output = super::RemoveAvailabilityZonesOutput;
+}
 
 pub static ENABLE_AVAILABILITY_ZONES_FOR_LOAD_BALANCER: OperationSchema =
     OperationSchema::new("EnableAvailabilityZonesForLoadBalancer", "POST", "/")
-        .result_wrapper("EnableAvailabilityZonesForLoadBalancerResult");
+        .result_wrapper("EnableAvailabilityZonesForLoadBalancerResult")
+        .input(&super::schemas::ADD_AVAILABILITY_ZONES_INPUT)
+        .output(&super::schemas::ADD_AVAILABILITY_ZONES_OUTPUT)
+        .compiled::<EnableAvailabilityZonesForLoadBalancer>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct EnableAvailabilityZonesForLoadBalancer;
+
+impl crate::Operation for EnableAvailabilityZonesForLoadBalancer {
+    const NAME: &'static str = "EnableAvailabilityZonesForLoadBalancer";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &ENABLE_AVAILABILITY_ZONES_FOR_LOAD_BALANCER;
+    type Input = super::AddAvailabilityZonesInput;
+    type Output = super::AddAvailabilityZonesOutput;
+}
 
 pub static MODIFY_LOAD_BALANCER_ATTRIBUTES: OperationSchema =
     OperationSchema::new("ModifyLoadBalancerAttributes", "POST", "/")
-        .result_wrapper("ModifyLoadBalancerAttributesResult");
+        .result_wrapper("ModifyLoadBalancerAttributesResult")
+        .input(&super::schemas::MODIFY_LOAD_BALANCER_ATTRIBUTES_INPUT)
+        .output(&super::schemas::MODIFY_LOAD_BALANCER_ATTRIBUTES_OUTPUT)
+        .compiled::<ModifyLoadBalancerAttributes>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::LOAD_BALANCER_ATTRIBUTE_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct ModifyLoadBalancerAttributes;
+
+impl crate::Operation for ModifyLoadBalancerAttributes {
+    const NAME: &'static str = "ModifyLoadBalancerAttributes";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &MODIFY_LOAD_BALANCER_ATTRIBUTES;
+    type Input = super::ModifyLoadBalancerAttributesInput;
+    type Output = super::ModifyLoadBalancerAttributesOutput;
+}
 
 pub static REGISTER_INSTANCES_WITH_LOAD_BALANCER: OperationSchema =
     OperationSchema::new("RegisterInstancesWithLoadBalancer", "POST", "/")
-        .result_wrapper("RegisterInstancesWithLoadBalancerResult");
+        .result_wrapper("RegisterInstancesWithLoadBalancerResult")
+        .input(&super::schemas::REGISTER_END_POINTS_INPUT)
+        .output(&super::schemas::REGISTER_END_POINTS_OUTPUT)
+        .compiled::<RegisterInstancesWithLoadBalancer>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_END_POINT_EXCEPTION,
+        ]);
 
-pub static REMOVE_TAGS: OperationSchema =
-    OperationSchema::new("RemoveTags", "POST", "/").result_wrapper("RemoveTagsResult");
+#[derive(Debug, Clone, Copy)]
+pub struct RegisterInstancesWithLoadBalancer;
+
+impl crate::Operation for RegisterInstancesWithLoadBalancer {
+    const NAME: &'static str = "RegisterInstancesWithLoadBalancer";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &REGISTER_INSTANCES_WITH_LOAD_BALANCER;
+    type Input = super::RegisterEndPointsInput;
+    type Output = super::RegisterEndPointsOutput;
+}
+
+pub static REMOVE_TAGS: OperationSchema = OperationSchema::new("RemoveTags", "POST", "/")
+    .result_wrapper("RemoveTagsResult")
+    .input(&super::schemas::REMOVE_TAGS_INPUT)
+    .output(&super::schemas::REMOVE_TAGS_OUTPUT)
+    .compiled::<RemoveTags>(&[&super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct RemoveTags;
+
+impl crate::Operation for RemoveTags {
+    const NAME: &'static str = "RemoveTags";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &REMOVE_TAGS;
+    type Input = super::RemoveTagsInput;
+    type Output = super::RemoveTagsOutput;
+}
 
 pub static SET_LOAD_BALANCER_LISTENER_SSL_CERTIFICATE: OperationSchema =
     OperationSchema::new("SetLoadBalancerListenerSSLCertificate", "POST", "/")
-        .result_wrapper("SetLoadBalancerListenerSSLCertificateResult");
+        .result_wrapper("SetLoadBalancerListenerSSLCertificateResult")
+        .input(&super::schemas::SET_LOAD_BALANCER_LISTENER_SSL_CERTIFICATE_INPUT)
+        .output(&super::schemas::SET_LOAD_BALANCER_LISTENER_SSL_CERTIFICATE_OUTPUT)
+        .compiled::<SetLoadBalancerListenerSSLCertificate>(&[
+            &super::schemas::CERTIFICATE_NOT_FOUND_EXCEPTION,
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+            &super::schemas::UNSUPPORTED_PROTOCOL_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct SetLoadBalancerListenerSSLCertificate;
+
+impl crate::Operation for SetLoadBalancerListenerSSLCertificate {
+    const NAME: &'static str = "SetLoadBalancerListenerSSLCertificate";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &SET_LOAD_BALANCER_LISTENER_SSL_CERTIFICATE;
+    type Input = super::SetLoadBalancerListenerSSLCertificateInput;
+    type Output = super::SetLoadBalancerListenerSSLCertificateOutput;
+}
 
 pub static SET_LOAD_BALANCER_POLICIES_FOR_BACKEND_SERVER: OperationSchema =
     OperationSchema::new("SetLoadBalancerPoliciesForBackendServer", "POST", "/")
-        .result_wrapper("SetLoadBalancerPoliciesForBackendServerResult");
+        .result_wrapper("SetLoadBalancerPoliciesForBackendServerResult")
+        .input(&super::schemas::SET_LOAD_BALANCER_POLICIES_FOR_BACKEND_SERVER_INPUT)
+        .output(&super::schemas::SET_LOAD_BALANCER_POLICIES_FOR_BACKEND_SERVER_OUTPUT)
+        .compiled::<SetLoadBalancerPoliciesForBackendServer>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::POLICY_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct SetLoadBalancerPoliciesForBackendServer;
+
+impl crate::Operation for SetLoadBalancerPoliciesForBackendServer {
+    const NAME: &'static str = "SetLoadBalancerPoliciesForBackendServer";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &SET_LOAD_BALANCER_POLICIES_FOR_BACKEND_SERVER;
+    type Input = super::SetLoadBalancerPoliciesForBackendServerInput;
+    type Output = super::SetLoadBalancerPoliciesForBackendServerOutput;
+}
 
 pub static SET_LOAD_BALANCER_POLICIES_OF_LISTENER: OperationSchema =
     OperationSchema::new("SetLoadBalancerPoliciesOfListener", "POST", "/")
-        .result_wrapper("SetLoadBalancerPoliciesOfListenerResult");
+        .result_wrapper("SetLoadBalancerPoliciesOfListenerResult")
+        .input(&super::schemas::SET_LOAD_BALANCER_POLICIES_OF_LISTENER_INPUT)
+        .output(&super::schemas::SET_LOAD_BALANCER_POLICIES_OF_LISTENER_OUTPUT)
+        .compiled::<SetLoadBalancerPoliciesOfListener>(&[
+            &super::schemas::ACCESS_POINT_NOT_FOUND_EXCEPTION,
+            &super::schemas::POLICY_NOT_FOUND_EXCEPTION,
+            &super::schemas::LISTENER_NOT_FOUND_EXCEPTION,
+            &super::schemas::INVALID_CONFIGURATION_REQUEST_EXCEPTION,
+        ]);
+
+#[derive(Debug, Clone, Copy)]
+pub struct SetLoadBalancerPoliciesOfListener;
+
+impl crate::Operation for SetLoadBalancerPoliciesOfListener {
+    const NAME: &'static str = "SetLoadBalancerPoliciesOfListener";
+    const SERVICE: &'static crate::Service = &super::SERVICE;
+    const SCHEMA: &'static OperationSchema = &SET_LOAD_BALANCER_POLICIES_OF_LISTENER;
+    type Input = super::SetLoadBalancerPoliciesOfListenerInput;
+    type Output = super::SetLoadBalancerPoliciesOfListenerOutput;
+}
