@@ -268,6 +268,12 @@ def placement():
                    cwd=ROOT, check=True)
 
 
+def zone():
+    print("\n## 1,000 services with 100,000 tasks lose a zone", flush=True)
+    subprocess.run(["cargo", "bench", "--locked", "-q", "-p", "reconcilers", "--bench",
+                    "loss_of_a_zone"], cwd=ROOT, check=True)
+
+
 def containers():
     from containers import run
     run()
@@ -284,7 +290,7 @@ def changes():
 
 
 PARTS = {"moto": against_moto, "disk": slow_disk, "latency": latency, "placement": placement,
-         "containers": containers, "changes": changes, "services": services, "memory": memory}
+         "zone": zone, "containers": containers, "changes": changes, "services": services, "memory": memory}
 
 
 def main():
