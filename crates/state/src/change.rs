@@ -6,7 +6,7 @@ use types::{ClusterName, Family, InstanceId, TaskId};
 
 use crate::Table;
 use crate::record::{
-    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, ClassicInstance,
+    AccessKey, Alarm, Assignment, Audit, Authority, Balancer, Certificate, ClassicInstance,
     ClassicInstanceKey, ClassicLoadBalancer, Cluster, ConnectEndpoint, ContainerInstance,
     DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryService, FamilyRow,
     HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RecordSetKey, RegionRow,
@@ -77,4 +77,5 @@ changes! {
     DiscoveryService(String, DiscoveryService);
     DiscoveryInstance(DiscoveryInstanceKey, DiscoveryInstance);
     DiscoveryOperation(String, DiscoveryOperation);
+    Alarm(String, Alarm);
 }

@@ -1,23 +1,30 @@
 //! What follows from the tables and is kept current, so that no decision scans them.
 
+mod alarms;
 mod balancing;
+mod daemons;
 mod discovery;
 mod services;
+mod silence;
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use alarms::Alarms;
 use balancing::Balancing;
+use daemons::Daemons;
 pub use discovery::Discovery;
 use services::Services;
+use silence::Silence;
 use types::{ClusterName, Family, InstanceId, TaskId, Timestamp};
 
 use crate::Capacity;
 use crate::record::{
-    AccessKey, ContainerInstance, DefinitionStatus, Desired, DiscoveryInstance, DiscoveryService,
-    HostedZone, InstanceStatus, Namespace, Purpose, Revision, Rule, Service, ServiceKey,
-    ServiceRevision, ServiceRevisionKey, Status, Target, TargetKey, Task, TaskDefinition, Token,
-    TokenKey,
+    AccessKey, Alarm, ClassicInstance, ContainerInstance, DefinitionStatus, Desired,
+    DiscoveryInstance, DiscoveryService, HostedZone, InstanceStatus, Namespace, Purpose, Revision,
+    Rule, Service, ServiceKey, ServiceRevision, ServiceRevisionKey, Status, Target, TargetKey,
+    Task, TaskDefinition, Token, TokenKey,
 };
 
 /// How many tasks of a cluster or instance are in which state, and how many instances stand.
@@ -56,6 +63,9 @@ pub struct Indexes {
     balancing: Balancing,
     services: Services,
     discovery: Discovery,
+    alarms: Alarms,
+    silence: Silence,
+    daemons: Daemons,
     cluster_counts: BTreeMap<ClusterName, Counts>,
     instance_counts: BTreeMap<InstanceId, Counts>,
     pub(crate) capacity: Capacity,
@@ -231,6 +241,26 @@ impl Indexes {
         self.services.active(cluster)
     }
 
+    /// Services with a deployment under way that this alarm may end.
+    pub fn services_watching(&self, alarm: &str) -> impl Iterator<Item = &ServiceKey> {
+        self.services.watching(alarm)
+    }
+
+    /// Names of alarms by the length of their period.
+    pub fn alarms_by_period(&self) -> &BTreeMap<Duration, BTreeSet<String>> {
+        self.alarms.by_period()
+    }
+
+    /// Alarms by when PutMetricAlarm last wrote them, the oldest first.
+    pub fn alarms_by_age(&self) -> &BTreeSet<(Timestamp, String)> {
+        self.alarms.by_age()
+    }
+
+    /// Names of the alarms of a metric: its namespace and its name.
+    pub fn alarms_of(&self, namespace: &str, metric: &str) -> impl Iterator<Item = &String> {
+        self.alarms.of(namespace, metric)
+    }
+
     /// What names are made of.
     pub fn discovery(&self) -> &Discovery {
         &self.discovery
@@ -327,12 +357,21 @@ impl Indexes {
         tidy(&mut self.instance_counts, &task.instance);
     }
 
+    pub(crate) fn classic_instance(
+        &mut self,
+        before: Option<&ClassicInstance>,
+        after: Option<&ClassicInstance>,
+    ) {
+        self.balancing.classic_instance(before, after);
+    }
+
     pub(crate) fn container_instance(
         &mut self,
         before: Option<&ContainerInstance>,
         after: Option<&ContainerInstance>,
     ) {
         self.balancing.container_instance(before, after);
+        self.silence.container_instance(before, after);
         let standing = |it: &&ContainerInstance| it.status != InstanceStatus::Inactive;
         if let Some(it) = before.filter(standing) {
             drop_from(&mut self.instances, &it.cluster, &it.id);
@@ -365,6 +404,7 @@ impl Indexes {
 
     pub(crate) fn service(&mut self, before: Option<&Service>, after: Option<&Service>) {
         self.services.service(before, after);
+        self.daemons.service(before, after);
     }
 
     pub(crate) fn service_revision(
@@ -373,6 +413,10 @@ impl Indexes {
         after: Option<&ServiceRevision>,
     ) {
         self.services.revision(before, after);
+    }
+
+    pub(crate) fn alarm(&mut self, before: Option<&Alarm>, after: Option<&Alarm>) {
+        self.alarms.alarm(before, after);
     }
 
     pub(crate) fn target(&mut self, before: Option<&Target>, after: Option<&Target>) {
@@ -459,8 +503,8 @@ fn drop_from<K: Ord, M: Ord>(map: &mut BTreeMap<K, BTreeSet<M>>, key: &K, member
     }
 }
 
-fn tidy<K: Ord>(counts: &mut BTreeMap<K, Counts>, key: &K) {
-    if counts.get(key) == Some(&Counts::default()) {
+fn tidy<K: Ord, C: PartialEq + Default>(counts: &mut BTreeMap<K, C>, key: &K) {
+    if counts.get(key) == Some(&C::default()) {
         counts.remove(key);
     }
 }

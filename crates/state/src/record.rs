@@ -5,11 +5,13 @@
 //! grow: fields carry a number that is never reused, new ones are optional.
 
 mod access_key;
+mod alarm;
 mod audit;
 mod authority;
 mod balancer;
 mod certificate;
 mod classic;
+mod classic_target;
 mod cluster;
 mod connect_endpoint;
 mod container_instance;
@@ -19,6 +21,7 @@ mod load_balancer;
 mod namespace;
 mod placing;
 mod region;
+mod remark;
 mod rule;
 mod service;
 mod service_deployment;
@@ -30,6 +33,7 @@ mod task_definition;
 mod token;
 
 pub use access_key::{AccessKey, JoinToken, Purpose};
+pub use alarm::{Alarm, AlarmState, AlarmStatistic, AlarmTerms, Comparison, MissingData};
 pub use audit::{Audit, Outcome};
 pub use authority::Authority;
 pub use balancer::Balancer;
@@ -38,6 +42,7 @@ pub use classic::{
     ClassicAttributes, ClassicHealthCheck, ClassicInstance, ClassicInstanceKey, ClassicListener,
     ClassicLoadBalancer, ClassicPolicy, ClassicProtocol, DesyncMode,
 };
+pub use classic_target::{classic_group, classic_name};
 pub use cluster::{Cluster, ClusterStatus};
 pub use connect_endpoint::{ConnectEndpoint, Traffic};
 pub use container_instance::{Assignment, ContainerInstance, InstanceStatus, Resources};
@@ -50,14 +55,15 @@ pub use load_balancer::{Listener, ListenerProtocol, LoadBalancer, LoadBalancerKi
 pub use namespace::{NamedOperation, Namespace, NamespaceKind};
 pub use placing::{Passed, Placing};
 pub use region::{RegionRow, Subnet};
+pub use remark::{Remark, RemarkKind, Remarks};
 pub use rule::{Action, Cidr, Condition, QueryPattern, Redirect, Rule, Transform, WeightedGroup};
 pub use service::{
-    Breaker, Deployment, Rollout, Scheduling, Service, ServiceEvent, ServiceEventKey, ServiceKey,
-    ServiceRegistry, ServiceStatus, ServiceTarget, Switch, Threshold,
+    Breaker, Deployment, DeploymentAlarms, Rollout, Scheduling, Service, ServiceEvent,
+    ServiceEventKey, ServiceKey, ServiceRegistry, ServiceStatus, ServiceTarget, Switch, Threshold,
 };
 pub use service_deployment::{
-    Rollback, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus, ServiceRevision,
-    ServiceRevisionKey,
+    AlarmWatch, Rollback, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus,
+    ServiceRevision, ServiceRevisionKey, Watching,
 };
 pub use setting::{Setting, SettingKey};
 pub use tag::Tag;

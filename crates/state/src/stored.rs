@@ -5,7 +5,7 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 
 use crate::record::{
-    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, ClassicInstance,
+    AccessKey, Alarm, Assignment, Audit, Authority, Balancer, Certificate, ClassicInstance,
     ClassicLoadBalancer, Cluster, ConnectEndpoint, ContainerInstance, DiscoveryInstance,
     DiscoveryOperation, DiscoveryService, FamilyRow, HostedZone, JoinToken, Listener, LoadBalancer,
     Namespace, RecordSet, RegionRow, Rule, Service, ServiceDeployment, ServiceEvent,
@@ -71,6 +71,7 @@ pub fn encode(change: &Change) -> StoredRow {
         Change::DiscoveryService(key, it) => row::<DiscoveryService>(key, it.as_ref()),
         Change::DiscoveryInstance(key, it) => row::<DiscoveryInstance>(key, it.as_ref()),
         Change::DiscoveryOperation(key, it) => row::<DiscoveryOperation>(key, it.as_ref()),
+        Change::Alarm(key, it) => row::<Alarm>(key, it.as_ref()),
     }
 }
 
@@ -117,6 +118,7 @@ pub fn decode(table: u8, value: &[u8]) -> Result<Change, minicbor::decode::Error
         DiscoveryService::NUMBER => record::<DiscoveryService>(value)?.into(),
         DiscoveryInstance::NUMBER => record::<DiscoveryInstance>(value)?.into(),
         DiscoveryOperation::NUMBER => record::<DiscoveryOperation>(value)?.into(),
+        Alarm::NUMBER => record::<Alarm>(value)?.into(),
         _ => return Err(minicbor::decode::Error::message("a table this version does not know")),
     })
 }

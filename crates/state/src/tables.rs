@@ -6,7 +6,7 @@ use std::sync::Arc;
 use types::{ClusterName, Family, Home, InstanceId, TaskId};
 
 use crate::record::{
-    AccessKey, Assignment, Audit, Authority, Balancer, Certificate, ClassicInstance,
+    AccessKey, Alarm, Assignment, Audit, Authority, Balancer, Certificate, ClassicInstance,
     ClassicInstanceKey, ClassicLoadBalancer, Cluster, ConnectEndpoint, ContainerInstance,
     DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryService, FamilyRow,
     HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RecordSetKey, RegionRow,
@@ -112,6 +112,7 @@ tables! {
     DiscoveryService = 41, discovery_services: String, |it| it.id.clone();
     DiscoveryInstance = 42, discovery_instances: DiscoveryInstanceKey, |it| it.key.clone();
     DiscoveryOperation = 43, discovery_operations: String, |it| it.id.clone();
+    Alarm = 44, alarms: String, |it| it.name.clone();
 }
 
 /// Makes a change that indexes follow from, and tells them what was there and what is.
@@ -237,7 +238,7 @@ impl State {
                 put(&mut self.classic_load_balancers, key, after, Change::ClassicLoadBalancer)
             }
             Change::ClassicInstance(key, after) => {
-                put(&mut self.classic_instances, key, after, Change::ClassicInstance)
+                noted!(self, ClassicInstance, classic_instances, classic_instance, key, after)
             }
             Change::Namespace(key, after) => {
                 noted!(self, Namespace, namespaces, namespace, key, after)
@@ -251,6 +252,7 @@ impl State {
             Change::DiscoveryOperation(key, after) => {
                 put(&mut self.discovery_operations, key, after, Change::DiscoveryOperation)
             }
+            Change::Alarm(key, after) => noted!(self, Alarm, alarms, alarm, key, after),
         }
     }
 }

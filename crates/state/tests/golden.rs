@@ -58,10 +58,10 @@ fn every_record_is_written_as_it_always_was() {
 #[test]
 fn every_table_has_golden_rows_and_every_golden_row_is_tested() {
     let names: Vec<_> = records::all().into_iter().map(|(name, _)| name).collect();
-    for number in (1..=12).chain(20..=36).chain(40..=43) {
+    for number in (1..=12).chain(20..=36).chain(40..=44) {
         assert!(names.iter().any(|it| table(it) == number), "table {number}");
     }
-    for number in [0, 13, 19, 37, 39, 44] {
+    for number in [0, 13, 19, 37, 39, 45] {
         let unknown = decode(number, &[]).expect_err("nothing").to_string();
         assert!(unknown.contains("does not know"), "table {number} needs golden rows: {unknown}");
     }

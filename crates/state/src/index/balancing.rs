@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use types::{InstanceId, Timestamp};
 
-use crate::record::{Action, ContainerInstance, InstanceStatus, Rule, Target, TargetKey};
+use crate::record::{
+    Action, ClassicInstance, ContainerInstance, InstanceStatus, Rule, Target, TargetKey,
+};
 
 /// The indexes of load balancing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,6 +47,19 @@ impl Balancing {
         }
         if let Some((it, draining)) = after.and_then(|it| Some((it, it.draining?))) {
             self.draining.insert((draining.until, it.key.clone()));
+        }
+    }
+
+    pub(super) fn classic_instance(
+        &mut self,
+        before: Option<&ClassicInstance>,
+        after: Option<&ClassicInstance>,
+    ) {
+        if let Some((it, draining)) = before.and_then(|it| Some((it, it.draining?))) {
+            self.draining.remove(&(draining.until, it.key.as_target()));
+        }
+        if let Some((it, draining)) = after.and_then(|it| Some((it, it.draining?))) {
+            self.draining.insert((draining.until, it.key.as_target()));
         }
     }
 

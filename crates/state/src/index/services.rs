@@ -6,8 +6,8 @@ use types::ClusterName;
 
 use super::{NONE, TaskSet, drop_from};
 use crate::record::{
-    Desired, Revision, Service, ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus,
-    TargetKey, TargetMove, Task,
+    Desired, Revision, Rollout, Service, ServiceKey, ServiceRevision, ServiceRevisionKey,
+    ServiceStatus, TargetKey, TargetMove, Task,
 };
 
 /// The indexes of services.
@@ -21,6 +21,8 @@ pub(super) struct Services {
     registered: BTreeMap<TargetKey, TaskSet>,
     /// Service revisions by their task definition.
     revisions: BTreeMap<Revision, BTreeSet<ServiceRevisionKey>>,
+    /// Services with a deployment under way, by the alarms that may end it.
+    watching: BTreeMap<String, BTreeSet<ServiceKey>>,
 }
 
 impl Services {
@@ -57,6 +59,10 @@ impl Services {
         definition: &Revision,
     ) -> impl Iterator<Item = &ServiceRevisionKey> {
         self.revisions.get(definition).into_iter().flatten()
+    }
+
+    pub(super) fn watching(&self, alarm: &str) -> impl Iterator<Item = &ServiceKey> {
+        self.watching.get(alarm).into_iter().flatten()
     }
 
     pub(super) fn active(&self, cluster: &ClusterName) -> u32 {
@@ -114,7 +120,22 @@ impl Services {
         if let Some(it) = after.filter(active) {
             *self.active.entry(it.key.cluster.clone()).or_default() += 1;
         }
+        for (it, alarm) in before.into_iter().flat_map(|it| watched(it).map(move |name| (it, name)))
+        {
+            drop_from(&mut self.watching, alarm, &it.key);
+        }
+        for (it, alarm) in after.into_iter().flat_map(|it| watched(it).map(move |name| (it, name)))
+        {
+            self.watching.entry(alarm.clone()).or_default().insert(it.key.clone());
+        }
     }
+}
+
+/// Names of the alarms that may end the deployment that a service has under way.
+fn watched(service: &Service) -> impl Iterator<Item = &String> {
+    let primary = service.deployments.first();
+    let goes_on = primary.is_some_and(|it| it.rollout == Rollout::InProgress);
+    service.alarms.iter().filter(move |_| goes_on).flat_map(|it| &it.names)
 }
 
 fn targets_of(task: &Task) -> &[TargetKey] {

@@ -26,11 +26,11 @@ pub struct ConnectEndpoint {
     /// Unique in the namespace.
     #[n(4)]
     pub discovery_name: String,
-    /// What clients look up, in lower case, without a dot at its end. Endpoints of one name have one
-    /// address.
+    /// What clients look up, in lower case, without a dot at its end. Endpoints of one name in one
+    /// namespace have one address.
     #[n(5)]
     pub dns_name: String,
-    /// What clients connect to; with the name unique in the region.
+    /// What clients connect to; with the name unique in the namespace.
     #[n(6)]
     pub port: u16,
     /// What is carried.

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use types::{ClusterName, ServiceName, Timestamp};
 
 use super::Tag;
+use super::remark::Remarks;
 
 /// What a service is found by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -83,6 +84,17 @@ pub struct Breaker {
     /// Whether a task that becomes healthy sets the count to zero.
     #[n(2)]
     pub reset_on_healthy_task: Switch,
+}
+
+/// `alarms` of `deploymentConfiguration`, where they are enabled.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeploymentAlarms {
+    /// Names of CloudWatch alarms, which need not exist.
+    #[n(0)]
+    pub names: Vec<String>,
+    /// Whether the last completed deployment comes back when one goes off.
+    #[n(1)]
+    pub rollback: Switch,
 }
 
 /// How far a deployment has come, in the words of `rolloutState`.
@@ -208,6 +220,12 @@ pub struct Service {
     /// `clientToken` of CreateService.
     #[n(19)]
     pub token: Option<String>,
+    /// What is so of it and has been said. Written by the scheduler.
+    #[n(21)]
+    pub remarks: Remarks,
+    /// `alarms` of its deployments; `None` if they are off.
+    #[n(20)]
+    pub alarms: Option<DeploymentAlarms>,
 }
 
 /// What a revision registers its tasks with: one entry of `loadBalancers`.

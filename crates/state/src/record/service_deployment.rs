@@ -39,12 +39,16 @@ pub struct ServiceRevision {
     #[n(4)]
     pub registries: Vec<ServiceRegistry>,
     /// Digests of its containers' images, as the first task resolved them; later tasks get the
-    /// same. Written from agent reports.
+    /// same. Written from agent reports. Nothing of containers with `versionConsistency: disabled`.
     #[n(5)]
     pub digests: BTreeMap<ContainerName, String>,
     /// When it was made.
     #[n(6)]
     pub created_at: Timestamp,
+    /// When it was settled that none will be known: too many launches had failed before the first
+    /// digest was.
+    #[n(7)]
+    pub unresolved_at: Option<Timestamp>,
 }
 
 /// Where a service deployment stands, in AWS's words.
@@ -92,6 +96,40 @@ pub struct Rollback {
     /// The revision that it goes back to.
     #[n(2)]
     pub revision: u64,
+}
+
+/// What becomes of a deployment's alarms, in AWS's words (handbook 5.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Watching {
+    /// One of them that goes off ends the deployment.
+    #[n(0)]
+    Monitoring,
+    /// One of them was in ALARM when the deployment began, or they were switched off: they do not
+    /// count for this deployment.
+    #[n(1)]
+    Disabled,
+    /// One went off.
+    #[n(2)]
+    Triggered,
+}
+
+/// The alarms of a deployment, from its first step on.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AlarmWatch {
+    /// Which alarms.
+    #[n(0)]
+    pub names: Vec<String>,
+    /// What becomes of them.
+    #[n(1)]
+    pub status: Watching,
+    /// Those that went off.
+    #[n(2)]
+    pub triggered: Vec<String>,
+    /// Until then alarms count, although everything is as it was asked for; set when it was so for
+    /// the first time.
+    #[n(3)]
+    pub baked_at: Option<Timestamp>,
 }
 
 /// What a service deployment is found by.
@@ -145,4 +183,7 @@ pub struct ServiceDeployment {
     /// When it was stopped.
     #[n(11)]
     pub stopped_at: Option<Timestamp>,
+    /// What becomes of its alarms; `None` if it has none. Written by the scheduler.
+    #[n(12)]
+    pub watch: Option<AlarmWatch>,
 }

@@ -223,6 +223,10 @@ pub struct Container {
     /// What its check says.
     #[n(9)]
     pub health: Health,
+    /// Digest of the image that it has to be made of, whatever its tag means by then; `None` if the
+    /// tag decides. Written with the task.
+    #[n(10)]
+    pub pinned_digest: Option<String>,
 }
 
 /// The interface of an `awsvpc` task.
@@ -281,6 +285,9 @@ pub struct Membership {
     /// When the scheduler took its end into account. Written by the scheduler, once.
     #[n(6)]
     pub settled_at: Option<Timestamp>,
+    /// Id of the namespace whose names of Service Connect it sees; `None` if it takes no part.
+    #[n(7)]
+    pub namespace: Option<String>,
 }
 
 /// One run of a task definition.

@@ -1,5 +1,6 @@
 //! One record of every kind with every field set, and one with as little as there can be.
 
+mod alarms;
 mod balancing;
 mod classic;
 mod discovery;
@@ -54,6 +55,7 @@ pub(crate) fn all() -> Vec<Named> {
     all.extend(services::all());
     all.extend(classic::all());
     all.extend(discovery::all());
+    all.extend(alarms::all());
     all
 }
 
@@ -216,6 +218,7 @@ fn container() -> Container {
         gpus: vec!["GPU-1".into()],
         last: Status::Stopped,
         runtime_id: Some("c2253402bb9b".into()),
+        pinned_digest: None,
         exit_code: Some(137),
         reason: Some("OutOfMemoryError: Container killed due to memory usage".into()),
         bindings: vec![

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use state::{
-    Breaker, Change, ConnectEndpoint, Deployment, Membership, Node, Rollback, Rollout, Scheduling,
-    Service, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus, ServiceEvent,
+    AlarmWatch, Breaker, Change, ConnectEndpoint, Container, Deployment, DeploymentAlarms,
+    Membership, Node, Remark, RemarkKind, Remarks, Rollback, Rollout, Scheduling, Service,
+    ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus, ServiceEvent,
     ServiceEventKey, ServiceKey, ServiceRegistry, ServiceRevision, ServiceRevisionKey,
-    ServiceStatus, ServiceTarget, Switch, Tag, TargetKey, Task, Threshold, Traffic,
+    ServiceStatus, ServiceTarget, Switch, Tag, TargetKey, Task, Threshold, Traffic, Watching,
 };
 use types::{ClusterName, ContainerName, ServiceName};
 
-use super::{at, least_task, zone};
+use super::{at, container, least_task, zone};
 
 pub(super) fn all() -> Vec<super::Named> {
     vec![
@@ -22,7 +23,12 @@ pub(super) fn all() -> Vec<super::Named> {
         ("31-service-revision", revision().into()),
         ("32-service-deployment", service_deployment().into()),
         ("32-service-deployment-least", least_service_deployment().into()),
+        ("30-service-alarms", watched_service().into()),
+        ("32-service-deployment-alarms", watched_deployment().into()),
         ("33-service-event", Change::from(event())),
+        ("30-service-remarks", remarking_service().into()),
+        ("31-service-revision-unresolved", unresolved_revision().into()),
+        ("06-task-pinned", pinned_task().into()),
         ("34-connect-endpoint", endpoint().into()),
         ("34-connect-endpoint-least", least_endpoint().into()),
     ]
@@ -44,6 +50,7 @@ fn serving_task() -> Task {
         healthy_at: Some(at(3)),
         protected_until: Some(at(7200)),
         settled_at: None,
+        namespace: None,
     };
     Task { service: Some(Box::new(member)), ..least_task() }
 }
@@ -107,8 +114,53 @@ fn least_service() -> Service {
         created_at: at(1),
         created_by: "arn:aws:iam::123456789012:root".into(),
         deleted_at: None,
+        remarks: Remarks::default(),
         token: None,
+        alarms: None,
     }
+}
+
+fn watched_service() -> Service {
+    let alarms = DeploymentAlarms { names: vec!["errors".into()], rollback: Switch::On };
+    Service { alarms: Some(alarms), ..least_service() }
+}
+
+fn watched_deployment() -> ServiceDeployment {
+    let watch = AlarmWatch {
+        names: vec!["errors".into(), "slow".into()],
+        status: Watching::Triggered,
+        triggered: vec!["errors".into()],
+        baked_at: Some(at(60)),
+    };
+    ServiceDeployment { watch: Some(watch), ..least_service_deployment() }
+}
+
+fn remarking_service() -> Service {
+    let remark = |kind, sentence: &str| Remark { kind, sentence: sentence.into() };
+    let kinds = [
+        RemarkKind::NoPlace,
+        RemarkKind::Throttled,
+        RemarkKind::Stuck,
+        RemarkKind::Protected,
+        RemarkKind::Rebalancing,
+        RemarkKind::NotMoved,
+        RemarkKind::NotRegistered,
+        RemarkKind::Unused,
+    ];
+    let remarks = kinds.into_iter().map(|it| remark(it, "is so.")).collect();
+    Service { remarks, ..least_service() }
+}
+
+fn unresolved_revision() -> ServiceRevision {
+    let digests = BTreeMap::new();
+    ServiceRevision { digests, unresolved_at: Some(at(4)), ..revision() }
+}
+
+fn pinned_task() -> Task {
+    let mut task = least_task();
+    let pinned_digest = Some("sha256:00".into());
+    task.containers = vec![Container { pinned_digest, ..container() }];
+    task
 }
 
 fn revision() -> ServiceRevision {
@@ -138,6 +190,7 @@ fn revision() -> ServiceRevision {
             port: None,
         }],
         digests: BTreeMap::from([(container, "sha256:00".to_owned())]),
+        unresolved_at: None,
         created_at: at(1),
     }
 }
@@ -170,6 +223,7 @@ fn least_service_deployment() -> ServiceDeployment {
         updated_at: at(0),
         finished_at: None,
         stopped_at: None,
+        watch: None,
     }
 }
 
