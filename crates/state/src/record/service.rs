@@ -220,12 +220,12 @@ pub struct Service {
     /// `clientToken` of CreateService.
     #[n(19)]
     pub token: Option<String>,
-    /// What is so of it and has been said. Written by the scheduler.
-    #[n(21)]
-    pub remarks: Remarks,
     /// `alarms` of its deployments; `None` if they are off.
     #[n(20)]
     pub alarms: Option<DeploymentAlarms>,
+    /// What is so of it and has been said. Written by the scheduler.
+    #[n(21)]
+    pub remarks: Remarks,
 }
 
 /// What a revision registers its tasks with: one entry of `loadBalancers`.
