@@ -7,7 +7,6 @@ mod discovery;
 mod services;
 mod silence;
 
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,8 +22,8 @@ use crate::Capacity;
 use crate::record::{
     AccessKey, Alarm, ClassicInstance, ContainerInstance, DefinitionStatus, Desired,
     DiscoveryInstance, DiscoveryService, HostedZone, InstanceStatus, Namespace, Purpose, Revision,
-    Rule, Service, ServiceKey, ServiceRevision, ServiceRevisionKey, Status, Target, TargetKey,
-    Task, TaskDefinition, Token, TokenKey,
+    Rule, Service, ServiceRevision, Status, Target, TargetKey, Task, TaskDefinition, Token,
+    TokenKey,
 };
 
 /// How many tasks of a cluster or instance are in which state, and how many instances stand.
@@ -187,78 +186,6 @@ impl Indexes {
     /// An instance that is not INACTIVE by its EC2 id.
     pub fn ec2_instance(&self, id: &str) -> Option<InstanceId> {
         self.balancing.ec2_instance(id)
-    }
-
-    /// Tasks of a service with that desired status; those that have stopped are among them for as
-    /// long as they are remembered.
-    pub fn tasks_of_service(&self, service: &ServiceKey, desired: Desired) -> &TaskSet {
-        self.services.tasks(service, desired)
-    }
-
-    /// Tasks of a service that run, are to run, and are no targets. Those of revisions without target
-    /// groups are among them.
-    pub fn entering_targets(&self, service: &ServiceKey) -> &TaskSet {
-        self.services.entering(service)
-    }
-
-    /// Tasks of a service that leave their target groups (DEACTIVATING), and those that are over and
-    /// still noted as targets.
-    pub fn leaving_targets(&self, service: &ServiceKey) -> &TaskSet {
-        self.services.leaving(service)
-    }
-
-    /// Services of which a task may go in or out of a target group; one may come twice.
-    pub fn services_moving_targets(&self) -> impl Iterator<Item = &ServiceKey> {
-        self.services.moving()
-    }
-
-    /// Targets that were registered for tasks of services.
-    pub fn registered_targets(&self) -> impl Iterator<Item = &TargetKey> {
-        self.services.registered()
-    }
-
-    /// Tasks that a target was registered for: one, but for a moment.
-    pub fn registered_as(&self, target: &TargetKey) -> &TaskSet {
-        self.services.registered_as(target)
-    }
-
-    /// Tasks of a service that are not over, and those whose end the scheduler has not taken into
-    /// account yet.
-    pub fn open_tasks(&self, service: &ServiceKey) -> &TaskSet {
-        self.services.open(service)
-    }
-
-    /// Revisions of services that are of a task definition, whatever has become of the services.
-    pub fn service_revisions_of(
-        &self,
-        definition: &Revision,
-    ) -> impl Iterator<Item = &ServiceRevisionKey> {
-        self.services.revisions(definition)
-    }
-
-    /// How many services of a cluster are ACTIVE.
-    pub fn active_services(&self, cluster: &ClusterName) -> u32 {
-        self.services.active(cluster)
-    }
-
-    /// Services with a deployment under way that this alarm may end.
-    pub fn services_watching(&self, alarm: &str) -> impl Iterator<Item = &ServiceKey> {
-        self.services.watching(alarm)
-    }
-
-    /// Names of alarms by the length of their period.
-    pub fn alarms_by_period(&self) -> &BTreeMap<Duration, BTreeSet<String>> {
-        self.alarms.by_period()
-    }
-
-    /// Alarms by when PutMetricAlarm last wrote them, the oldest first.
-    pub fn alarms_by_age(&self) -> &BTreeSet<(Timestamp, String)> {
-        self.alarms.by_age()
-    }
-
-    /// Names of the alarms of a metric: its namespace and its name.
-    pub fn alarms_of(&self, namespace: &str, metric: &str) -> impl Iterator<Item = &String> {
-        self.alarms.of(namespace, metric)
     }
 
     /// What names are made of.

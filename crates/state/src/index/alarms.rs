@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use types::Timestamp;
 
-use super::drop_from;
+use super::{Indexes, drop_from};
 use crate::record::Alarm;
 
 /// The indexes of alarms.
@@ -17,19 +17,43 @@ pub(super) struct Alarms {
     by_metric: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
+impl Indexes {
+    /// Names of alarms by the length of their period.
+    pub fn alarms_by_period(&self) -> &BTreeMap<Duration, BTreeSet<String>> {
+        &self.alarms.by_period
+    }
+
+    /// Alarms by when PutMetricAlarm last wrote them, the oldest first.
+    pub fn alarms_by_age(&self) -> &BTreeSet<(Timestamp, String)> {
+        &self.alarms.by_age
+    }
+
+    /// Names of the alarms of a metric: its namespace and its name.
+    pub fn alarms_of(&self, namespace: &str, metric: &str) -> impl Iterator<Item = &String> {
+        let key = (namespace.to_owned(), metric.to_owned());
+        self.alarms.by_metric.get(&key).into_iter().flatten()
+    }
+}
+
+impl Indexes {
+    /// Names of alarms by the length of their period.
+    pub fn alarms_by_period(&self) -> &BTreeMap<Duration, BTreeSet<String>> {
+        &self.alarms.by_period
+    }
+
+    /// Alarms by when PutMetricAlarm last wrote them, the oldest first.
+    pub fn alarms_by_age(&self) -> &BTreeSet<(Timestamp, String)> {
+        &self.alarms.by_age
+    }
+
+    /// Names of the alarms of a metric: its namespace and its name.
+    pub fn alarms_of(&self, namespace: &str, metric: &str) -> impl Iterator<Item = &String> {
+        let key = (namespace.to_owned(), metric.to_owned());
+        self.alarms.by_metric.get(&key).into_iter().flatten()
+    }
+}
+
 impl Alarms {
-    pub(super) fn by_period(&self) -> &BTreeMap<Duration, BTreeSet<String>> {
-        &self.by_period
-    }
-
-    pub(super) fn by_age(&self) -> &BTreeSet<(Timestamp, String)> {
-        &self.by_age
-    }
-
-    pub(super) fn of(&self, namespace: &str, metric: &str) -> impl Iterator<Item = &String> {
-        self.by_metric.get(&(namespace.to_owned(), metric.to_owned())).into_iter().flatten()
-    }
-
     pub(super) fn alarm(&mut self, before: Option<&Alarm>, after: Option<&Alarm>) {
         let metric = |it: &Alarm| (it.terms.namespace.clone(), it.terms.metric.clone());
         if let Some(it) = before {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use types::ClusterName;
 
-use super::{NONE, TaskSet, drop_from};
+use super::{Indexes, NONE, TaskSet, drop_from};
 use crate::record::{
     Desired, Revision, Rollout, Service, ServiceKey, ServiceRevision, ServiceRevisionKey,
     ServiceStatus, TargetKey, TargetMove, Task,
@@ -25,50 +25,66 @@ pub(super) struct Services {
     watching: BTreeMap<String, BTreeSet<ServiceKey>>,
 }
 
-impl Services {
-    pub(super) fn tasks(&self, service: &ServiceKey, desired: Desired) -> &TaskSet {
-        self.tasks.get(&(service.clone(), desired)).unwrap_or(&NONE)
+impl Indexes {
+    /// Tasks of a service with that desired status; those that have stopped are among them for as
+    /// long as they are remembered.
+    pub fn tasks_of_service(&self, service: &ServiceKey, desired: Desired) -> &TaskSet {
+        self.services.tasks.get(&(service.clone(), desired)).unwrap_or(&NONE)
     }
 
-    pub(super) fn open(&self, service: &ServiceKey) -> &TaskSet {
-        self.open.get(service).unwrap_or(&NONE)
+    /// Tasks of a service that run, are to run, and are no targets. Those of revisions without target
+    /// groups are among them.
+    pub fn entering_targets(&self, service: &ServiceKey) -> &TaskSet {
+        self.services.moving.get(&(service.clone(), TargetMove::In)).unwrap_or(&NONE)
     }
 
-    pub(super) fn entering(&self, service: &ServiceKey) -> &TaskSet {
-        self.moving.get(&(service.clone(), TargetMove::In)).unwrap_or(&NONE)
+    /// Tasks of a service that leave their target groups (DEACTIVATING), and those that are over and
+    /// still noted as targets.
+    pub fn leaving_targets(&self, service: &ServiceKey) -> &TaskSet {
+        self.services.moving.get(&(service.clone(), TargetMove::Out)).unwrap_or(&NONE)
     }
 
-    pub(super) fn leaving(&self, service: &ServiceKey) -> &TaskSet {
-        self.moving.get(&(service.clone(), TargetMove::Out)).unwrap_or(&NONE)
+    /// Services of which a task may go in or out of a target group; one may come twice.
+    pub fn services_moving_targets(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.services.moving.keys().map(|it| &it.0)
     }
 
-    pub(super) fn moving(&self) -> impl Iterator<Item = &ServiceKey> {
-        self.moving.keys().map(|it| &it.0)
+    /// Targets that were registered for tasks of services.
+    pub fn registered_targets(&self) -> impl Iterator<Item = &TargetKey> {
+        self.services.registered.keys()
     }
 
-    pub(super) fn registered(&self) -> impl Iterator<Item = &TargetKey> {
-        self.registered.keys()
+    /// Tasks that a target was registered for: one, but for a moment.
+    pub fn registered_as(&self, target: &TargetKey) -> &TaskSet {
+        self.services.registered.get(target).unwrap_or(&NONE)
     }
 
-    pub(super) fn registered_as(&self, target: &TargetKey) -> &TaskSet {
-        self.registered.get(target).unwrap_or(&NONE)
+    /// Tasks of a service that are not over, and those whose end the scheduler has not taken into
+    /// account yet.
+    pub fn open_tasks(&self, service: &ServiceKey) -> &TaskSet {
+        self.services.open.get(service).unwrap_or(&NONE)
     }
 
-    pub(super) fn revisions(
+    /// Revisions of services that are of a task definition, whatever has become of the services.
+    pub fn service_revisions_of(
         &self,
         definition: &Revision,
     ) -> impl Iterator<Item = &ServiceRevisionKey> {
-        self.revisions.get(definition).into_iter().flatten()
+        self.services.revisions.get(definition).into_iter().flatten()
     }
 
-    pub(super) fn watching(&self, alarm: &str) -> impl Iterator<Item = &ServiceKey> {
-        self.watching.get(alarm).into_iter().flatten()
+    /// How many services of a cluster are ACTIVE.
+    pub fn active_services(&self, cluster: &ClusterName) -> u32 {
+        self.services.active.get(cluster).copied().unwrap_or(0)
     }
 
-    pub(super) fn active(&self, cluster: &ClusterName) -> u32 {
-        self.active.get(cluster).copied().unwrap_or(0)
+    /// Services with a deployment under way that this alarm may end.
+    pub fn services_watching(&self, alarm: &str) -> impl Iterator<Item = &ServiceKey> {
+        self.services.watching.get(alarm).into_iter().flatten()
     }
+}
 
+impl Services {
     pub(super) fn task(&mut self, before: Option<&Task>, after: Option<&Task>) {
         if let Some((it, key)) = before.and_then(|it| Some((it, it.service_key()?))) {
             for target in targets_of(it) {
