@@ -35,24 +35,6 @@ impl Indexes {
     }
 }
 
-impl Indexes {
-    /// Names of alarms by the length of their period.
-    pub fn alarms_by_period(&self) -> &BTreeMap<Duration, BTreeSet<String>> {
-        &self.alarms.by_period
-    }
-
-    /// Alarms by when PutMetricAlarm last wrote them, the oldest first.
-    pub fn alarms_by_age(&self) -> &BTreeSet<(Timestamp, String)> {
-        &self.alarms.by_age
-    }
-
-    /// Names of the alarms of a metric: its namespace and its name.
-    pub fn alarms_of(&self, namespace: &str, metric: &str) -> impl Iterator<Item = &String> {
-        let key = (namespace.to_owned(), metric.to_owned());
-        self.alarms.by_metric.get(&key).into_iter().flatten()
-    }
-}
-
 impl Alarms {
     pub(super) fn alarm(&mut self, before: Option<&Alarm>, after: Option<&Alarm>) {
         let metric = |it: &Alarm| (it.terms.namespace.clone(), it.terms.metric.clone());
