@@ -19,7 +19,7 @@ use state::{
 };
 use types::Timestamp;
 
-pub use wanted::{Unfit, Wanted, namespace, namespace_arn, wanted};
+pub use wanted::{Unfit, Wanted, namespace, namespace_arn, seen, wanted};
 
 use crate::routing::{Listener, LoadBalancer, PortRule, parts};
 use crate::stickiness::Mark;
@@ -100,11 +100,43 @@ fn start(state: &State, service: &ServiceKey) -> String {
     format!("{}/", arn.replacen(":service/", ":service-connect/", 1))
 }
 
-/// The endpoint's name with a dot at its end, as clients ask for it. O(endpoints).
-pub fn named<'a>(state: &'a State, name: &str) -> Option<&'a ConnectEndpoint> {
-    let name = name.strip_suffix('.')?;
+/// The zone below which each namespace has the names of its endpoints: nobody else's, whoever asks
+/// and from wherever. `.internal` is nobody's in the Internet.
+const ZONE: &str = "service-connect.internal";
+
+/// What tasks of a namespace put behind a name to look it up.
+///
+/// Differs: at AWS names are in `/etc/hosts` of such tasks as of when they started. So are resolvers
+/// made to find them here, with whatever there is at the moment. The names of two tasks behind one
+/// address, as those on a bridge are, differ all the same.
+pub fn search_domain(namespace: &str) -> String {
+    format!("{namespace}.{ZONE}")
+}
+
+/// What a name in the zone of endpoints stands for.
+#[derive(Debug)]
+pub enum Named<'a> {
+    /// It is in another zone.
+    Elsewhere,
+    /// There is no such endpoint.
+    Nothing,
+    /// An endpoint of that name.
+    By(&'a ConnectEndpoint),
+}
+
+/// The endpoint of a full name with a dot at its end. O(endpoints).
+pub fn named<'a>(state: &'a State, name: &str) -> Named<'a> {
+    let Some(below) = name.strip_suffix('.').and_then(|it| it.strip_suffix(ZONE)) else {
+        return Named::Elsewhere;
+    };
+    if !below.is_empty() && !below.ends_with('.') {
+        return Named::Elsewhere;
+    }
+    let parts = below.strip_suffix('.').and_then(|it| it.rsplit_once('.'));
+    let Some((name, namespace)) = parts else { return Named::Nothing };
     let mut all = state.connect_endpoints().values();
-    all.find(|it| it.dns_name == name).map(AsRef::as_ref)
+    let found = all.find(|it| it.namespace == namespace && it.dns_name == name);
+    found.map_or(Named::Nothing, |it| Named::By(it))
 }
 
 /// Gives a service these endpoints and no others. One that keeps its name keeps its address.
@@ -127,7 +159,7 @@ pub fn settle(
         if let Some(refusal) = others.find_map(|it| against(state, namespace, alias, it)) {
             return Err(refusal);
         }
-        let node = node(state, &rows, &alias.dns_name).ok_or(Refusal::NoAddress)?;
+        let node = node(state, &rows, (namespace, &alias.dns_name)).ok_or(Refusal::NoAddress)?;
         let alias = alias.clone();
         rows.push(ConnectEndpoint {
             arn: format!("{}{}", start(state, service), alias.port_name),
@@ -195,8 +227,10 @@ fn against(
     alias: &Alias,
     other: &ConnectEndpoint,
 ) -> Option<Refusal> {
+    if other.namespace != namespace {
+        return None;
+    }
     let service = || state.home().service(&other.service.cluster, &other.service.name);
-    // Differs: AWS asks this of the endpoints of a namespace only; here names are the region's.
     if other.dns_name == alias.dns_name && other.port == alias.port {
         return Some(Refusal::Taken {
             dns_name: alias.dns_name.clone(),
@@ -205,23 +239,23 @@ fn against(
             service: service(),
         });
     }
-    let is_known = other.namespace == namespace && other.discovery_name == alias.discovery_name;
+    let is_known = other.discovery_name == alias.discovery_name;
     is_known.then(|| Refusal::Known {
         discovery_name: alias.discovery_name.clone(),
         service: service(),
     })
 }
 
-/// Where an endpoint of that name is served: where another one of the name is, else at an address
-/// of its own. Each name begins to look at a place of its own, so that who still has the address of
+/// Where an endpoint of that namespace and name is served: where another one of them is, else at an
+/// address of its own. Each name begins to look at a place of its own, so that who still has the address of
 /// one that is gone does not reach the next one there.
-fn node(state: &State, fresh: &[ConnectEndpoint], name: &str) -> Option<Node> {
+fn node(state: &State, fresh: &[ConnectEndpoint], (namespace, name): (&str, &str)) -> Option<Node> {
     let all = || state.connect_endpoints().values().map(AsRef::as_ref).chain(fresh);
-    if let Some(same) = all().find(|it| it.dns_name == name) {
+    if let Some(same) = all().find(|it| (&*it.namespace, &*it.dns_name) == (namespace, name)) {
         return Some(same.node.clone());
     }
     let taken = |address| all().any(|it| it.node.address == address);
-    let place = Mark::of(&[name]).0;
+    let place = Mark::of(&[namespace, name]).0;
     let subnets = &state.region().get(&())?.subnets;
     let first = usize::try_from(place % (subnets.len().max(1) as u64)).unwrap_or_default();
     subnets.iter().cycle().skip(first).take(subnets.len()).find_map(|subnet| {

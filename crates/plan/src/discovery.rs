@@ -6,10 +6,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use shapes::{ecs as shape, stored};
 use state::{
     Binding, Desired, DiscoveryHealth, DiscoveryInstance, DiscoveryInstanceKey, DiscoveryService,
-    Health, NetworkMode, ServiceRegistry, State, Status, Task,
+    NetworkMode, ServiceRegistry, State, Status, Task,
 };
 use types::Arn;
 
@@ -123,19 +122,8 @@ fn outside(binding: &Binding, inside: u16) -> Option<u16> {
     binding.host.number.checked_add(offset)
 }
 
-/// A task is healthy once every essential container with a check is; without checks at once.
 fn health(state: &State, task: &Task) -> DiscoveryHealth {
-    let definition = state.task_definition(&task.revision);
-    let spec: shape::RegisterTaskDefinitionRequest =
-        definition.and_then(|it| stored::from_slice(&it.spec).ok()).unwrap_or_default();
-    let containers = spec.container_definitions.iter().flatten();
-    let mut checked =
-        containers.filter(|it| it.health_check.is_some() && it.essential.unwrap_or(true));
-    let is_healthy = |name: Option<&str>| {
-        let found = task.containers.iter().find(|it| Some(it.name.as_str()) == name);
-        found.is_some_and(|it| it.health == Health::Healthy)
-    };
-    match checked.all(|it| is_healthy(it.name.as_deref())) {
+    match services::passes_checks(state, task) {
         true => DiscoveryHealth::Healthy,
         false => DiscoveryHealth::Unhealthy,
     }

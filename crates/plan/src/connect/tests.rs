@@ -63,8 +63,12 @@ fn aliases(text: &str) -> Vec<Alias> {
 }
 
 fn asked(state: &mut State, name: &str, text: &str) -> Result<usize, Refusal> {
+    asked_in(state, "ns-1", name, text)
+}
+
+fn asked_in(state: &mut State, namespace: &str, name: &str, text: &str) -> Result<usize, Refusal> {
     let mut draft = Draft::new(state);
-    let result = settle(&mut draft, &service(name), "ns-1", &aliases(text));
+    let result = settle(&mut draft, &service(name), namespace, &aliases(text));
     result.map(|()| draft.keep().len())
 }
 
@@ -75,7 +79,12 @@ fn found(state: &State, name: &str, kind: &str) -> (Outcome, Vec<String>) {
 }
 
 fn address(state: &State, name: &str) -> IpAddr {
-    let (_, found) = found(state, name, "A");
+    address_in(state, "ns-1", name)
+}
+
+/// What tasks of a namespace find under a name.
+fn address_in(state: &State, namespace: &str, name: &str) -> IpAddr {
+    let (_, found) = found(state, &format!("{name}.{}", search_domain(namespace)), "A");
     found.concat().parse().expect("one address")
 }
 
@@ -116,15 +125,46 @@ fn an_alias_is_one_services() {
 }
 
 #[test]
-fn names_are_the_addresses_of_their_endpoints() {
+fn names_are_the_addresses_of_their_endpoints_within_their_namespace() {
     let mut state = region();
     asked(&mut state, "a", "http=web:80 tcp=db.internal:5432").expect("is free");
-    for name in ["web", "WEB.", "db.internal"] {
-        let (outcome, found) = found(&state, name, "A");
+    let within = |name: &str| format!("{name}.ns-1.service-connect.internal");
+    for name in [within("web"), within("WEB").to_uppercase(), within("db.internal") + "."] {
+        let (outcome, found) = found(&state, &name, "A");
         assert_eq!((outcome, found.len()), (Outcome::Found, 1), "{name}");
     }
-    assert_eq!(found(&state, "web", "AAAA"), (Outcome::NoData, Vec::new()));
-    assert!(matches!(found(&state, "internal", "A").0, Outcome::Elsewhere(_)));
+    assert_eq!(found(&state, &within("web"), "AAAA"), (Outcome::NoData, Vec::new()));
+    for (name, is_ours) in [
+        ("web", false),
+        ("db.internal", false),
+        ("notservice-connect.internal", false),
+        ("service-connect.internal", true),
+        ("ns-1.service-connect.internal", true),
+        ("internal.ns-1.service-connect.internal", true),
+        ("x.web.ns-1.service-connect.internal", true),
+        ("web.ns-2.service-connect.internal", true),
+    ] {
+        let (outcome, _) = found(&state, name, "A");
+        assert_eq!(outcome == Outcome::NoSuchName, is_ours, "{name}: {outcome:?}");
+    }
+}
+
+#[test]
+fn one_name_in_two_namespaces_is_two() {
+    let mut state = region();
+    asked(&mut state, "a", "http=web:80").expect("is free");
+    assert_eq!(asked_in(&mut state, "ns-2", "b", "http=web:80"), Ok(1));
+    assert_ne!(address(&state, "web"), address_in(&state, "ns-2", "web"));
+    let table = told(&state, Generation::default(), Vec::new());
+    let served = |of: &str| {
+        let it = table.load_balancers.iter().find(|it| it.arn.ends_with(of)).expect("is told");
+        it.nodes.iter().map(|it| it.1).collect::<Vec<_>>()
+    };
+    assert_eq!(served("/a/http"), [address(&state, "web")]);
+    assert_eq!(served("/b/http"), [address_in(&state, "ns-2", "web")]);
+    let taken = asked_in(&mut state, "ns-2", "a", "http=web:80");
+    assert!(matches!(taken, Err(Refusal::Taken { .. })), "{taken:?}");
+    assert_eq!(asked_in(&mut state, "ns-3", "a", "http=web:80"), Ok(1), "a service may move");
 }
 
 #[test]

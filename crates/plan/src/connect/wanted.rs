@@ -101,6 +101,12 @@ pub fn namespace<'a>(state: &'a State, text: &str) -> Option<&'a Arc<Namespace>>
     all.find(named).or_else(|| state.namespaces().values().find(|it| it.name == text))
 }
 
+/// Id of the namespace whose names tasks with such a configuration see; `None` if it is not enabled.
+pub fn seen(state: &State, asked: Option<&shape::ServiceConnectConfiguration>) -> Option<String> {
+    let asked = asked.filter(|it| it.enabled.unwrap_or(false))?;
+    Some(namespace(state, asked.namespace.as_deref()?)?.id.clone())
+}
+
 /// The ARN of a namespace.
 pub fn namespace_arn(state: &State, id: &str) -> String {
     let home = state.home();

@@ -5,6 +5,11 @@ use shapes::ecs;
 use state::{NetworkMode, Task};
 
 use super::network_word;
+use crate::connect;
+
+/// Names with dots too are names of the namespace first, as those of aliases may have some; it is the
+/// most that resolvers know. Source: resolv.conf(5), `ndots`.
+const SEARCHED_FIRST: &str = "ndots:15";
 
 const MEBIBYTE: i64 = 1024 * 1024;
 const NANOSECONDS: i64 = 1_000_000_000;
@@ -38,7 +43,11 @@ pub(super) fn host_config(
     put(&mut all, "ReadonlyRootfs", spec.readonly_root_filesystem);
     put(&mut all, "MemoryReservation", spec.memory_reservation.map(bytes));
     put(&mut all, "Dns", list(spec.dns_servers.as_deref()));
-    put(&mut all, "DnsSearch", list(spec.dns_search_domains.as_deref()));
+    let namespace = row.service.as_ref().and_then(|it| it.namespace.as_deref());
+    let given = spec.dns_search_domains.iter().flatten().cloned();
+    let search: Vec<_> = namespace.map(connect::search_domain).into_iter().chain(given).collect();
+    put(&mut all, "DnsSearch", list(Some(&search)));
+    put(&mut all, "DnsOptions", namespace.map(|_| json!([SEARCHED_FIRST])));
     put(&mut all, "SecurityOpt", list(spec.docker_security_options.as_deref()));
     put(&mut all, "ExtraHosts", spec.extra_hosts.as_deref().map(extra_hosts));
     put(&mut all, "Ulimits", spec.ulimits.as_deref().map(ulimits));

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use shapes::stored;
 use state::{
-    Container, DefinitionStatus, Demand, Desired, Health, LaunchType, Revision, Status,
+    Container, DefinitionStatus, Demand, Desired, Health, LaunchType, Membership, Revision, Status,
     TaskDefinition,
 };
 use types::{AccountId, ClusterName, ContainerName, Family, Group, InstanceId, Region, Zone};
-use types::{TaskId, Timestamp};
+use types::{ServiceName, TaskId, Timestamp};
 
 use super::*;
 
@@ -36,6 +36,7 @@ pub(crate) fn assigned(
         reason: None,
         bindings: Vec::new(),
         image_digest: None,
+        pinned_digest: None,
         health: Health::Unknown,
     };
     let task = Task {
@@ -131,6 +132,55 @@ fn a_plain_container_says_only_what_was_registered() {
         )
     );
     assert_eq!(container.essential, Some(true));
+}
+
+#[test]
+fn tasks_of_service_connect_look_names_up_in_their_namespace_first() {
+    let own =
+        ecs::ContainerDefinition { dns_search_domains: Some(vec!["corp.example".into()]), ..app() };
+    for network in [NetworkMode::Bridge, NetworkMode::Awsvpc] {
+        let mut assigned = assigned(&request(own.clone()), network);
+        let plain = told(&assigned).2;
+        assert_eq!(
+            (&plain["DnsSearch"], &plain["DnsOptions"]),
+            (&json!(["corp.example"]), &Value::Null)
+        );
+        let mut task = assigned.task.as_ref().clone();
+        task.service = Some(Box::new(member("ns-1")));
+        assigned.task = Arc::new(task);
+        let host = told(&assigned).2;
+        assert_eq!(host["DnsSearch"], json!(["ns-1.service-connect.internal", "corp.example"]));
+        assert_eq!(host["DnsOptions"], json!(["ndots:15"]));
+    }
+}
+
+/// What a task of a service that takes part in a namespace belongs to.
+fn member(namespace: &str) -> Membership {
+    Membership {
+        service: ServiceName::parse("web").expect("valid"),
+        deployment: 1,
+        revision: 1,
+        targets: Vec::new(),
+        healthy_at: None,
+        protected_until: None,
+        settled_at: None,
+        namespace: Some(namespace.into()),
+    }
+}
+
+#[test]
+fn a_container_that_is_pinned_is_told_with_its_digest() {
+    let image = |named: &str, digest: Option<&str>| {
+        let spec = request(ecs::ContainerDefinition { image: Some(named.into()), ..app() });
+        let mut it = assigned(&spec, NetworkMode::Bridge);
+        let task = Arc::make_mut(&mut it.task);
+        task.containers[0].pinned_digest = digest.map(Into::into);
+        task.containers[0].image_digest = Some("sha256:ff".into());
+        told(&it).0.containers.expect("containers").remove(0).image.expect("given")
+    };
+    assert_eq!(image("nginx:1", Some("sha256:00")), "nginx:1@sha256:00");
+    assert_eq!(image("nginx@sha256:11", Some("sha256:00")), "nginx@sha256:11");
+    assert_eq!(image("nginx:1", None), "nginx:1", "a task outside services follows its tag");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use state::{
 };
 use types::Group;
 
+use crate::connect;
 use crate::launch::{self, Launch, Origin, Wishes};
 
 /// Least and most of an identifier of nineteen digits.
@@ -65,7 +66,9 @@ pub fn launch(
             healthy_at: None,
             protected_until: None,
             settled_at: None,
+            namespace: connect::seen(state, then.service_connect_configuration.as_ref()),
         }),
+        digests: revision.digests.clone(),
         ..Origin::default()
     };
     Some(Launch::new(definition, &spec, wishes, origin))
