@@ -24,6 +24,7 @@ mod zone;
 
 pub use error::Error;
 pub(crate) use find::{namespace_arn, service_arn};
+pub(crate) use namespaces::http_namespace;
 
 use shapes::servicediscovery as op;
 

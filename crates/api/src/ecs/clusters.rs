@@ -14,12 +14,17 @@ use types::ClusterName;
 use super::page::{HUNDRED, Page};
 use super::view::{self, ClusterPart};
 use super::{Error, account_settings, find, tags};
+use crate::servicediscovery::http_namespace;
 
 /// How many clusters a region holds, deleted ones included. Source: ECS service quotas.
 const CLUSTERS_MAX: usize = 10_000;
 
 /// How many clusters one call describes. Source: handbook 2.1.
 const DESCRIBED_MAX: usize = 100;
+
+/// Most characters of a namespace's name. Source: ECS API Reference,
+/// `ClusterServiceConnectDefaultsRequest`.
+const NAMESPACE_NAME_MAX: usize = 1_024;
 
 /// What answers of writes show beside the cluster itself.
 const WHOLE: [ClusterPart; 3] =
@@ -48,6 +53,8 @@ pub(crate) fn create_cluster(
             if before.is_none() && draft.state().clusters().len() >= CLUSTERS_MAX {
                 return Err(Error::LimitExceeded("The limit for clusters was exceeded.".into()));
             }
+            let connect = connect_defaults(draft, ask.service_connect_defaults, context)?;
+            let ask = shape::CreateClusterRequest { service_connect_defaults: connect, ..ask };
             let cluster = Arc::new(parse(name, ask, draft.state(), context)?);
             draft.change(Change::from(cluster.clone()));
             cluster
@@ -168,14 +175,14 @@ pub(crate) fn put_cluster_capacity_providers(
 pub(crate) fn update_cluster(
     draft: &mut Draft<'_>,
     ask: shape::UpdateClusterRequest,
-    _: &mut Context<'_>,
+    context: &mut Context<'_>,
 ) -> Result<shape::UpdateClusterResponse, Error> {
     let update = Update {
         settings: ask.settings,
         configuration: ask.configuration,
         connect: ask.service_connect_defaults,
     };
-    let cluster = update_spec(draft, ask.cluster.as_deref(), update)?;
+    let cluster = update_spec(draft, ask.cluster.as_deref(), update, context)?;
     Ok(shape::UpdateClusterResponse { cluster: Some(cluster) })
 }
 
@@ -187,10 +194,10 @@ pub(crate) fn update_cluster(
 pub(crate) fn update_cluster_settings(
     draft: &mut Draft<'_>,
     ask: shape::UpdateClusterSettingsRequest,
-    _: &mut Context<'_>,
+    context: &mut Context<'_>,
 ) -> Result<shape::UpdateClusterSettingsResponse, Error> {
     let update = Update { settings: ask.settings, configuration: None, connect: None };
-    let cluster = update_spec(draft, ask.cluster.as_deref(), update)?;
+    let cluster = update_spec(draft, ask.cluster.as_deref(), update, context)?;
     Ok(shape::UpdateClusterSettingsResponse { cluster: Some(cluster) })
 }
 
@@ -210,6 +217,7 @@ fn update_spec(
     draft: &mut Draft<'_>,
     name: Option<&str>,
     update: Update,
+    context: &mut Context<'_>,
 ) -> Result<shape::Cluster, Error> {
     let cluster = find::cluster(draft.state(), name)?.clone();
     let mut asked: shape::CreateClusterRequest = view::spec(&cluster.spec);
@@ -222,7 +230,7 @@ fn update_spec(
         asked.configuration = Some(configuration);
     }
     if let Some(connect) = update.connect {
-        asked.service_connect_defaults = connect_defaults(draft.state(), Some(connect))?;
+        asked.service_connect_defaults = connect_defaults(draft, Some(connect), context)?;
     }
     let cluster = Cluster { spec: stored::to_vec(&asked), ..cluster.as_ref().clone() };
     draft.change(Change::from(cluster.clone()));
@@ -247,7 +255,7 @@ fn parse(
     let spec = shape::CreateClusterRequest {
         settings: Some(merged(usual_settings(state, &context.caller.arn), settings)),
         configuration: ask.configuration,
-        service_connect_defaults: connect_defaults(state, ask.service_connect_defaults)?,
+        service_connect_defaults: ask.service_connect_defaults,
         ..Default::default()
     };
     Ok(Cluster {
@@ -324,20 +332,39 @@ fn no_providers(
     if none { Ok(()) } else { Err(Error::unsupported("Capacity providers")) }
 }
 
-/// The namespace of services that name none, by its ARN. An empty name is none.
+/// The namespace of services that name none, by its ARN. An empty name is none; an HTTP namespace is
+/// made of a name that there is none of.
 ///
-/// Differs: AWS makes an HTTP namespace of a name that there is none of; here that is
-/// CreateHttpNamespace's to do.
+/// Source: Amazon ECS API Reference, `ClusterServiceConnectDefaultsRequest`.
 fn connect_defaults(
-    state: &State,
+    draft: &mut Draft<'_>,
     asked: Option<shape::ClusterServiceConnectDefaultsRequest>,
+    context: &mut Context<'_>,
 ) -> Result<Option<shape::ClusterServiceConnectDefaultsRequest>, Error> {
     let named = asked.and_then(|it| it.namespace).filter(|it| !it.is_empty());
     let Some(name) = named else { return Ok(None) };
-    let found = connect::namespace(state, &name)
-        .ok_or_else(|| Error::NamespaceNotFound(format!("The namespace {name} was not found.")))?;
-    let namespace = Some(connect::namespace_arn(state, &found.id));
+    let id = match connect::namespace(draft.state(), &name) {
+        Some(found) => found.id.clone(),
+        None => new_namespace(draft, &name, context)?,
+    };
+    let namespace = Some(connect::namespace_arn(draft.state(), &id));
     Ok(Some(shape::ClusterServiceConnectDefaultsRequest { namespace }))
+}
+
+fn new_namespace(
+    draft: &mut Draft<'_>,
+    name: &str,
+    context: &mut Context<'_>,
+) -> Result<String, Error> {
+    if name.starts_with("arn:") {
+        return Err(Error::NamespaceNotFound(format!("The namespace {name} was not found.")));
+    }
+    let is_fit = name.len() <= NAMESPACE_NAME_MAX
+        && name.chars().all(|it| it.is_ascii_graphic() && !"<>\"/".contains(it));
+    if !is_fit {
+        return Err(Error::invalid(format!("The namespace name '{name}' is not valid.")));
+    }
+    http_namespace(draft, name, context).map_err(|it| Error::invalid(it.to_string()))
 }
 
 fn parts(include: Vec<shape::ClusterField>) -> Result<Vec<ClusterPart>, Error> {

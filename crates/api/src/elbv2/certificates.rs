@@ -29,7 +29,7 @@ pub(super) fn add_listener_certificates(
     }
     for certificate in &asked {
         let arn = known(state, certificate)?;
-        if !listener.certificates.contains(&arn) {
+        if !others(&listener.certificates).contains(&arn) {
             listener.certificates.push(arn);
         }
     }
@@ -38,7 +38,7 @@ pub(super) fn add_listener_certificates(
             "A listener can have at most {CERTIFICATES_MAX} certificates beside its default one"
         )));
     }
-    let shown = asked.into_iter().map(|it| shown(&listener, it.certificate_arn)).collect();
+    let shown = asked.into_iter().map(|it| shown(it.certificate_arn, Place::Other)).collect();
     draft.change(Change::from(listener));
     Ok(shape::AddListenerCertificatesOutput { certificates: Some(shown) })
 }
@@ -58,18 +58,22 @@ pub(super) fn remove_listener_certificates(
     check_secure(&listener)?;
     for certificate in ask.certificates.unwrap_or_default() {
         let arn = certificate.certificate_arn.unwrap_or_default();
-        if listener.certificates.first() == Some(&arn) {
-            return Err(Error::OperationNotPermitted(format!(
-                "Default certificate '{arn}' cannot be removed"
-            )));
+        let is_default = listener.certificates.first() == Some(&arn);
+        match others(&listener.certificates).iter().position(|it| *it == arn) {
+            Some(place) => drop(listener.certificates.remove(place + 1)),
+            None if is_default => {
+                return Err(Error::OperationNotPermitted(format!(
+                    "Default certificate '{arn}' cannot be removed"
+                )));
+            }
+            None => {}
         }
-        listener.certificates.retain(|it| *it != arn);
     }
     draft.change(Change::from(listener));
     Ok(shape::RemoveListenerCertificatesOutput {})
 }
 
-/// `DescribeListenerCertificates`: the default one first.
+/// `DescribeListenerCertificates`: the default one first, and once more if it was added, too.
 ///
 /// # Errors
 ///
@@ -88,8 +92,9 @@ pub(super) fn describe_listener_certificates(
         .map(|(number, arn): (u32, _)| (format!("{number:04}"), arn));
     let rest = numbered.filter(|it| page.after().is_none_or(|after| &*it.0 > after));
     let (certificates, next_marker) = page.cut(rest, |it| it.0.clone());
+    let place = |number: &str| if number == "0000" { Place::Default } else { Place::Other };
     let certificates =
-        certificates.into_iter().map(|it| shown(listener, Some(it.1.clone()))).collect();
+        certificates.into_iter().map(|it| shown(Some(it.1.clone()), place(&it.0))).collect();
     Ok(shape::DescribeListenerCertificatesOutput { certificates: Some(certificates), next_marker })
 }
 
@@ -122,8 +127,12 @@ pub(super) fn default_of(
 /// What a listener has after its default certificate was set: the others stay.
 pub(super) fn with_default(before: &[String], default: &[String]) -> Vec<String> {
     let Some(default) = default.first() else { return Vec::new() };
-    let others = before.iter().skip(1).filter(|it| *it != default);
-    core::iter::once(default).chain(others).cloned().collect()
+    core::iter::once(default).chain(others(before)).cloned().collect()
+}
+
+/// Those beside the default one, which may be among them.
+fn others(certificates: &[String]) -> &[String] {
+    certificates.get(1..).unwrap_or_default()
 }
 
 fn check_secure(listener: &Listener) -> Result<(), Error> {
@@ -149,7 +158,13 @@ fn known(state: &State, certificate: &shape::Certificate) -> Result<String, Erro
     Err(Error::invalid(format!("Certificate ARN '{arn}' is not valid")))
 }
 
-fn shown(listener: &Listener, arn: Option<String>) -> shape::Certificate {
-    let is_default = arn.as_ref() == listener.certificates.first();
-    shape::Certificate { certificate_arn: arn, is_default: Some(is_default) }
+/// What a certificate is of a listener: the same one may be both.
+enum Place {
+    Default,
+    Other,
+}
+
+fn shown(arn: Option<String>, place: Place) -> shape::Certificate {
+    let is_default = Some(matches!(place, Place::Default));
+    shape::Certificate { certificate_arn: arn, is_default }
 }

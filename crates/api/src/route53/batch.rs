@@ -8,7 +8,8 @@ use state::{Answer, Change, Context, Draft, HostedZone, RecordSet, State};
 
 use super::{Error, change_id, record_data, record_sets, zones};
 
-/// Changes of one batch, and record sets of one zone. Source: Route 53 Developer Guide, "Quotas".
+/// Changes and records of one batch, and record sets of one zone. Source: Route 53 Developer Guide,
+/// "Quotas".
 const CHANGES_MAX: usize = 1_000;
 const SETS_MAX: usize = 10_000;
 
@@ -28,7 +29,7 @@ pub(super) fn change_resource_record_sets(
     zones::check_own(draft.state(), &zone)?;
     let batch = ask.change_batch.unwrap_or_default();
     let changes = batch.changes.unwrap_or_default();
-    if changes.len() > CHANGES_MAX {
+    if changes.len() > CHANGES_MAX || records(&changes) > CHANGES_MAX {
         return Err(Error::InvalidChangeBatch(vec![format!(
             "Number of records limit of {CHANGES_MAX} exceeded."
         )]));
@@ -58,6 +59,19 @@ pub(super) fn change_resource_record_sets(
     }
     let change_info = Some(change_id::made(context, batch.comment));
     Ok(shape::ChangeResourceRecordSetsResponse { change_info })
+}
+
+/// How many records a batch has; those of an UPSERT count twice.
+///
+/// Source: Route 53 Developer Guide, "Quotas on `ChangeResourceRecordSets` requests".
+fn records(changes: &[shape::Change]) -> usize {
+    let count = |it: &shape::Change| {
+        let records = it.resource_record_set.as_ref().and_then(|it| it.resource_records.as_ref());
+        let weight =
+            if it.action.as_ref().is_some_and(|it| it.as_str() == "UPSERT") { 2 } else { 1 };
+        weight * records.map_or(0, Vec::len)
+    };
+    changes.iter().map(count).sum()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

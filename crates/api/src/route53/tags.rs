@@ -59,14 +59,17 @@ pub(super) fn list_tags_for_resource(
     Ok(shape::ListTagsForResourceResponse { resource_tag_set })
 }
 
-/// There are no health checks here.
+/// There are no health checks here. Ids are bare here, without `/hostedzone/`, as nowhere else.
 fn zone<'a>(
     state: &'a State,
     kind: Option<&shape::TagResourceType>,
     id: Option<&str>,
 ) -> Result<&'a HostedZone, Error> {
     match kind.map_or("", |it| it.as_str()) {
-        "hostedzone" => zones::find(state, id).map(AsRef::as_ref),
+        "hostedzone" => match id.filter(|it| it.contains('/')) {
+            Some(path) => Err(Error::NoSuchHostedZone(path.to_owned())),
+            None => zones::find(state, id).map(AsRef::as_ref),
+        },
         "healthcheck" => Err(Error::NoSuchHealthCheck(id.unwrap_or_default().to_owned())),
         other => Err(Error::input(format!("'{other}' is not a resource type"))),
     }

@@ -181,6 +181,27 @@ fn a_batch_has_a_thousand_changes_at_most() {
 }
 
 #[test]
+fn a_batch_has_a_thousand_records_at_most_and_those_of_an_upsert_count_twice() {
+    let mut region = region();
+    let zone = create(&mut region, "example.com", "1").expect("made");
+    let values: Vec<String> = (0..100).map(|it| format!("10.0.0.{it}")).collect();
+    let lines = |action: &str, count: usize| -> Vec<String> {
+        let line = |it| format!("{action} h{it}.example.com A 60 {}", values.join(" "));
+        (0..count).map(line).collect()
+    };
+    let mut check = |lines: Vec<String>, fits: bool| {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let found = apply(&mut region, &zone, &lines).map_err(|it| it.to_string());
+        let refusal = "[Number of records limit of 1000 exceeded.]".to_owned();
+        assert_eq!(found.map(|_| ()), if fits { Ok(()) } else { Err(refusal) });
+    };
+    check(lines("CREATE", 11), false);
+    check(lines("CREATE", 10), true);
+    check(lines("UPSERT", 6), false);
+    check(lines("UPSERT", 5), true);
+}
+
+#[test]
 fn an_alias_names_what_is_there() {
     let mut region = region();
     let zone = create(&mut region, "example.com", "one").expect("made");
@@ -356,10 +377,13 @@ fn zones_have_tags() {
     region.write(tags::change_tags_for_resource, first).expect("tagged");
     let second = ask(vec![tag("a", "3")], &["b"]);
     region.write(tags::change_tags_for_resource, second).expect("tagged again");
-    let list = shape::ListTagsForResourceRequest {
+    let list = |id: String| shape::ListTagsForResourceRequest {
         resource_type: Some("hostedzone".into()),
-        resource_id: Some(zone.clone()),
+        resource_id: Some(id),
     };
+    let path = region.read(tags::list_tags_for_resource, list(format!("/hostedzone/{zone}")));
+    assert!(matches!(path, Err(Error::NoSuchHostedZone(_))), "ids are bare here: {path:?}");
+    let list = list(zone.clone());
     let listed = region.read(tags::list_tags_for_resource, list).expect("listed");
     assert_eq!(listed.resource_tag_set.and_then(|it| it.tags), Some(vec![tag("a", "3")]));
 }

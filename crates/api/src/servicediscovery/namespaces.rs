@@ -57,6 +57,30 @@ pub(super) fn create_http_namespace(
     Ok(shape::CreateHttpNamespaceResponse { operation_id })
 }
 
+/// Makes an HTTP namespace of that name for another service of the region; gives its id.
+///
+/// # Errors
+///
+/// As `CreateHttpNamespace`.
+pub(crate) fn http_namespace(
+    draft: &mut Draft<'_>,
+    name: &str,
+    context: &mut Context<'_>,
+) -> Result<String, Error> {
+    let wanted = Wanted {
+        name: Some(name.to_owned()),
+        finding: Finding::Http,
+        soa_ttl: None,
+        description: None,
+        creator_request_id: None,
+        tags: None,
+    };
+    let operation = create(draft, wanted, context)?;
+    let made = |it: &&Arc<Namespace>| it.created_by == operation;
+    let made = draft.state().namespaces().values().find(made);
+    Ok(made.expect("it has just been made").id.clone())
+}
+
 /// `CreatePrivateDnsNamespace`: with a private hosted zone of the same name.
 ///
 /// # Errors

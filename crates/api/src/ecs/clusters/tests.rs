@@ -171,3 +171,26 @@ fn clusters_are_listed_in_pages() {
     let last = "arn:aws:ecs:us-east-1:123456789012:cluster/default".to_owned();
     assert_eq!((rest.cluster_arns, rest.next_token), (Some(vec![last]), None));
 }
+
+#[test]
+fn a_new_name_of_a_default_namespace_makes_an_http_namespace() {
+    let mut region = fixture::region();
+    let mut make = |cluster: &str| {
+        let ask = shape::CreateClusterRequest {
+            cluster_name: Some(cluster.into()),
+            service_connect_defaults: Some(shape::ClusterServiceConnectDefaultsRequest {
+                namespace: Some("shop".into()),
+            }),
+            ..Default::default()
+        };
+        let made = region.write(create_cluster, ask).expect("is made").cluster.expect("a cluster");
+        made.service_connect_defaults.and_then(|it| it.namespace)
+    };
+    let first = make("blue");
+    assert_eq!(make("green"), first, "the second finds what the first has made");
+    let mut made = region.state.namespaces().values();
+    let it = made.next().expect("a namespace");
+    assert_eq!((it.name.as_str(), &it.kind), ("shop", &state::NamespaceKind::Http));
+    assert_eq!(first, Some(crate::servicediscovery::namespace_arn(&region.state, &it.id)));
+    assert!(made.next().is_none(), "and no other");
+}

@@ -2,7 +2,7 @@
 
 use shapes::ecs as shape;
 use state::{Context, State};
-use types::{ClusterName, ServiceName};
+use types::ServiceName;
 
 use super::view::{self, Tags};
 use crate::ecs::view::failure;
@@ -37,7 +37,7 @@ pub(crate) fn describe_services(
     for text in asked {
         match find::service(state, &cluster.name, &text)? {
             Some(row) => services.push(view::service(state, row, tags)),
-            None => failures.push(failure(arn(state, &cluster.name, text), "MISSING")),
+            None => failures.push(failure(arn(state, text), "MISSING")),
         }
     }
     Ok(shape::DescribeServicesResponse { services: Some(services), failures: Some(failures) })
@@ -56,9 +56,13 @@ fn tags_shown(include: Option<&[shape::ServiceField]>) -> Result<Tags, Error> {
     Ok(tags)
 }
 
-fn arn(state: &State, cluster: &ClusterName, text: String) -> String {
+/// What is MISSING is told by an ARN of the old form, without a cluster, wherever it was looked for.
+///
+/// Source: answers seen in aws-actions/amazon-ecs-deploy-task-definition, issues 312 and 369.
+fn arn(state: &State, text: String) -> String {
+    let home = state.home();
     match ServiceName::parse(&text) {
-        Ok(name) => state.home().service(cluster, &name),
+        Ok(name) => format!("arn:aws:ecs:{}:{}:service/{name}", home.region, home.account),
         Err(_) => text,
     }
 }

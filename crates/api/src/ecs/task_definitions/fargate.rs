@@ -67,8 +67,13 @@ fn task(asked: &Asked<'_>) -> Result<(), Error> {
             ask.placement_constraints.as_ref().is_some_and(|it| !it.is_empty()),
         ),
         ("'ipcMode'", ask.ipc_mode.is_some()),
-        ("'pidMode' host", ask.pid_mode == Some(shape::PidMode::Host)),
     ];
+    if ask.pid_mode == Some(shape::PidMode::Host) {
+        return Err(Error::client(
+            "Tasks using the Fargate launch type do not support pidMode 'host'. The supported \
+             value for pidMode is 'task'.",
+        ));
+    }
     if let Some((what, _)) = forbidden.iter().find(|(_, given)| *given) {
         return Err(unsupported(what));
     }

@@ -23,7 +23,10 @@ pub(crate) fn deregister_task_definition(
     context: &mut Context<'_>,
 ) -> Result<shape::DeregisterTaskDefinitionResponse, Error> {
     let text = ask.task_definition.unwrap_or_default();
-    let definition = revision(draft.state(), &text)?
+    if !has_revision(draft.state(), &text)? {
+        return Err(Error::client("Revision is missing."));
+    }
+    let definition = find::definition(draft.state(), &text)?
         .ok_or_else(|| Error::client("The specified task definition does not exist."))?
         .clone();
     let definition = match definition.status {
@@ -91,7 +94,13 @@ fn delete(
     text: &str,
     context: &Context<'_>,
 ) -> Result<Result<Arc<TaskDefinition>, &'static str>, Error> {
-    let Some(definition) = revision(draft.state(), text)?.cloned() else {
+    if !has_revision(draft.state(), text)? {
+        return Ok(Err(
+            "The specified task definition identifier is invalid. Specify a valid name \
+                       or ARN and try again.",
+        ));
+    }
+    let Some(definition) = find::definition(draft.state(), text)?.cloned() else {
         return Ok(Err("The specified task definition does not exist. Specify a valid account, \
                        family, revision and try again."));
     };
@@ -111,12 +120,9 @@ fn delete(
     })
 }
 
-/// One revision; the family alone names none.
-fn revision<'a>(state: &'a State, text: &str) -> Result<Option<&'a Arc<TaskDefinition>>, Error> {
-    if !find::tail(state, text, "task-definition")?.contains(':') {
-        return Err(Error::client("The specified task definition must include a revision."));
-    }
-    find::definition(state, text)
+/// Whether this names one revision; the family alone names none.
+fn has_revision(state: &State, text: &str) -> Result<bool, Error> {
+    Ok(find::tail(state, text, "task-definition")?.contains(':'))
 }
 
 fn arn(state: &State, text: String) -> String {

@@ -208,13 +208,15 @@ pub(in crate::ecs) fn network(
         )),
         (NetworkMode::Awsvpc, Some(it)) => {
             let region = state.region().get(&());
-            let find =
-                |id: &String| {
-                    let subnets = region.map(|it| it.subnets.as_slice()).unwrap_or_default();
-                    subnets.iter().find(|it| it.id == *id).cloned().ok_or_else(|| {
-                        Error::invalid(format!("The subnet ID '{id}' does not exist"))
-                    })
-                };
+            let find = |id: &String| {
+                let subnets = region.map(|it| it.subnets.as_slice()).unwrap_or_default();
+                subnets.iter().find(|it| it.id == *id).cloned().ok_or_else(|| {
+                    Error::invalid(format!(
+                        "Error retrieving subnet information for [{id}]: The subnet ID '{id}' \
+                         does not exist (ErrorCode: InvalidSubnetID.NotFound)"
+                    ))
+                })
+            };
             let asked = it.subnets.unwrap_or_default();
             if asked.is_empty() {
                 return Err(Error::invalid("subnets can not be empty."));
@@ -223,7 +225,10 @@ pub(in crate::ecs) fn network(
             let groups = it.security_groups.unwrap_or_default();
             let known = |id: &&String| region.is_some_and(|it| it.security_group == **id);
             if let Some(id) = groups.iter().find(|id| !known(id)) {
-                return Err(Error::invalid(format!("The security group '{id}' does not exist")));
+                return Err(Error::invalid(format!(
+                    "Error retrieving security group information for [{id}]: The security group \
+                     '{id}' does not exist (ErrorCode: InvalidGroup.NotFound)"
+                )));
             }
             let usual = || region.map(|it| it.security_group.clone()).into_iter().collect();
             Ok((subnets, if groups.is_empty() { usual() } else { groups }))

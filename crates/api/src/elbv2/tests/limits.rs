@@ -120,6 +120,25 @@ fn a_group_has_a_thousand_targets_and_a_listener_25_certificates_more() {
 }
 
 #[test]
+fn a_default_certificate_that_is_added_too_is_shown_twice() {
+    let mut world = World::new();
+    let ask = json!({"ListenerArn": "$https", "Certificates": [{"CertificateArn": "$cert"}]});
+    let listener = json!({"ListenerArn": "$https"});
+    let mut marks = |operation: &str| {
+        if !operation.is_empty() {
+            world.ask(operation, &ask).expect("answers");
+        }
+        let found = world.ask("DescribeListenerCertificates", &listener).expect("answers");
+        let all = found["Certificates"].as_array().expect("a list").clone();
+        all.iter().map(|it| it["IsDefault"] == true).collect::<Vec<_>>()
+    };
+    assert_eq!(marks(""), [true]);
+    assert_eq!(marks("AddListenerCertificates"), [true, false]);
+    assert_eq!(marks("AddListenerCertificates"), [true, false], "once is enough");
+    assert_eq!(marks("RemoveListenerCertificates"), [true], "the default one stays");
+}
+
+#[test]
 fn a_region_has_three_thousand_target_groups() {
     let mut world = World::new();
     check(

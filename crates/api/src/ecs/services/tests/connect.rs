@@ -139,10 +139,10 @@ fn the_default_namespace_of_a_cluster_is_that_of_services_that_name_none() {
         let cluster = world.write(clusters::update_cluster, ask)?.cluster.expect("a cluster");
         Ok(cluster.service_connect_defaults.and_then(|it| it.namespace))
     };
-    assert_eq!(
-        set("nowhere").map_err(|it: Error| matches!(it, Error::NamespaceNotFound(_))),
-        Err(true)
-    );
+    let unknown = set("arn:aws:servicediscovery:us-east-1:123456789012:namespace/ns-9");
+    assert!(matches!(unknown, Err(Error::NamespaceNotFound(_))), "{unknown:?}");
+    let slashed: Result<_, Error> = set("a/b");
+    assert!(matches!(slashed, Err(Error::InvalidParameter(_))), "{slashed:?}");
     assert_eq!(set("shop"), Ok(Some(ARN.to_owned())));
     let mut request = connected("a", "web");
     request.service_connect_configuration.as_mut().expect("given").namespace = None;

@@ -189,7 +189,9 @@ fn registries_and_networks_go_with_the_task_definition() {
         {"taskDefinition": "net", "networkConfiguration": {"awsvpcConfiguration": {"subnets": []}}}
         InvalidParameterException: subnets can not be empty.
         {"taskDefinition": "net", "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}}
-        InvalidParameterException: The subnet ID 'subnet-1' does not exist
+        InvalidParameterException: Error retrieving subnet information for [subnet-1]: The subnet ID 'subnet-1' does not exist (ErrorCode: InvalidSubnetID.NotFound)
+        {"taskDefinition": "net", "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["$s1"], "securityGroups": ["sg-9"]}}}
+        InvalidParameterException: Error retrieving security group information for [sg-9]: The security group 'sg-9' does not exist (ErrorCode: InvalidGroup.NotFound)
         {"taskDefinition": "net", "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["$s1"], "assignPublicIp": "ENABLED"}}}
         InvalidParameterException: Assign public IP is not supported for this launch type.
     "#,

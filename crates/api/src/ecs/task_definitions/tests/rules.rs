@@ -270,6 +270,10 @@ const BROKEN: &[(&str, Break)] = &[
         fargate(ask);
         app.privileged = Some(true);
     }),
+    ("The supported value for pidMode is 'task'.", |ask, _| {
+        fargate(ask);
+        ask.pid_mode = Some("host".into());
+    }),
     ("execution role ARN to support log driver awslogs", |ask, app| {
         fargate(ask);
         app.log_configuration = Some(log("awslogs", &[("awslogs-group", "g")]));
