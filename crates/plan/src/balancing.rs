@@ -116,10 +116,11 @@ impl Rotation {
             registered.iter().copied().filter(|it| healths.is_healthy(*it)).collect();
         self.note_health(&healthy, now);
 
-        let open = group.attributes.fail_open;
-        let wanted_share = open.percentage.unwrap_or(0) as usize;
-        let enough = healthy.len() >= open.count.max(1) as usize
-            && healthy.len() * 100 >= registered.len() * wanted_share;
+        let enough = group.attributes.fail_open.is_none_or(|open| {
+            let wanted_share = open.percentage.unwrap_or(0) as usize;
+            healthy.len() >= open.count.max(1) as usize
+                && healthy.len() * 100 >= registered.len() * wanted_share
+        });
         self.fails_open = !enough && !registered.is_empty();
         self.eligible = if enough { healthy } else { registered };
         for (number, slot) in (0..).zip(&mut self.slots) {

@@ -1,9 +1,11 @@
 //! A launch: what all tasks of one request, or of one revision of a service, have in common, and
 //! how they are made.
 
+mod daemons;
 mod interface;
 mod wishes;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shapes::ecs as shape;
@@ -13,6 +15,7 @@ use state::{
 };
 use types::{ClusterName, ContainerName, Group, InstanceId, TaskId, Zone};
 
+pub use daemons::kept_for_daemons;
 pub use wishes::{constraints, strategies};
 
 use crate::placement::{self, Constraint, Explanation, FullZone, Misfit, Refusal, Strategy};
@@ -67,6 +70,8 @@ pub struct Origin {
     pub exec: bool,
     /// Of a service.
     pub service: Option<Membership>,
+    /// Digests that images are to have, by their containers.
+    pub digests: BTreeMap<ContainerName, String>,
 }
 
 /// A container that each task has, and how many GPUs it asks for.
@@ -143,7 +148,8 @@ impl Launch {
         launch
     }
 
-    /// Places one task and makes it. Zones whose subnets are full are left out.
+    /// Places one task and makes it. Zones whose subnets are full are left out, and instances where
+    /// the room is kept for daemons.
     ///
     /// # Errors
     ///
@@ -154,12 +160,19 @@ impl Launch {
         context: &mut Context<'_>,
         audit: u64,
     ) -> Result<TaskId, Refusal> {
-        let mut full = Vec::new();
+        let (mut full, mut kept) = (Vec::new(), Vec::new());
         let mut narrowed: Option<placement::Request> = None;
         loop {
             let request = narrowed.as_ref().unwrap_or(&self.request);
             let placed = placement::place(draft.state(), request, context.dice.bits());
-            let placed = placed.map_err(|it| it.for_lack_of_addresses(&full))?;
+            let placed = placed.map_err(|it| it.for_lack_of_addresses(&full).for_daemons(&kept))?;
+            let instance = placed.instance;
+            if let Some(misfit) = kept_for_daemons(draft.state(), instance, &self.request) {
+                kept.push(Explanation { instance, misfits: vec![misfit] });
+                let before = narrowed.take().unwrap_or_else(|| self.request.clone());
+                narrowed = Some(daemons::elsewhere(draft.state(), &self.request, before, &kept));
+                continue;
+            }
             match self.interface(draft.state(), &placed.zone, context) {
                 Ok(interface) => {
                     let placing = placement::placing(draft.state(), &self.request, &placed);
@@ -275,6 +288,7 @@ impl Launch {
             bindings: Vec::new(),
             image_digest: None,
             health: Health::Unknown,
+            pinned_digest: self.origin.digests.get(&it.name).cloned(),
         };
         self.slots.iter().map(container).collect()
     }

@@ -1,11 +1,13 @@
 //! Every decision of the house, as pure functions from values to values with their reasons.
 
 pub mod agent;
+pub mod alarms;
 pub mod anomaly;
 pub mod assignments;
 pub mod authority;
 pub mod availability;
 pub mod balancing;
+pub mod classic;
 pub mod connect;
 pub mod credentials;
 pub mod discovery;
@@ -14,6 +16,7 @@ pub mod instances;
 pub mod launch;
 pub mod lifecycle;
 pub mod liveness;
+pub mod mass_loss;
 pub mod names;
 pub mod payload;
 pub mod placement;

@@ -1,4 +1,4 @@
-//! What names stand for: the record sets of hosted zones, the names of load balancers, those of
+//! What names stand for: the record sets of hosted zones, the names of load balancers of all kinds, those of
 //! services of Cloud Map and those of endpoints of Service Connect.
 //!
 //! Source: RFC 1034, section 4.3.2; RFC 4592 (wildcards); Route 53 Developer Guide, "Choosing
@@ -6,9 +6,9 @@
 
 use core::slice;
 
-use state::{Answer, HostedZone, RecordSet, RecordSetKey, State};
+use state::{Answer, Change, HostedZone, RecordSet, RecordSetKey, State};
 
-use crate::connect;
+use crate::connect::{self, Named};
 
 mod form;
 mod load_balancers;
@@ -72,6 +72,22 @@ pub fn resolve(state: &State, name: &str, kind: &str, chance: u64) -> Answers {
     }
 }
 
+/// Whether answers may depend on what a change is about: a state of these rows alone answers as the
+/// whole one does.
+pub fn is_about_names(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::LoadBalancer(..)
+            | Change::ClassicLoadBalancer(..)
+            | Change::HostedZone(..)
+            | Change::RecordSet(..)
+            | Change::Namespace(..)
+            | Change::DiscoveryService(..)
+            | Change::DiscoveryInstance(..)
+            | Change::ConnectEndpoint(..)
+    )
+}
+
 impl Answers {
     fn none(outcome: Outcome, authority: Option<Record>) -> Self {
         Self { outcome, records: Vec::new(), authority }
@@ -120,17 +136,21 @@ fn walk(state: &State, mut name: String, kind: &str, way: &mut Way) -> Answers {
 }
 
 fn step(state: &State, name: &str, kind: &str, way: &mut Way) -> Step {
-    if let Some(found) = load_balancer(state, name) {
-        return match load_balancers::records(found, name, kind) {
+    if let Some(nodes) = load_balancers::nodes(state, name) {
+        return match load_balancers::addresses(nodes, name, kind) {
             records if records.is_empty() => Step::Nothing(Outcome::NoData, None),
             records => Step::Says(records),
         };
     }
-    if let Some(found) = connect::named(state, name) {
-        return match load_balancers::addresses(slice::from_ref(&found.node), name, kind) {
-            records if records.is_empty() => Step::Nothing(Outcome::NoData, None),
-            records => Step::Says(records),
-        };
+    match connect::named(state, name) {
+        Named::Elsewhere => {}
+        Named::Nothing => return Step::Nothing(Outcome::NoSuchName, None),
+        Named::By(found) => {
+            return match load_balancers::addresses(slice::from_ref(&found.node), name, kind) {
+                records if records.is_empty() => Step::Nothing(Outcome::NoData, None),
+                records => Step::Says(records),
+            };
+        }
     }
     let Some(zone) = zone_of(state, name) else {
         return Step::Nothing(Outcome::Elsewhere(name.to_owned()), None);

@@ -1,17 +1,19 @@
 //! Targets of target groups: where they are, how they leave, what their checks have come to. The
-//! operations of the API and the registration of services' tasks do the same.
+//! operations of the API and the registration of services' tasks do the same. Instances of Classic
+//! Load Balancers are targets here too, in rows of their own table.
 
 use core::time::Duration;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use state::{
-    Change, ContainerInstance, Draft, Draining, Seen, State, Target, TargetHealth, TargetKey,
+    Change, ClassicInstance, ClassicInstanceKey, ContainerInstance, Draft, Draining, Seen, State,
+    Target, TargetHealth, TargetKey, classic_name,
 };
 use types::{Timestamp, Zone};
 
-use crate::connect;
 use crate::routing::attributes::GroupAttributes;
+use crate::{classic, connect};
 
 /// Targets of one group. Source: handbook 7.1.
 pub const TARGETS_MAX: usize = 1_000;
@@ -20,7 +22,39 @@ const ADDRESS_ATTRIBUTE: &str = "landfall.address";
 /// Where an instance says which zone it is in.
 const ZONE_ATTRIBUTE: &str = "ecs.availability-zone";
 
-/// The targets of a group, in order of id and port.
+/// A target, whichever table it is a row of.
+pub fn get(state: &State, key: &TargetKey) -> Option<Arc<Target>> {
+    match ClassicInstanceKey::of(key) {
+        Some(key) => state.classic_instances().get(&key).map(|it| Arc::new(it.as_target())),
+        None => state.targets().get(key).cloned(),
+    }
+}
+
+/// Whether there is such a target.
+pub fn is_there(state: &State, key: &TargetKey) -> bool {
+    match ClassicInstanceKey::of(key) {
+        Some(key) => state.classic_instances().contains_key(&key),
+        None => state.targets().contains_key(key),
+    }
+}
+
+/// The change that makes a target what it is given as.
+pub fn put(target: Target) -> Change {
+    match ClassicInstance::of(&target) {
+        Some(instance) => Change::from(instance),
+        None => Change::from(target),
+    }
+}
+
+/// The change that takes a target away.
+pub fn take(key: &TargetKey) -> Change {
+    match ClassicInstanceKey::of(key) {
+        Some(key) => Change::ClassicInstance(key, None),
+        None => Change::Target(key.clone(), None),
+    }
+}
+
+/// The targets of a target group, in order of id and port.
 pub fn of_group<'a>(
     state: &'a State,
     group: &str,
@@ -54,13 +88,13 @@ pub fn zone_of(state: &State, address: IpAddr) -> Option<Zone> {
 /// One that drains already, or is not there, is left as it is.
 pub fn deregister(draft: &mut Draft<'_>, key: &TargetKey, now: Timestamp) {
     let state = draft.state();
-    let Some(target) = state.targets().get(key).filter(|it| it.draining.is_none()) else { return };
+    let Some(target) = get(state, key).filter(|it| it.draining.is_none()) else { return };
     let change = match delay(state, &key.group).filter(|it| !it.is_zero()) {
         Some(delay) => {
             let draining = Some(Draining { since: now, until: now.after(delay) });
-            Change::from(Target { draining, ..target.as_ref().clone() })
+            put(Target { draining, ..target.as_ref().clone() })
         }
-        None => Change::Target(key.clone(), None),
+        None => take(key),
     };
     draft.change(change);
 }
@@ -70,6 +104,9 @@ pub fn deregister(draft: &mut Draft<'_>, key: &TargetKey, now: Timestamp) {
 fn delay(state: &State, group: &str) -> Option<Duration> {
     if state.connect_endpoints().contains_key(group) {
         return Some(connect::DRAINING);
+    }
+    if let Some(name) = classic_name(group) {
+        return classic::draining(&state.classic_load_balancers().get(name)?.attributes);
     }
     state.indexes().rules_of_group(group).next()?;
     let group = state.target_groups().get(group)?;

@@ -53,6 +53,11 @@ impl Home {
         self.ecs(format_args!("service-deployment/{cluster}/{name}/{id}"))
     }
 
+    /// ARN of a CloudWatch alarm.
+    pub fn alarm(&self, name: &str) -> String {
+        format!("arn:aws:cloudwatch:{}:{}:alarm:{name}", self.region, self.account)
+    }
+
     /// ARN of a container of a task. `id` is the container's own UUID.
     pub fn container(&self, cluster: &ClusterName, task: TaskId, id: &str) -> String {
         self.ecs(format_args!("container/{cluster}/{task}/{id}"))

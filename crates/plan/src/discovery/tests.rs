@@ -1,11 +1,10 @@
-use state::{
-    Change, Container, DefinitionStatus, Demand, Interface, Membership, ServiceRevision,
-    ServiceRevisionKey, TaskDefinition,
-};
-use types::{ContainerName, Port, Protocol, ServiceName, TaskId, Timestamp};
+use shapes::ecs as shape;
+use state::{Change, Health, ServiceRevision, TaskDefinition};
+use types::{TaskId, Timestamp};
 
 use super::*;
 use crate::placement::fixture;
+use crate::services::fixture as services;
 
 const ARN: &str = "arn:aws:servicediscovery:us-east-1:123456789012:service/srv-web";
 
@@ -39,86 +38,19 @@ impl Case {
     }
 
     fn task(&self, plain: &Task) -> Task {
-        let container = Container {
-            name: ContainerName::parse("app").expect("valid"),
-            id: vec![1; 16],
-            gpus: Vec::new(),
-            last: Status::Running,
-            runtime_id: None,
-            exit_code: None,
-            reason: None,
-            bindings: vec![Binding {
-                address: "0.0.0.0".into(),
-                container: 80,
-                host: Port { protocol: Protocol::Tcp, number: 32768 },
-                container_last: None,
-                host_last: None,
-            }],
-            image_digest: None,
-            health: self.check.unwrap_or(Health::Unknown),
-        };
-        let interface = Interface {
-            attachment: vec![1; 16],
-            id: "eni-1".into(),
-            subnet: "subnet-1".into(),
-            address: 0xac1f_0009,
-            mac: vec![2; 6],
-            security_groups: Vec::new(),
-        };
-        Task {
-            id: TaskId::new(7),
-            last: Status::Running,
-            containers: vec![container],
-            interface: (self.network == NetworkMode::Awsvpc).then_some(interface),
-            service: Some(Box::new(Membership {
-                service: ServiceName::parse("web").expect("valid"),
-                deployment: 1,
-                revision: 1,
-                targets: Vec::new(),
-                healthy_at: None,
-                protected_until: None,
-                settled_at: None,
-            })),
-            ..plain.clone()
-        }
+        let mut task = services::task(plain, self.network, &[(80, 32768)]);
+        task.containers[0].health = self.check.unwrap_or(Health::Unknown);
+        task
     }
 
     fn definition(&self, task: &Task) -> TaskDefinition {
-        let spec = shape::RegisterTaskDefinitionRequest {
-            container_definitions: Some(vec![shape::ContainerDefinition {
-                name: Some("app".into()),
-                health_check: self.check.map(|_| shape::HealthCheck::default()),
-                ..Default::default()
-            }]),
-            ..Default::default()
-        };
-        TaskDefinition {
-            revision: task.revision.clone(),
-            status: DefinitionStatus::Active,
-            spec: stored::to_vec(&spec),
-            demand: Demand::default(),
-            network: self.network,
-            requires: Vec::new(),
-            member_of: Vec::new(),
-            registered_at: Timestamp(0),
-            registered_by: String::new(),
-            deregistered_at: None,
-            delete_requested_at: None,
-            tags: Vec::new(),
-        }
+        let health_check = self.check.map(|_| shape::HealthCheck::default());
+        let app = shape::ContainerDefinition { health_check, ..Default::default() };
+        services::definition(task, self.network, app)
     }
 
     fn revision(&self, task: &Task) -> ServiceRevision {
-        let service = task.service_key().expect("is of a service");
-        ServiceRevision {
-            key: ServiceRevisionKey { service, id: 1 },
-            definition: task.revision.clone(),
-            spec: Vec::new(),
-            targets: Vec::new(),
-            registries: vec![self.registry.clone()],
-            digests: BTreeMap::new(),
-            created_at: Timestamp(0),
-        }
+        ServiceRevision { registries: vec![self.registry.clone()], ..services::revision(task) }
     }
 
     fn service(&self) -> DiscoveryService {

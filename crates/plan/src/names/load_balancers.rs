@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use state::{LoadBalancer, LoadBalancerKind, Node, State};
 
 use super::Record;
+use crate::classic;
 
 /// How long the addresses of a load balancer may be kept. Source: ELB User Guide, "How Elastic Load
 /// Balancing works".
@@ -49,9 +50,13 @@ pub fn load_balancer<'a>(state: &'a State, name: &str) -> Option<&'a LoadBalance
     all.into_iter().find(|it| it.dns_name.eq_ignore_ascii_case(name))
 }
 
-/// The addresses of a load balancer's nodes, of the family that is asked for.
-pub(super) fn records(of: &LoadBalancer, name: &str, kind: &str) -> Vec<Record> {
-    addresses(&of.nodes, name, kind)
+/// The nodes of the load balancer of that name, whichever kind it is of. O(load balancers).
+pub(super) fn nodes<'a>(state: &'a State, name: &str) -> Option<&'a [Node]> {
+    let of_classic = || {
+        let name = name.strip_prefix(DUALSTACK).unwrap_or(name);
+        classic::named(state, name).map(|it| it.nodes.as_slice())
+    };
+    load_balancer(state, name).map(|it| it.nodes.as_slice()).or_else(of_classic)
 }
 
 /// The addresses of nodes, of the family that is asked for.

@@ -8,7 +8,7 @@ use state::{
     DnsRecords, HostedZone, State,
 };
 
-use super::{Outcome, Record, Step, canonical, load_balancer, load_balancers, reversed};
+use super::{Outcome, Record, Step, canonical, load_balancers, reversed};
 
 /// Instances in one answer. Source: API Reference, `DnsConfig`, "Multivalue answer routing policy".
 const INSTANCES_MAX: usize = 8;
@@ -116,8 +116,8 @@ fn of_service(
     for it in instances {
         if let Some(alias) = it.attributes.get(ALIAS) {
             let other = canonical(alias).ok();
-            let found = other.as_deref().and_then(|it| load_balancer(asked.state, it));
-            let addresses = found.map(|it| load_balancers::records(it, asked.name, asked.kind));
+            let found = other.as_deref().and_then(|it| load_balancers::nodes(asked.state, it));
+            let addresses = found.map(|it| load_balancers::addresses(it, asked.name, asked.kind));
             records.extend(addresses.into_iter().flatten());
             continue;
         }

@@ -21,10 +21,12 @@ pub(super) fn container(
 ) -> acs::Container {
     let name = spec.name.clone().unwrap_or_default();
     let spec = overridden(spec, overrides);
-    let id = row.containers.iter().find(|it| it.name.as_str() == name).map(|it| uuid(&it.id));
+    let kept = row.containers.iter().find(|it| it.name.as_str() == name);
+    let id = kept.map(|it| uuid(&it.id));
+    let digest = kept.and_then(|it| it.pinned_digest.as_deref());
     acs::Container {
         container_arn: id.map(|it| home.container(&row.cluster, row.id, &it)),
-        image: spec.image.clone(),
+        image: spec.image.as_deref().map(|it| pinned(it, digest)),
         command: spec.command.clone(),
         entry_point: spec.entry_point.clone(),
         environment: Some(environment(&spec)),
@@ -53,6 +55,14 @@ pub(super) fn container(
         }),
         name: Some(name),
         ..acs::Container::default()
+    }
+}
+
+/// The image with its digest behind its tag, as Docker reads it: the digest decides.
+fn pinned(image: &str, digest: Option<&str>) -> String {
+    match digest {
+        Some(digest) if !image.contains('@') => format!("{image}@{digest}"),
+        _ => image.to_owned(),
     }
 }
 

@@ -92,6 +92,17 @@ impl Refusal {
         self.closest.iter().filter_map(Explanation::failure).collect()
     }
 
+    /// The refusal of a request that had instances taken out, because what is left there is kept for
+    /// daemons: those are the closest.
+    #[must_use]
+    pub fn for_daemons(mut self, kept: &[Explanation]) -> Self {
+        self.closest.retain(|it| kept.iter().all(|other| other.instance != it.instance));
+        self.closest.extend_from_slice(kept);
+        self.closest.sort_by_key(Explanation::rank);
+        self.closest.truncate(NAMED);
+        self
+    }
+
     /// The refusal of a request whose zones were narrowed down to those with addresses: what it says
     /// of the others is that they have none.
     #[must_use]

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use types::{Cpu, MemoryMib, Port, Zone};
+use types::{Cpu, MemoryMib, Port, ServiceName, Zone};
+
+use super::Resource;
 
 /// One thing that speaks against an instance. `Display` says it with its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,19 @@ pub enum Misfit {
         /// Registered.
         of: MemoryMib,
     },
+    /// What is left is kept for daemons whose tasks are yet to come.
+    Kept {
+        /// CPU units or mebibytes.
+        resource: Resource,
+        /// Asked for.
+        needs: u32,
+        /// Left.
+        free: u32,
+        /// Of that: for daemons.
+        kept: u32,
+        /// The first of them.
+        daemon: ServiceName,
+    },
     /// Host ports are taken.
     Ports {
         /// Which ones.
@@ -88,8 +103,10 @@ impl Misfit {
             Self::Attribute { .. } => "ATTRIBUTE",
             Self::MemberOf { .. } => "MemberOf placement constraint unsatisfied.",
             Self::Distinct => "DistinctInstance placement constraint unsatisfied.",
-            Self::Cpu { .. } => "RESOURCE:CPU",
-            Self::Memory { .. } => "RESOURCE:MEMORY",
+            Self::Cpu { .. } | Self::Kept { resource: Resource::Cpu, .. } => "RESOURCE:CPU",
+            Self::Memory { .. } | Self::Kept { resource: Resource::Memory, .. } => {
+                "RESOURCE:MEMORY"
+            }
             Self::Ports { .. } => "RESOURCE:PORTS",
             Self::Interface { .. } | Self::Address { .. } => "RESOURCE:ENI",
             Self::Gpu { .. } => "RESOURCE:GPU",
@@ -106,6 +123,9 @@ impl Misfit {
             Self::Cpu { needs, free, .. } => short(needs.0.into(), free.0.into()),
             Self::Memory { needs, free, .. } => short(needs.0.into(), free.0.into()),
             Self::Gpu { needs, free, .. } => short((*needs).into(), (*free).into()),
+            Self::Kept { needs, free, kept, .. } => {
+                short((*needs).into(), free.saturating_sub(*kept).into())
+            }
             Self::Ports { .. } | Self::Interface { .. } | Self::Address { .. } => 1_000,
             Self::Distinct => 2_000,
             Self::MemberOf { .. } | Self::Attribute { .. } | Self::Location { .. } => 10_000,
@@ -136,6 +156,17 @@ impl fmt::Display for Misfit {
             }
             Self::Memory { needs, free, of } => {
                 write!(f, "needs {} MiB of memory, {} of {} free", needs.0, free.0, of.0)
+            }
+            Self::Kept { resource, needs, free, kept, daemon } => {
+                let unit = match resource {
+                    Resource::Cpu => "CPU units",
+                    Resource::Memory => "MiB of memory",
+                };
+                write!(
+                    f,
+                    "needs {needs} {unit}, {free} are free, of which {kept} are kept for the \
+                     daemon {daemon}"
+                )
             }
             Self::Ports { taken } => {
                 let list: Vec<_> = taken

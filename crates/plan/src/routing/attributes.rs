@@ -172,8 +172,9 @@ pub struct GroupAttributes {
     pub cross_zone: Option<bool>,
     /// `stickiness.*`; `None` is off.
     pub sticky: Option<Sticky>,
-    /// `target_group_health.unhealthy_state_routing.*`
-    pub fail_open: FailOpen,
+    /// `target_group_health.unhealthy_state_routing.*`; `None` is never. Nobody asks for that; it is
+    /// so of Classic Load Balancers (`landfall.fail_open.enabled`).
+    pub fail_open: Option<FailOpen>,
     /// `proxy_protocol_v2.enabled`; network load balancers.
     pub proxy_protocol: bool,
     /// `preserve_client_ip.enabled`; network load balancers. `None` is as the kind of group has it:
@@ -202,10 +203,10 @@ impl GroupAttributes {
             algorithm,
             cross_zone: read(set, "load_balancing.cross_zone.enabled"),
             sticky: on("stickiness.enabled").then(|| sticky(set)),
-            fail_open: FailOpen {
+            fail_open: is_on(set, "landfall.fail_open.enabled", "true").then(|| FailOpen {
                 count: read(set, &format!("{open}.count")).unwrap_or(1),
                 percentage: read(set, &format!("{open}.percentage")),
-            },
+            }),
             proxy_protocol: on("proxy_protocol_v2.enabled"),
             preserve_client_ip: read(set, "preserve_client_ip.enabled"),
         }
@@ -274,7 +275,7 @@ mod tests {
 
         let group = GroupAttributes::of(&set(&[]));
         assert_eq!(group.deregistration_delay, Duration::from_mins(5));
-        assert_eq!(group.fail_open, FailOpen { count: 1, percentage: None });
+        assert_eq!(group.fail_open, Some(FailOpen { count: 1, percentage: None }));
         assert!(group.unhealthy_termination);
         assert!(group.ends_with_delay(TargetProtocol::Udp));
         assert!(!group.ends_with_delay(TargetProtocol::Tcp));
@@ -324,6 +325,7 @@ mod tests {
         assert!(group.ends_with_delay(TargetProtocol::Tcp) && !group.unhealthy_termination);
         assert_eq!(group.sticky, Some(Sticky::Application { name: "SESSION".into(), duration }));
         assert_eq!(group.algorithm, Algorithm::WeightedRandom { mitigation: true });
-        assert_eq!((group.cross_zone, group.fail_open.percentage), (None, None));
+        assert_eq!(group.cross_zone, None);
+        assert_eq!(group.fail_open.map(|it| it.percentage), Some(None));
     }
 }

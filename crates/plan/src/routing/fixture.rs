@@ -61,6 +61,7 @@ pub(crate) fn group(arn: &str, targets: &[(&str, &str)]) -> Group {
         },
         attributes: BTreeMap::new(),
         targets: (1..).zip(targets).map(target).collect(),
+        checked_in: None,
     }
 }
 

@@ -73,6 +73,13 @@ pub struct Report {
     pub addresses: Vec<IpAddr>,
 }
 
+impl Report {
+    /// Somebody who says nothing may have something under way to any target.
+    pub fn suppose_busy(&mut self) {
+        self.targets.iter_mut().for_each(|it| it.is_busy = true);
+    }
+}
+
 /// What a balancer finds of one target.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct TargetReport {

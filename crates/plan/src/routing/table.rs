@@ -153,6 +153,10 @@ pub struct Group {
     /// In order of id and port, those that drain too.
     #[n(7)]
     pub targets: Vec<Target>,
+    /// ARN of the group whose targets of the same ids are checked instead of these: what is found of
+    /// those is so of these.
+    #[n(8)]
+    pub checked_in: Option<String>,
 }
 
 /// A target of a group.

@@ -9,12 +9,15 @@ use state::{Action, Change, NetworkMode, Purpose, State, Table};
 
 use super::Generation;
 use super::table::{Certificate, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target};
-use crate::connect;
+use crate::{classic, connect};
 
 /// The whole of what every balancer of the region is told. O(all that load balancers are).
 pub fn told(state: &State, generation: Generation, seal: Vec<u8>) -> RoutingTable {
     let endpoints = || state.connect_endpoints().values().map(AsRef::as_ref);
     let load_balancers = state.load_balancers().values().map(|it| load_balancer(state, it));
+    let classic = || state.classic_load_balancers().values();
+    // No ARN is more than what Classic Load Balancers are called.
+    let load_balancers = load_balancers.chain(classic().map(|it| classic::load_balancer(it)));
     let load_balancers: Vec<LoadBalancer> =
         endpoints().map(connect::load_balancer).chain(load_balancers).collect();
     let listeners = || load_balancers.iter().flat_map(|it| &it.listeners);
@@ -22,7 +25,9 @@ pub fn told(state: &State, generation: Generation, seal: Vec<u8>) -> RoutingTabl
     let groups = named.into_iter().filter_map(|arn| state.target_groups().get(arn));
     // ARNs of endpoints are less than those of target groups.
     let of_endpoints = endpoints().map(|it| group(state, &connect::group(it, NetworkMode::Awsvpc)));
-    let groups = of_endpoints.chain(groups.map(|it| group(state, it))).collect();
+    let of_classic = classic().flat_map(|it| classic::groups(state, it));
+    let groups = groups.map(|it| group(state, it));
+    let groups = of_endpoints.chain(groups).chain(of_classic).collect();
     let shown: BTreeSet<&String> = listeners().flat_map(|it| &it.certificates).collect();
     let certificates =
         shown.into_iter().filter_map(|it| state.certificates().get(it)).map(certificate).collect();
@@ -40,6 +45,8 @@ pub fn is_told(change: &Change) -> bool {
             | Change::Target(..)
             | Change::Certificate(..)
             | Change::ConnectEndpoint(..)
+            | Change::ClassicLoadBalancer(..)
+            | Change::ClassicInstance(..)
     )
 }
 
@@ -135,6 +142,7 @@ fn group(state: &State, it: &state::TargetGroup) -> Group {
         health_check: it.health_check.clone(),
         attributes: it.attributes.clone(),
         targets: targets.map(target).collect(),
+        checked_in: None,
     }
 }
 

@@ -2,13 +2,13 @@
 
 use core::fmt::Write as _;
 
-use state::{ServiceEventKey, ServiceKey, State};
+use state::ServiceKey;
 use types::{InstanceId, TaskId, Zone};
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use crate::placement::{Misfit, Refusal};
+use crate::placement::{Misfit, Refusal, Resource};
 
 /// A steady service says so again after this.
 pub(super) const REPEATED_AFTER: Duration = Duration::from_hours(6);
@@ -53,7 +53,10 @@ pub fn stopped_pending(count: usize) -> String {
 
 /// `(task ID) … Amazon ECS replaced 1 tasks due to an unhealthy status.`
 pub fn unhealthy(task: TaskId, reason: &str) -> String {
-    format!("(task {task}) {reason}. Amazon ECS replaced 1 tasks due to an unhealthy status.")
+    // Of a Classic Load Balancer's instance it is said which.
+    let who =
+        if reason.starts_with("(instance ") { String::new() } else { format!("(task {task}) ") };
+    format!("{who}{reason}. Amazon ECS replaced 1 tasks due to an unhealthy status.")
 }
 
 pub(super) const STEADY: &str = "has reached a steady state.";
@@ -71,6 +74,35 @@ pub(super) fn completed(deployment: u64) -> String {
 /// `(deployment ecs-svc/N) deployment failed: tasks failed to start.`
 pub(super) fn failed(deployment: u64) -> String {
     format!("(deployment ecs-svc/{deployment}) deployment failed: tasks failed to start.")
+}
+
+/// `(deployment ecs-svc/N) deployment failed: alarm detected.`, and which behind it.
+pub(super) fn alarm_detected(deployment: u64, alarms: &[String]) -> String {
+    let names = alarms.join(", ");
+    format!(
+        "(deployment ecs-svc/{deployment}) deployment failed: alarm detected. (alarms: {names})"
+    )
+}
+
+/// Some alarms of a deployment do not exist: they will never go off.
+pub(super) fn alarms_missing(deployment: u64, alarms: &[String]) -> String {
+    let names = alarms.join(", ");
+    format!("(deployment ecs-svc/{deployment}) names alarms that do not exist: {names}.")
+}
+
+/// The alarms of a deployment do not count, because some are in ALARM already.
+pub(super) fn alarms_disabled(deployment: u64, alarms: &[String]) -> String {
+    let names = alarms.join(", ");
+    format!(
+        "(deployment ecs-svc/{deployment}) is not monitored by its alarms, because some were in \
+         ALARM when it began: {names}."
+    )
+}
+
+/// All tasks are as they should be; alarms are waited for.
+pub(super) fn baking(deployment: u64, span: Duration) -> String {
+    let seconds = span.as_secs();
+    format!("(deployment ecs-svc/{deployment}) is in its bake time of {seconds} seconds.")
 }
 
 /// `rolling back to deployment ecs-svc/N.`
@@ -120,8 +152,12 @@ const NO_PLACE: &str =
 
 fn closest_matching(instance: InstanceId, misfit: Option<&Misfit>) -> String {
     let what = match misfit {
-        Some(Misfit::Cpu { .. }) => "has insufficient CPU units available",
-        Some(Misfit::Memory { .. }) => "has insufficient memory available",
+        Some(Misfit::Cpu { .. } | Misfit::Kept { resource: Resource::Cpu, .. }) => {
+            "has insufficient CPU units available"
+        }
+        Some(Misfit::Memory { .. } | Misfit::Kept { resource: Resource::Memory, .. }) => {
+            "has insufficient memory available"
+        }
         Some(Misfit::Ports { .. }) => "is already using a port required by your task",
         Some(Misfit::Agent) => "encountered error \"AGENT\"",
         Some(Misfit::Attribute { .. }) => "is missing an attribute required by your task",
@@ -134,31 +170,4 @@ fn closest_matching(instance: InstanceId, misfit: Option<&Misfit>) -> String {
         None => return String::new(),
     };
     format!(" The closest matching (container-instance {instance}) {what}.")
-}
-
-/// What a service says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Saying {
-    /// Something has happened.
-    Fact(String),
-    /// Something is so; said again only when it has not been so meanwhile.
-    Condition(String),
-}
-
-/// Whether a condition was said already, and nothing has happened since then that makes it news. Of
-/// a task without a place only the first sentence counts: what comes closest changes all the time.
-/// O(events kept) at worst; the newest decide as a rule.
-pub fn is_repeated(state: &State, service: &ServiceKey, message: &str) -> bool {
-    let key = |number| ServiceEventKey { service: service.clone(), number };
-    let is_placing = message.contains(NO_PLACE);
-    for event in state.service_events().range(key(0)..=key(u64::MAX)).rev().map(|it| it.1) {
-        if event.message == message || (is_placing && event.message.contains(NO_PLACE)) {
-            return true;
-        }
-        let news: &[&str] = if is_placing { &[STEADY, ") has started "] } else { &[STEADY] };
-        if news.iter().any(|it| event.message.contains(it)) {
-            return false;
-        }
-    }
-    false
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use state::RemarkKind;
 use types::Zone;
 
 use super::events;
@@ -22,6 +23,7 @@ pub(super) fn plan(plan: &mut Plan<'_>, counts: &BTreeMap<Zone, u32>) {
     let is_balanced = most - least <= TOLERATED;
     let was_moving = plan.snapshot.scene.is_rebalancing;
     if is_balanced {
+        plan.service.remarks.drop(RemarkKind::Rebalancing);
         if was_moving {
             plan.say(events::balanced(counts));
         }
@@ -33,7 +35,7 @@ pub(super) fn plan(plan: &mut Plan<'_>, counts: &BTreeMap<Zone, u32>) {
     let room = plan.bounds().upper.saturating_sub(plan.present());
     let count = plan.allowed(u32::from(room > 0));
     if count > 0 {
-        plan.remark(events::not_balanced(counts));
+        plan.remark(RemarkKind::Rebalancing, events::not_balanced(counts));
         plan.step.start = Some(Starting::InZone(count, zone.clone()));
     }
 }

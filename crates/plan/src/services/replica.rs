@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use state::{Rollout, Switch};
+use state::{RemarkKind, Rollout, Switch};
 use types::Zone;
 
 use super::snapshot::Member;
@@ -88,7 +88,7 @@ fn replace(plan: &mut Plan<'_>) {
     if start > 0 && plan.room == Room::Open {
         plan.step.start = Some(Starting::Anywhere(start));
     } else if !has_stopped && room == 0 && plan.leaving() == 0 && !census.is_under_way() {
-        plan.remark(events::STUCK);
+        plan.remark(RemarkKind::Stuck, events::STUCK);
     }
 }
 
@@ -175,7 +175,7 @@ fn scale_in(plan: &mut Plan<'_>) {
     let short = surplus.saturating_sub(number(free.len()));
     if short > 0 {
         let id = plan.primary();
-        plan.remark(events::protected(id, short));
+        plan.remark(RemarkKind::Protected, events::protected(id, short));
     }
 }
 

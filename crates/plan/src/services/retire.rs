@@ -60,6 +60,7 @@ mod tests {
                 healthy_at: None,
                 protected_until: None,
                 settled_at: None,
+                namespace: None,
             })),
             ..fixture::task(7, &instance, &fixture::request(1, 1))
         };

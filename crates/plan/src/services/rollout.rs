@@ -9,7 +9,7 @@ use state::{
 use super::snapshot::Member;
 use super::standing::Standing;
 use super::step::Plan;
-use super::{breaker, events, pace};
+use super::{alarms, breaker, events, pace};
 
 /// Takes into account how tasks ended.
 pub(super) fn settle(plan: &mut Plan<'_>) {
@@ -81,10 +81,30 @@ pub(super) fn monitor(plan: &mut Plan<'_>) {
         }
         Some(Status::RollbackRequested) => {
             fail(plan, "ECS deployment rollback requested by the user.");
-            go_back(plan, "Service deployment rolled back by the user.");
+            let reason = "Service deployment rolled back by the user.";
+            go_back(plan, "rollback", reason);
         }
         _ if in_progress && is_tripped(plan) => trip(plan),
-        _ => {}
+        _ => {
+            if let Some(names) = alarms::follow(plan) {
+                sound(plan, &names);
+            }
+        }
+    }
+}
+
+/// Alarms of the deployment have gone off.
+fn sound(plan: &mut Plan<'_>, alarms: &[String]) {
+    let (id, names) = (plan.primary(), alarms.join(", "));
+    fail(plan, &format!("ECS deployment failed: alarm detected: {names}."));
+    plan.say(events::alarm_detected(id, alarms));
+    let configured = plan.service.alarms.as_ref();
+    if configured.is_some_and(|it| it.rollback == Switch::On) {
+        let reason = format!("Service deployment rolled back because of the alarms: {names}.");
+        go_back(plan, "alarms", &reason);
+    } else {
+        let why = format!("Service deployment failed because of the alarms: {names}.");
+        end(plan, Status::Stopped, Some(&why));
     }
 }
 
@@ -101,6 +121,7 @@ fn trip(plan: &mut Plan<'_>) {
         (false, true) => {
             go_back(
                 plan,
+                "circuit breaker",
                 "Service deployment rolled back because the circuit breaker was triggered.",
             );
         }
@@ -130,8 +151,8 @@ fn end(plan: &mut Plan<'_>, status: Status, reason: Option<&str>) {
 }
 
 /// The last completed revision becomes PRIMARY again: its deployment, if that has tasks still, or a
-/// new one.
-fn go_back(plan: &mut Plan<'_>, reason: &str) {
+/// new one. `by` is what made it so.
+fn go_back(plan: &mut Plan<'_>, by: &str, reason: &str) {
     let now = plan.now;
     let failed = plan.service.deployments.first().map(|it| it.revision);
     let target = plan.snapshot.completed.clone();
@@ -149,9 +170,7 @@ fn go_back(plan: &mut Plan<'_>, reason: &str) {
         id,
         revision: target.key.id,
         rollout: Rollout::InProgress,
-        reason: format!(
-            "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/{id}."
-        ),
+        reason: format!("ECS deployment {by}: rolling back to deploymentId ecs-svc/{id}."),
         completed_at: before.as_ref().and_then(|it| it.completed_at),
         failed: 0,
         stumbles: 0,
@@ -211,6 +230,9 @@ pub(super) fn prove(plan: &mut Plan<'_>) {
 
 /// Everything is as it should be: completes the rollout, and says so.
 pub(super) fn steady(plan: &mut Plan<'_>) {
+    if !alarms::is_baked(plan) {
+        return;
+    }
     let now = plan.now;
     let Some(primary) = plan.service.deployments.first_mut() else { return };
     if primary.rollout == Rollout::Failed {
@@ -236,6 +258,7 @@ pub(super) fn steady(plan: &mut Plan<'_>) {
     let due = plan.service.steady_at.map(|it| it.after(events::REPEATED_AFTER));
     if due.is_none_or(|it| it <= now) {
         plan.service.steady_at = Some(now);
+        plan.service.remarks.clear();
         plan.say(events::STEADY);
     }
     let next = plan.service.steady_at.map(|it| it.after(events::REPEATED_AFTER));

@@ -1,6 +1,8 @@
 //! Events of services as rows: the newest hundred are kept.
 
-use state::{Change, Context, Draft, Service, ServiceEvent, ServiceEventKey, ServiceKey};
+use state::{
+    Change, Context, Draft, Remark, RemarkKind, Service, ServiceEvent, ServiceEventKey, ServiceKey,
+};
 
 use super::events;
 
@@ -16,6 +18,22 @@ pub fn say(draft: &mut Draft<'_>, key: &ServiceKey, sentence: &str, context: &mu
     let mut service = Service::clone(service);
     add_event(draft, &mut service, sentence, context);
     draft.change(Change::from(service));
+}
+
+/// Notes that something is so of a service; said once, and again when it has not been so meanwhile.
+pub fn remark(
+    draft: &mut Draft<'_>,
+    key: &ServiceKey,
+    kind: RemarkKind,
+    sentence: String,
+    context: &mut Context<'_>,
+) {
+    let Some(service) = draft.state().services().get(key) else { return };
+    let mut service = Service::clone(service);
+    if service.remarks.add(Remark { kind, sentence: sentence.clone() }) {
+        add_event(draft, &mut service, &sentence, context);
+        draft.change(Change::from(service));
+    }
 }
 
 /// Adds an event to a service whose row the caller writes; the oldest one goes.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use shapes::{ecs as shape, stored};
 use state::{
-    InstanceStatus, Scheduling, Service, ServiceDeployment, ServiceDeploymentKey, ServiceEventKey,
+    InstanceStatus, RemarkKind, Scheduling, Service, ServiceDeployment, ServiceDeploymentKey,
     ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, State, StopCode, Switch, Task,
 };
 use types::{ContainerName, InstanceId, TaskId, Timestamp, Zone};
 
 use super::pace::Stumble;
 use super::standing::{Standing, Terms, standing};
-use super::{events, targets_health};
+use super::{Watched, alarms, targets_health};
 use crate::agent::FailureClass;
 use crate::launch;
 use crate::placement::{self, Misfit, Strategy};
@@ -77,6 +77,8 @@ pub struct Snapshot {
     pub rollout: Option<ServiceDeployment>,
     /// The revision that a rollback goes back to.
     pub completed: Option<Arc<ServiceRevision>>,
+    /// The alarms of a deployment that is under way.
+    pub alarms: Vec<Watched>,
     /// Its tasks, but for those whose end was taken into account.
     pub members: Vec<Member>,
     /// Where they may be.
@@ -99,6 +101,7 @@ pub fn snapshot(
     let mut snapshot = Snapshot {
         rollout: rollout(state, &service),
         completed: service.completed_revision.and_then(|id| revision(state, key, id)),
+        alarms: alarms::watched(state, &service),
         members: Vec::new(),
         scene: Scene::default(),
         until: None,
@@ -218,7 +221,7 @@ fn replica_scene(state: &State, into: &mut Snapshot) {
         let asked = spec.placement_strategy.unwrap_or_default();
         into.scene.strategies = launch::strategies(&asked).unwrap_or_default();
     }
-    into.scene.is_rebalancing = may_move && is_rebalancing(state, &into.service.key);
+    into.scene.is_rebalancing = may_move && into.service.remarks.has(RemarkKind::Rebalancing);
     let pool = state.capacity().pool(&into.service.key.cluster);
     if let (Some(Strategy::Binpack(_)), Some(pool)) = (into.scene.strategies.first(), pool) {
         for member in &into.members {
@@ -233,23 +236,6 @@ fn replica_scene(state: &State, into: &mut Snapshot) {
     }
 }
 
-/// Whether the last that was said of zones is that tasks are being moved.
-fn is_rebalancing(state: &State, service: &ServiceKey) -> bool {
-    let key = |number| ServiceEventKey { service: service.clone(), number };
-    let newest_first = state.service_events().range(key(0)..=key(u64::MAX)).rev();
-    for (_, event) in newest_first {
-        let goes_on = ["AZ Rebalancing in progress", " to AZ Rebalance:"];
-        if goes_on.iter().any(|it| event.message.contains(it)) {
-            return true;
-        }
-        let ends = ["is AZ balanced with", events::REBALANCING_STOPPED, events::STEADY];
-        if ends.iter().any(|it| event.message.contains(it)) {
-            return false;
-        }
-    }
-    false
-}
-
 fn daemon_scene(state: &State, into: &mut Snapshot) {
     let service = &into.service;
     let launch = service.deployments.first().and_then(|deployment| {
@@ -262,7 +248,7 @@ fn daemon_scene(state: &State, into: &mut Snapshot) {
             Ok(()) => Vec::new(),
             Err(it) => it.misfits,
         };
-        if misfits.iter().any(excludes) {
+        if misfits.iter().any(is_no_place) {
             continue;
         }
         into.scene.places.insert(id);
@@ -276,7 +262,7 @@ fn daemon_scene(state: &State, into: &mut Snapshot) {
 }
 
 /// Whether a daemon has nothing to do on such an instance. Shortages pass.
-fn excludes(misfit: &Misfit) -> bool {
+pub fn is_no_place(misfit: &Misfit) -> bool {
     match misfit {
         Misfit::Missing
         | Misfit::Inactive
@@ -288,6 +274,7 @@ fn excludes(misfit: &Misfit) -> bool {
         | Misfit::Distinct
         | Misfit::Cpu { .. }
         | Misfit::Memory { .. }
+        | Misfit::Kept { .. }
         | Misfit::Ports { .. }
         | Misfit::Interface { .. }
         | Misfit::Address { .. }
@@ -328,6 +315,7 @@ mod tests {
             reason: reason.map(Into::into),
             bindings: Vec::new(),
             image_digest: None,
+            pinned_digest: None,
             health: Health::Unknown,
         }];
         task.service = Some(Box::new(Membership {
@@ -338,6 +326,7 @@ mod tests {
             healthy_at: None,
             protected_until: None,
             settled_at: None,
+            namespace: None,
         }));
         task
     }

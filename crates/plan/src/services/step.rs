@@ -1,11 +1,13 @@
 //! What a service needs next: which tasks are started and stopped, what becomes of its deployments,
 //! and what it says (handbook 5).
 
-use state::{Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceStatus};
+use state::{
+    Remark, RemarkKind, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus,
+    ServiceStatus,
+};
 use types::{InstanceId, TaskId, Timestamp, Zone};
 
 use super::bounds::{Bounds, bounds};
-use super::events::Saying;
 use super::pace;
 use super::snapshot::{Member, Snapshot};
 use super::standing::Standing;
@@ -95,7 +97,7 @@ pub struct Step {
     /// The rollout as it is afterwards.
     pub rollout: Option<ServiceDeployment>,
     /// What the service says, in order, without its name.
-    pub events: Vec<Saying>,
+    pub events: Vec<String>,
     /// When something is due by itself.
     pub again_at: Option<Timestamp>,
     /// Whether there is more to do at once.
@@ -298,7 +300,7 @@ impl<'a> Plan<'a> {
         let next = pace::next_launch(primary, self.now);
         let is_paused = primary.wait_until.is_some_and(|it| it > self.now);
         if allowed < want && !is_paused {
-            self.remark(super::events::THROTTLED);
+            self.remark(RemarkKind::Throttled, super::events::THROTTLED);
         }
         self.come_back(next);
         want.min(allowed)
@@ -306,12 +308,15 @@ impl<'a> Plan<'a> {
 
     /// Something has happened.
     pub(super) fn say(&mut self, sentence: impl Into<String>) {
-        self.step.events.push(Saying::Fact(sentence.into()));
+        self.step.events.push(sentence.into());
     }
 
-    /// Something is so.
-    pub(super) fn remark(&mut self, sentence: impl Into<String>) {
-        self.step.events.push(Saying::Condition(sentence.into()));
+    /// Something is so; said once, and again when it has not been so meanwhile.
+    pub(super) fn remark(&mut self, kind: RemarkKind, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        if self.service.remarks.add(Remark { kind, sentence: sentence.clone() }) {
+            self.say(sentence);
+        }
     }
 
     pub(super) fn come_back(&mut self, at: Option<Timestamp>) {

@@ -1,17 +1,25 @@
 //! What services say of the target groups that their tasks are in, in AWS's words (handbook 5.5).
 
-use state::{ServiceEventKey, ServiceKey, State};
+use state::classic_name;
 
-use super::events;
-
-/// `registered 2 targets in (target-group ARN)`
+/// `registered 2 targets in (target-group ARN)`, `registered 1 instances in (elb NAME)`
 pub fn registered(group: &str, count: u32) -> String {
-    format!("registered {count} targets in (target-group {group})")
+    let (targets, place) = place(group);
+    format!("registered {count} {targets} in {place}")
 }
 
-/// `deregistered 2 targets in (target-group ARN)`
+/// `deregistered 2 targets in (target-group ARN)`, `deregistered 1 instances in (elb NAME)`
 pub fn deregistered(group: &str, count: u32) -> String {
-    format!("deregistered {count} targets in (target-group {group})")
+    let (targets, place) = place(group);
+    format!("deregistered {count} {targets} in {place}")
+}
+
+/// What a group is of, and what it is called.
+fn place(group: &str) -> (&'static str, String) {
+    match classic_name(group) {
+        Some(name) => ("instances", format!("(elb {name})")),
+        None => ("targets", format!("(target-group {group})")),
+    }
 }
 
 /// `has begun draining connections on 2 tasks.`
@@ -21,13 +29,6 @@ pub fn draining(count: u32) -> String {
 
 /// A task cannot be a target of a group.
 pub fn not_registered(group: &str, why: &str) -> String {
-    format!("failed to register targets in (target-group {group}) with (error {why})")
-}
-
-/// Whether a sentence is among the events that are kept.
-pub fn is_kept(state: &State, service: &ServiceKey, sentence: &str) -> bool {
-    let first = ServiceEventKey { service: service.clone(), number: 0 };
-    let last = ServiceEventKey { service: service.clone(), number: u64::MAX };
-    let said = events::of(service, sentence);
-    state.service_events().range(first..=last).any(|it| it.1.message == said)
+    let (targets, place) = place(group);
+    format!("failed to register {targets} in {place} with (error {why})")
 }

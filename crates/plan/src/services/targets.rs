@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use shapes::{ecs as shape, stored};
 use state::{
-    Binding, NetworkMode, ServiceRevision, ServiceRevisionKey, ServiceTarget, State, Target,
-    TargetGroup, TargetHealth, TargetKey, TargetProtocol, TargetType, Task,
+    Binding, Health, NetworkMode, ServiceRevision, ServiceRevisionKey, ServiceTarget, State,
+    Target, TargetGroup, TargetHealth, TargetKey, TargetProtocol, TargetType, Task, classic_group,
+    classic_name,
 };
 use types::{Protocol, Timestamp};
 
-use crate::{connect, targets};
+use crate::{classic, connect, targets};
 
 /// What the balancers find of a task's targets together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +23,8 @@ pub enum TargetsHealth {
     /// All that it is registered as takes requests.
     Healthy,
     /// One of its targets does not, in the words of a service's event behind `(task ID) `: `(port 80)
-    /// is unhealthy in (target-group ARN) due to (reason …)`.
+    /// is unhealthy in (target-group ARN) due to (reason …)`; of a Classic Load Balancer, `(instance
+    /// ID) is unhealthy in (elb NAME) due to (reason …)`.
     Unhealthy(String),
 }
 
@@ -33,26 +35,37 @@ pub fn targets_health(state: &State, task: &Task) -> TargetsHealth {
     if awaits_endpoints(state, task) {
         return TargetsHealth::Initial;
     }
-    let wanted = revision_of(state, task).map_or(0, |it| groups_of(it).count());
+    let wanted = revision_of(state, task).map_or(0, |it| it.targets.len());
     if wanted == 0 {
         return TargetsHealth::None;
     }
     let keys = task.service.as_ref().map_or(&[][..], |it| &it.targets);
     let mut healthy = 0;
     for key in keys.iter().filter(|it| !state.connect_endpoints().contains_key(&it.group)) {
-        let Some(target) = state.targets().get(key).filter(|it| it.draining.is_none()) else {
-            continue;
-        };
-        let found = targets::found_last(state, target);
+        let target = targets::get(state, key).filter(|it| it.draining.is_none());
+        let Some(target) = target else { continue };
+        let found = targets::found_last(state, &target);
         if let Some(fault) = targets::fault(&found) {
-            let TargetKey { group, port, .. } = key;
-            return TargetsHealth::Unhealthy(format!(
-                "(port {port}) is unhealthy in (target-group {group}) due to (reason {fault})"
-            ));
+            return TargetsHealth::Unhealthy(unhealthy(key, &fault));
         }
         healthy += usize::from(found == TargetHealth::Healthy);
     }
     if healthy == wanted { TargetsHealth::Healthy } else { TargetsHealth::Initial }
+}
+
+fn unhealthy(key: &TargetKey, fault: &str) -> String {
+    let TargetKey { group, id, port } = key;
+    match classic_name(group) {
+        Some(name) => {
+            format!(
+                "(instance {id}) is unhealthy in (elb {name}) due to (reason {})",
+                classic::FAILED
+            )
+        }
+        None => {
+            format!("(port {port}) is unhealthy in (target-group {group}) due to (reason {fault})")
+        }
+    }
 }
 
 /// Whether a task is still to be reached at an endpoint of its service, so that those which it
@@ -66,13 +79,32 @@ fn awaits_endpoints(state: &State, task: &Task) -> bool {
     if !state.balancers().values().any(|it| it.connected) {
         return false;
     }
-    if membership.targets.is_empty() {
-        return !connect::of_task(state, task).is_empty();
-    }
-    let endpoints = state.connect_endpoints();
-    let keys = membership.targets.iter().filter(|it| endpoints.contains_key(&it.group));
-    let mut targets = keys.filter_map(|it| state.targets().get(it));
-    targets.any(|it| it.draining.is_none() && targets::found(state, it) != TargetHealth::Healthy)
+    let is_reached = |group: &String| {
+        let mut keys = membership.targets.iter().filter(|it| it.group == *group);
+        let target = keys.find_map(|it| state.targets().get(it));
+        target.is_some_and(|it| {
+            it.draining.is_some() || targets::found(state, it) == TargetHealth::Healthy
+        })
+    };
+    connect::of_task(state, task).iter().any(|(_, endpoint)| !is_reached(&endpoint.arn))
+}
+
+/// Whether every essential container that has a check passes it; a task without checks does. One
+/// that has not been checked yet does not.
+///
+/// Source: ECS Developer Guide, "Determine Amazon ECS task health using container health checks".
+pub fn passes_checks(state: &State, task: &Task) -> bool {
+    let definition = state.task_definition(&task.revision);
+    let spec: shape::RegisterTaskDefinitionRequest =
+        definition.and_then(|it| stored::from_slice(&it.spec).ok()).unwrap_or_default();
+    let containers = spec.container_definitions.iter().flatten();
+    let mut checked =
+        containers.filter(|it| it.health_check.is_some() && it.essential.unwrap_or(true));
+    checked.all(|it| {
+        let found =
+            task.containers.iter().find(|row| Some(row.name.as_str()) == it.name.as_deref());
+        found.is_some_and(|it| it.health == Health::Healthy)
+    })
 }
 
 /// The service revision that a task is of.
@@ -98,15 +130,22 @@ pub enum Registration {
     Refused(String, String),
 }
 
-/// What a running task of a service should be registered as, in each group of its revision and in
-/// each endpoint of its service. O(both).
+/// What a running task of a service should be registered as, in each group of its revision and, as
+/// long as its containers pass their checks, in each endpoint of its service. O(both).
 pub fn registrations(state: &State, task: &Task, now: Timestamp) -> Vec<Registration> {
     let of_group = |(asked, arn): (&ServiceTarget, &String)| match state.target_groups().get(arn) {
         Some(group) => registration(state, task, asked, group, now),
         None => Registration::Refused(arn.clone(), "Target group not found".into()),
     };
-    let in_groups = revision_of(state, task).into_iter().flat_map(groups_of).map(of_group);
-    let endpoints = connect::of_task(state, task);
+    let revision = revision_of(state, task);
+    let in_classic = revision.into_iter().flat_map(|it| &it.targets);
+    let in_classic = in_classic.filter_map(|it| Some((it, it.classic.as_ref()?)));
+    let in_classic = in_classic.map(|(asked, name)| instance(state, task, asked, name, now));
+    let in_groups = revision.into_iter().flat_map(groups_of).map(of_group).chain(in_classic);
+    let mut endpoints = connect::of_task(state, task);
+    if !endpoints.is_empty() && !passes_checks(state, task) {
+        endpoints.clear();
+    }
     let of_endpoint = |(asked, group)| registration(state, task, asked, group, now);
     in_groups.chain(endpoints.iter().map(|it| (&it.0, &it.1)).map(of_endpoint)).collect()
 }
@@ -127,14 +166,16 @@ fn registration(
             let zone = targets::zone_of(state, address);
             Some((address.to_string(), Some(address), zone, asked.port))
         }
-        (TargetType::Instance, None) => match host_port(state, task, group, asked, network) {
-            Ok(Some(port)) => state.container_instance(task.instance).map(|it| {
-                let (address, zone) = targets::instance_place(it);
-                (it.ec2_instance_id.clone(), address, zone, port)
-            }),
-            Ok(None) => return Registration::NotYet,
-            Err(why) => return refused(why),
-        },
+        (TargetType::Instance, None) => {
+            match host_port(state, task, group.protocol, asked, network) {
+                Ok(Some(port)) => state.container_instance(task.instance).map(|it| {
+                    let (address, zone) = targets::instance_place(it);
+                    (it.ec2_instance_id.clone(), address, zone, port)
+                }),
+                Ok(None) => return Registration::NotYet,
+                Err(why) => return refused(why),
+            }
+        }
         (TargetType::Instance | TargetType::Ip | TargetType::Alb, _) => None,
     };
     let Some((id, address, zone, port)) = place else {
@@ -159,12 +200,46 @@ fn registration(
     }))
 }
 
+/// A task's instance in a Classic Load Balancer, where its host port is the one that a listener leads
+/// to; nothing says that it is.
+fn instance(
+    state: &State,
+    task: &Task,
+    asked: &ServiceTarget,
+    name: &str,
+    now: Timestamp,
+) -> Registration {
+    let group = classic_group(name);
+    if !state.classic_load_balancers().contains_key(name) {
+        let why = format!("There is no ACTIVE Load Balancer named '{name}'");
+        return Registration::Refused(group, why);
+    }
+    let network =
+        state.task_definition(&task.revision).map_or(NetworkMode::Bridge, |it| it.network);
+    match host_port(state, task, TargetProtocol::Tcp, asked, network) {
+        Ok(Some(_)) => {}
+        Ok(None) => return Registration::NotYet,
+        Err(why) => return Registration::Refused(group, why),
+    }
+    let Some(row) = state.container_instance(task.instance) else { return Registration::NotYet };
+    let (address, zone) = targets::instance_place(row);
+    Registration::As(Box::new(Target {
+        key: TargetKey { group, id: row.ec2_instance_id.clone(), port: 0 },
+        address,
+        zone,
+        registered_at: now,
+        draining: None,
+        seen: BTreeMap::new(),
+        service: task.service_key(),
+    }))
+}
+
 /// The port of the instance at which a container's port is reached; `None` while its agent has not
 /// said it.
 fn host_port(
     state: &State,
     task: &Task,
-    group: &TargetGroup,
+    protocol: TargetProtocol,
     asked: &ServiceTarget,
     network: NetworkMode,
 ) -> Result<Option<u16>, String> {
@@ -173,7 +248,7 @@ fn host_port(
     }
     let container = task.containers.iter().find(|it| it.name.as_str() == asked.container);
     let bindings = container.map_or(&[][..], |it| &it.bindings);
-    let protocol = match group.protocol {
+    let protocol = match protocol {
         TargetProtocol::Udp => Protocol::Udp,
         _ => Protocol::Tcp,
     };

@@ -6,7 +6,7 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use state::{Deployment, Rollout, Scheduling, Service, ServiceKey, ServiceStatus, Switch};
+use state::{Deployment, Remarks, Rollout, Scheduling, Service, ServiceKey, ServiceStatus, Switch};
 use types::{ClusterName, InstanceId, ServiceName, TaskId, Timestamp, Zone};
 
 use super::snapshot::{Member, Scene, Snapshot};
@@ -30,7 +30,7 @@ fn deployment(id: u64, rollout: Rollout) -> Deployment {
     }
 }
 
-fn service(desired: u32, minimum_percent: u32, maximum_percent: u32) -> Service {
+pub(super) fn service(desired: u32, minimum_percent: u32, maximum_percent: u32) -> Service {
     Service {
         key: ServiceKey {
             cluster: ClusterName::parse("default").expect("valid"),
@@ -54,12 +54,14 @@ fn service(desired: u32, minimum_percent: u32, maximum_percent: u32) -> Service 
         created_at: Timestamp(0),
         created_by: String::new(),
         deleted_at: None,
+        remarks: Remarks::default(),
         token: None,
+        alarms: None,
     }
 }
 
 /// `7 of 1 in a: healthy protected`
-fn member(line: &str) -> Member {
+pub(super) fn member(line: &str) -> Member {
     let words: Vec<&str> = line.split([' ', ':']).filter(|it| !it.is_empty()).collect();
     let [id, "of", deployment, "in", zone, standing, rest @ ..] = words.as_slice() else {
         panic!("nobody understands `{line}`");
@@ -94,6 +96,7 @@ fn check_with(room: Room, service: Service, picture: &str, expected: &str) {
         service,
         rollout: None,
         completed: None,
+        alarms: Vec::new(),
         members: lines.map(member).collect(),
         scene: Scene { zones: BTreeSet::new(), ..Scene::default() },
         until: None,

@@ -1,13 +1,14 @@
 //! Whom a balancer asks how they are, and what the answers have come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use state::{HealthCheck, ProtocolVersion, TargetHealth, TargetKey};
 use types::Timestamp;
 
 use super::{Check, Checked, next};
-use crate::routing::Compiled;
+use crate::routing::{Compiled, Group, ReadyGroup, Target};
 
 /// Who is asked, and how. A change of any of it begins a new round of questions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,11 @@ impl Subject {
 
 /// Everybody who is asked, with what is known. Targets that drain are not asked.
 #[derive(Debug, Default)]
-pub struct Roster(BTreeMap<TargetKey, (Subject, Checked)>);
+pub struct Roster {
+    asked: BTreeMap<TargetKey, (Subject, Checked)>,
+    /// Targets that are found to be what others are found to be.
+    checked_as: BTreeMap<TargetKey, TargetKey>,
+}
 
 /// Whose questions change with a table. All others notice nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,12 +52,13 @@ impl Roster {
     /// long as it is the same registration at the same address. O(targets).
     pub fn settle(&mut self, compiled: &Compiled) -> Settled {
         let mut settled = Settled::default();
-        let mut before = core::mem::take(&mut self.0);
+        let mut before = core::mem::take(&mut self.asked);
+        self.checked_as = checked_as(compiled);
         for (key, subject) in subjects(compiled) {
             let standing = before.remove(&key);
             let known = match standing {
                 Some((same, known)) if same == subject => {
-                    self.0.insert(key, (same, known));
+                    self.asked.insert(key, (same, known));
                     continue;
                 }
                 Some((other, known)) => {
@@ -62,7 +68,7 @@ impl Roster {
                 None => Checked::default(),
             };
             settled.begun.push((key.clone(), subject.clone()));
-            self.0.insert(key, (subject, known));
+            self.asked.insert(key, (subject, known));
         }
         settled.ended.extend(before.into_keys());
         settled
@@ -76,7 +82,7 @@ impl Roster {
         asked: &Subject,
         check: Check,
     ) -> Option<(TargetHealth, TargetHealth)> {
-        let (subject, known) = self.0.get_mut(key)?;
+        let (subject, known) = self.asked.get_mut(key)?;
         if subject != asked {
             return None;
         }
@@ -87,13 +93,14 @@ impl Roster {
 
     /// What is known of a target.
     pub fn health(&self, key: &TargetKey) -> TargetHealth {
-        self.0.get(key).map_or(TargetHealth::Initial, |it| it.1.health.clone())
+        let key = self.checked_as.get(key).unwrap_or(key);
+        self.asked.get(key).map_or(TargetHealth::Initial, |it| it.1.health.clone())
     }
 }
 
 fn subjects(compiled: &Compiled) -> BTreeMap<TargetKey, Subject> {
     let mut subjects = BTreeMap::new();
-    for group in &compiled.groups {
+    for group in compiled.groups.iter().filter(|it| it.told.checked_in.is_none()) {
         let settings = &group.told.health_check;
         for target in &group.told.targets {
             let Some(address) = target.address.filter(|_| target.draining.is_none()) else {
@@ -113,6 +120,31 @@ fn subjects(compiled: &Compiled) -> BTreeMap<TargetKey, Subject> {
     subjects
 }
 
+fn checked_as(compiled: &Compiled) -> BTreeMap<TargetKey, TargetKey> {
+    let mut known: BTreeMap<(&str, &str), &Target> = BTreeMap::new();
+    let named: BTreeSet<&str> =
+        compiled.groups.iter().filter_map(|it| it.told.checked_in.as_deref()).collect();
+    for group in compiled.groups.iter().filter(|it| named.contains(it.told.arn.as_str())) {
+        let targets = group.told.targets.iter();
+        known.extend(targets.map(|it| ((group.told.arn.as_str(), it.id.as_str()), it)));
+    }
+    let key = |group: &str, it: &Target| TargetKey {
+        group: group.to_owned(),
+        id: it.id.clone(),
+        port: it.port,
+    };
+    let shared = |group: &Arc<ReadyGroup>| {
+        let Group { arn, targets, checked_in, .. } = &group.told;
+        let checked_in = checked_in.as_deref()?;
+        let same = |it: &Target| {
+            let other = known.get(&(checked_in, it.id.as_str()))?;
+            Some((key(arn, it), key(checked_in, other)))
+        };
+        Some(targets.iter().filter_map(same).collect::<Vec<_>>())
+    };
+    compiled.groups.iter().filter_map(shared).flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
@@ -121,7 +153,6 @@ mod tests {
 
     use super::*;
     use crate::routing::fixture::{forward, group, rule, table};
-    use crate::routing::{Group, Target};
 
     /// A roster over target `a`, found healthy by its first check, and how it was asked.
     fn healthy() -> (Roster, TargetKey, Subject) {
@@ -162,6 +193,24 @@ mod tests {
         check(|it| first(it).address = None, Initial, (1, 0));
         let draining = Draining { since: Timestamp(0), until: Timestamp(1) };
         check(|it| first(it).draining = Some(draining), Initial, (1, 0));
+    }
+
+    #[test]
+    fn what_is_checked_elsewhere_is_not_asked_and_is_as_that_is_found() {
+        let mut checks = group("lb", &[("a", "us-east-1a")]);
+        checks.targets[0].port = 0;
+        let carries =
+            Group { checked_in: Some("lb".into()), ..group("lb/80", &[("a", "us-east-1a")]) };
+        let rules = vec![rule(0, vec![], forward(&[("lb/80", 1)]))];
+        let mut roster = Roster::default();
+        let mut begun =
+            roster.settle(&Compiled::new(table(rules, vec![checks, carries]), None)).begun;
+        let (asked, subject) = begun.remove(0);
+        assert_eq!((asked.group.as_str(), begun.len()), ("lb", 0));
+        let carried = TargetKey { group: "lb/80".into(), id: "a".into(), port: 80 };
+        assert_eq!(roster.health(&carried), TargetHealth::Initial);
+        roster.take_in(&asked, &subject, Check::Code(200));
+        assert_eq!(roster.health(&carried), TargetHealth::Healthy);
     }
 
     #[test]

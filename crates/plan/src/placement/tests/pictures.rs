@@ -446,6 +446,7 @@ fn gpus_are_given_out_in_order() {
         reason: None,
         bindings: Vec::new(),
         image_digest: None,
+        pinned_digest: None,
         health: state::Health::Unknown,
     }];
     state.apply(holder.into());

@@ -1,13 +1,13 @@
 use core::time::Duration;
 
 use state::{
-    Balancer, Change, Container, DefinitionStatus, Demand, Draining, Health, HealthCheck,
-    Interface, IpAddressType, Membership, Seen, ServiceKey, Status, TaskDefinition,
+    Balancer, Change, Draining, HealthCheck, IpAddressType, Seen, ServiceKey, TaskDefinition,
 };
-use types::{AccountId, ContainerName, Home, Port, Region, ServiceName, TaskId};
+use types::{AccountId, Home, Port, Region, ServiceName};
 
 use super::*;
 use crate::placement::fixture;
+use crate::services::fixture as services;
 
 const GROUP: &str = "group";
 
@@ -44,49 +44,7 @@ impl Case {
     }
 
     fn task(&self, plain: &Task) -> Task {
-        let binding = |(container, host): &(u16, u16)| Binding {
-            address: "0.0.0.0".into(),
-            container: *container,
-            host: Port { protocol: Protocol::Tcp, number: *host },
-            container_last: None,
-            host_last: None,
-        };
-        let container = Container {
-            name: ContainerName::parse("app").expect("valid"),
-            id: vec![1; 16],
-            gpus: Vec::new(),
-            last: Status::Running,
-            runtime_id: None,
-            exit_code: None,
-            reason: None,
-            bindings: self.bindings.iter().map(binding).collect(),
-            image_digest: None,
-            health: Health::Unknown,
-        };
-        let interface = Interface {
-            attachment: vec![1; 16],
-            id: "eni-1".into(),
-            subnet: "subnet-1".into(),
-            address: 0xac1f_0009,
-            mac: vec![2; 6],
-            security_groups: Vec::new(),
-        };
-        Task {
-            id: TaskId::new(7),
-            last: Status::Running,
-            containers: vec![container],
-            interface: (self.network == NetworkMode::Awsvpc).then_some(interface),
-            service: Some(Box::new(Membership {
-                service: ServiceName::parse("web").expect("valid"),
-                deployment: 1,
-                revision: 1,
-                targets: Vec::new(),
-                healthy_at: None,
-                protected_until: None,
-                settled_at: None,
-            })),
-            ..plain.clone()
-        }
+        services::task(plain, self.network, &self.bindings)
     }
 
     fn definition(&self, task: &Task) -> TaskDefinition {
@@ -94,28 +52,9 @@ impl Case {
             container_port: Some(i32::from(*port)),
             ..Default::default()
         };
-        let spec = shape::RegisterTaskDefinitionRequest {
-            container_definitions: Some(vec![shape::ContainerDefinition {
-                name: Some("app".into()),
-                port_mappings: Some(self.mapped.iter().map(mapping).collect()),
-                ..Default::default()
-            }]),
-            ..Default::default()
-        };
-        TaskDefinition {
-            revision: task.revision.clone(),
-            status: DefinitionStatus::Active,
-            spec: stored::to_vec(&spec),
-            demand: Demand::default(),
-            network: self.network,
-            requires: Vec::new(),
-            member_of: Vec::new(),
-            registered_at: Timestamp(0),
-            registered_by: String::new(),
-            deregistered_at: None,
-            delete_requested_at: None,
-            tags: Vec::new(),
-        }
+        let port_mappings = Some(self.mapped.iter().map(mapping).collect());
+        let app = shape::ContainerDefinition { port_mappings, ..Default::default() };
+        services::definition(task, self.network, app)
     }
 
     /// What comes of it, in short.
@@ -160,21 +99,13 @@ fn group(target_type: TargetType) -> TargetGroup {
 }
 
 fn revision(task: &Task) -> ServiceRevision {
-    let service = task.service_key().expect("is of a service");
-    ServiceRevision {
-        key: ServiceRevisionKey { service, id: 1 },
-        definition: task.revision.clone(),
-        spec: Vec::new(),
-        targets: vec![ServiceTarget {
-            group: Some(GROUP.into()),
-            classic: None,
-            container: "app".into(),
-            port: 80,
-        }],
-        registries: Vec::new(),
-        digests: BTreeMap::new(),
-        created_at: Timestamp(0),
-    }
+    let target = ServiceTarget {
+        group: Some(GROUP.into()),
+        classic: None,
+        container: "app".into(),
+        port: 80,
+    };
+    ServiceRevision { targets: vec![target], ..services::revision(task) }
 }
 
 #[test]
