@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use images::{Image, Origin, PullRequest, Reference, Store};
+use images::{Image, Origin, PullRequest, Reference, Store, StoreError};
 use plan::agent::spec::RegistryAuthentication;
 use plan::agent::{Failure, FailureClass, ImageFacts, TaskSpec};
 use types::ContainerName;
@@ -28,7 +28,7 @@ pub(crate) async fn image(
     let spec_of = spec.container(container.as_str());
     let (name, registry) = spec_of.map(|it| (it.image.clone(), it.registry.clone())).unzip();
     let name = name.unwrap_or_default();
-    if Reference::parse(&name).is_ok_and(|it| it.is_built_in()) {
+    if is_built_in(&name) {
         built_in(machine).await?;
     } else if ask_registry(machine, &name).await {
         match from_registry(machine, &name, registry.flatten()).await {
@@ -39,11 +39,15 @@ pub(crate) async fn image(
                 if kept.is_ok() {
                     tracing::warn!(name, why = failure.text, "not pulled: taking what is here");
                 }
-                return kept.map_err(|_| failure);
+                return kept.map_err(|_| explained(failure, &name));
             }
         }
     }
     hold(machine, spec, &name).await
+}
+
+fn is_built_in(name: &str) -> bool {
+    Reference::parse(name).is_ok_and(|it| it.is_built_in())
 }
 
 /// Whether a registry has to be asked for this image.
@@ -51,10 +55,31 @@ async fn ask_registry(machine: &Machine, name: &str) -> bool {
     let (store, name) = (machine.store.clone(), name.to_owned());
     let behavior = machine.config.pull;
     blocking(move || match store.resolve(&name) {
+        // Under its digest an image is the same wherever it comes from.
+        Ok(_) if is_exact(&name) => behavior == PullBehavior::Always,
         Ok(image) => image.origin == Origin::Pulled && behavior != PullBehavior::PreferCached,
         Err(_) => true,
     })
     .await
+}
+
+/// Whether an image is asked for by its digest.
+fn is_exact(name: &str) -> bool {
+    name.contains('@')
+}
+
+/// What to do where an image is gone that is asked for by its digest.
+fn explained(failure: Failure, name: &str) -> Failure {
+    if !is_exact(name) {
+        return failure;
+    }
+    let text = format!(
+        "{}; the image of this digest is not on this instance: push or load it again, or, where a \
+         service goes on with what its tag meant once, update the service with \
+         forceNewDeployment, which takes what the tag means now",
+        failure.text
+    );
+    Failure { text, ..failure }
 }
 
 async fn from_registry(
@@ -93,7 +118,15 @@ async fn hold(machine: &Machine, spec: &TaskSpec, name: &str) -> Result<ImageFac
 pub(crate) async fn held(machine: &Machine, spec: &TaskSpec, name: &str) -> Result<Image, Failure> {
     let (store, holder) = (machine.store.clone(), machine.holder(&spec.arn));
     let name = name.to_owned();
-    let held = blocking(move || store.hold(&holder, &name, clock::now())).await;
+    let held = blocking(move || match store.hold(&holder, &name, clock::now()) {
+        // What is made of this program is made of the program of now.
+        Err(StoreError::Unknown(_)) if is_built_in(&name) => {
+            let plain = name.split('@').next().unwrap_or_default();
+            store.hold(&holder, plain, clock::now())
+        }
+        held => held,
+    });
+    let held = held.await;
     held.map_err(|it| Failure { class: FailureClass::CannotPullContainer, text: chain(&it) })
 }
 

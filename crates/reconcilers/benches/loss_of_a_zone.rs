@@ -14,7 +14,7 @@ use state::{
     Caller, Change, Cluster, ClusterStatus, ContainerInstance, Context, DefinitionStatus, Demand,
     Deployment, Desired, Dice, Draft, InstanceStatus, NetworkMode, Resources, Revision, Rollout,
     Scheduling, Service, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus,
-    ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, State, Status, Switch, Task,
+    Remarks, ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, State, Status, Switch, Task,
     TaskDefinition,
 };
 use types::{
@@ -166,6 +166,7 @@ fn create(house: &mut House, number: u64) {
         targets: Vec::new(),
         registries: Vec::new(),
         digests: BTreeMap::new(),
+        unresolved_at: None,
         created_at: now,
     });
     house.put(ServiceDeployment {
@@ -216,6 +217,7 @@ fn create(house: &mut House, number: u64) {
         created_at: now,
         created_by: String::new(),
         deleted_at: None,
+        remarks: Remarks::default(),
         token: None,
     });
 }

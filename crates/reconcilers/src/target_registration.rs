@@ -256,10 +256,7 @@ impl Tally {
         }
         for (group, why) in &self.refused {
             let sentence = events::not_registered(group, why);
-            // Nothing new is known of it until it can be said again.
-            if !events::is_kept(draft.state(), service, &sentence) {
-                services::say(draft, service, &sentence, context);
-            }
+            services::remark(draft, service, RemarkKind::NotRegistered, sentence, context);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `SubmitTaskStateChange` and its two smaller sisters.
 
-use plan::tasks as steps;
+use plan::{services, tasks as steps};
 use shapes::ecs as shape;
 use state::{Binding, Change, Container, Context, Draft, State, Status, Stop, StopCode, Task};
 use types::{Port, Protocol, Timestamp};
@@ -146,6 +146,7 @@ fn take_in(draft: &mut Draft<'_>, before: &Task, reported: &Reported, now: Times
     }
     task.version = before.version + 1;
     let over = task.is_over();
+    services::note_digests(draft, &task, now);
     draft.change(Change::from(task));
     if over {
         steps::drop_keys(draft, before.id);

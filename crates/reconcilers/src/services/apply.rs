@@ -1,14 +1,12 @@
 //! Carries a step out: everything that it says of rows, and as many of its starts as a write holds.
 
-use std::collections::BTreeMap;
-
 use plan::connect;
 use plan::launch::Launch;
 use plan::placement::Refusal;
-use plan::services::events::{self, Saying};
+use plan::services::events;
 use plan::services::{self, Snapshot, Starting, Step, Stopping, Why};
 use state::{
-    Change, Context, Draft, Membership, Service, ServiceRevision, ServiceRevisionKey, Stop,
+    Change, Context, Draft, Membership, Remark, RemarkKind, Service, ServiceRevisionKey, Stop,
     StopCode, Task,
 };
 use types::{TaskId, Timestamp};
@@ -42,17 +40,11 @@ pub(super) fn apply(
     for id in &step.prove {
         note(draft, *id, |it| it.healthy_at = Some(context.now));
     }
-    if let Some(first) = step.prove.first() {
-        note_digests(draft, *first);
-    }
     if let Some(rollout) = step.rollout.filter(|it| before.rollout.as_ref() != Some(it)) {
         draft.change(Change::from(rollout));
     }
-    for saying in &step.events {
-        match saying {
-            Saying::Fact(sentence) => services::add_event(draft, &mut service, sentence, context),
-            Saying::Condition(sentence) => remark(draft, &mut service, sentence, context),
-        }
+    for sentence in &step.events {
+        services::add_event(draft, &mut service, sentence, context);
     }
     stop(draft, &mut service, &step.stop, context);
     let mut done = Done { refused: None, has_more: step.has_more, again_at: step.again_at };
@@ -77,22 +69,15 @@ fn note(draft: &mut Draft<'_>, id: TaskId, what: impl FnOnce(&mut Membership)) {
     }
 }
 
-/// The digests of a revision's images are those that its first healthy task was made of.
-fn note_digests(draft: &mut Draft<'_>, id: TaskId) {
-    let Some(task) = draft.state().task(id) else { return };
-    let Some(revision) = services::revision_of(draft.state(), task) else { return };
-    let known = task.containers.iter();
-    let known = known.filter_map(|it| Some((it.name.clone(), it.image_digest.clone()?)));
-    let digests: BTreeMap<_, _> = known.collect();
-    if revision.digests.is_empty() && !digests.is_empty() {
-        draft.change(Change::from(ServiceRevision { digests, ..revision.clone() }));
-    }
-}
-
 /// Says what is so, unless that was said before.
-fn remark(draft: &mut Draft<'_>, service: &mut Service, sentence: &str, context: &mut Context<'_>) {
-    let message = events::of(&service.key, sentence);
-    if !events::is_repeated(draft.state(), &service.key, &message) {
+fn remark(
+    draft: &mut Draft<'_>,
+    service: &mut Service,
+    kind: RemarkKind,
+    sentence: &str,
+    context: &mut Context<'_>,
+) {
+    if service.remarks.add(Remark { kind, sentence: sentence.into() }) {
         services::add_event(draft, service, sentence, context);
     }
 }
@@ -166,6 +151,7 @@ fn start_tasks(
     let count = u32::try_from(started.len()).unwrap_or(u32::MAX);
     if let Some(primary) = service.deployments.first_mut().filter(|_| count > 0) {
         services::launched(primary, count, context.now);
+        service.remarks.drop(RemarkKind::NoPlace);
     }
     match start {
         _ if started.is_empty() => {}
@@ -180,9 +166,10 @@ fn start_tasks(
         _ => services::add_event(draft, service, &events::started(&started), context),
     }
     if let Some(refusal) = &done.refused {
-        remark(draft, service, &events::no_place(refusal), context);
+        remark(draft, service, RemarkKind::NoPlace, &events::no_place(refusal), context);
         if matches!(start, Starting::InZone(..)) {
-            remark(draft, service, events::REBALANCING_STOPPED, context);
+            service.remarks.drop(RemarkKind::Rebalancing);
+            remark(draft, service, RemarkKind::NotMoved, events::REBALANCING_STOPPED, context);
         }
     }
 }

@@ -225,6 +225,7 @@ pub(super) fn task(bits: u128, on: u128) -> Task {
             reason: None,
             bindings: Vec::new(),
             image_digest: None,
+            pinned_digest: None,
             health: Health::Unknown,
         }],
         stop: None,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use state::{
     Action, Binding, Change, Deployment, Interface, Membership, Rollout, Rule, Scheduling, Seen,
-    Service, ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, ServiceTarget, Status,
+    Remarks, Service, ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, ServiceTarget, Status,
     Stop, StopCode, Switch, Target, TargetGroup, TargetHealth, TargetKey, TargetType, Task,
     WeightedGroup,
 };
@@ -66,6 +66,7 @@ pub(super) fn service_revision(targets: &[(&str, u16)]) -> ServiceRevision {
         targets: targets.iter().map(target).collect(),
         registries: Vec::new(),
         digests: BTreeMap::new(),
+        unresolved_at: None,
         created_at: Timestamp(0),
     }
 }
@@ -384,6 +385,7 @@ pub(super) fn service() -> Service {
         created_at: Timestamp(0),
         created_by: String::new(),
         deleted_at: None,
+        remarks: Remarks::default(),
         token: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use shapes::ecs as shape;
 use shapes::stored;
-use state::{Change, Context, Draft, Service, ServiceKey, ServiceStatus, State, Tag};
+use state::{Change, Context, Draft, Remarks, Service, ServiceKey, ServiceStatus, State, Tag};
 use types::ServiceName;
 
 use super::view::{self, Tags};
@@ -87,6 +87,7 @@ pub(crate) fn create_service(
         created_at: context.now,
         created_by: context.caller.arn.to_string(),
         deleted_at: None,
+        remarks: Remarks::default(),
         token,
     };
     rollout::begin(draft, &mut service, &spec, &definition.revision, facts, context);

@@ -85,6 +85,7 @@ pub(super) fn begin(
         targets: facts.targets,
         registries: facts.registries,
         digests: BTreeMap::new(),
+        unresolved_at: None,
         created_at: now,
     }));
     draft.change(Change::from(ServiceDeployment {

@@ -144,6 +144,7 @@ fn container(
         bindings,
         image_digest,
         health: health_of,
+        pinned_digest: _,
     } = it;
     let number = |of: fn(&shape::ContainerOverride) -> Option<i32>, or: Option<i32>| {
         given.and_then(of).or(or).map(|it| it.to_string())

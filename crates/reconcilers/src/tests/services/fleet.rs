@@ -9,7 +9,7 @@ use shapes::{ecs as shape, stored};
 use state::{
     Cluster, ClusterStatus, DefinitionStatus, Demand, Deployment, Desired, NetworkMode, Rollout,
     Scheduling, Service, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus,
-    ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, Status, Stop, StopCode, Switch,
+    Remarks, ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, Status, Stop, StopCode, Switch,
     Task, TaskDefinition,
 };
 use types::{ClusterName, Cpu, MemoryMib, ServiceName, Timestamp, Zone};
@@ -95,6 +95,7 @@ impl Fleet {
             targets: Vec::new(),
             registries: Vec::new(),
             digests: BTreeMap::new(),
+            unresolved_at: None,
             created_at: now,
         });
         self.world.put(ServiceDeployment {
@@ -149,6 +150,7 @@ impl Fleet {
             created_at: self.world.now,
             created_by: String::new(),
             deleted_at: None,
+            remarks: Remarks::default(),
             token: None,
         });
     }
