@@ -1,5 +1,7 @@
 """The example's chat as services of a region, and its users: clients of socket.io, each a process of Node.js."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -19,9 +21,20 @@ EXAMPLE = ROOT / "examples/socketio"
 MADE = ROOT / "target/example"
 
 
+@contextlib.contextmanager
+def alone():
+    """Nobody else makes anything in that folder meanwhile."""
+    MADE.mkdir(parents=True, exist_ok=True)
+    with open(MADE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def images():
     """The archive of the example's images; made once for what it is made of."""
-    done = subprocess.run([EXAMPLE / "images.py", MADE / "images.tar"], capture_output=True, text=True)
+    with alone():
+        done = subprocess.run(
+            [EXAMPLE / "images.py", MADE / "images.tar"], capture_output=True, text=True)
     if done.returncode == 2:
         pytest.skip(f"the example's images cannot be made here: {done.stderr}")
     assert done.returncode == 0, done.stderr
@@ -30,23 +43,23 @@ def images():
 
 def client_folder():
     """The example's client with what it needs of npm; made once for what it is made of, and whole or
-    not at all, as others may run it meanwhile."""
+    not at all."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("the chat's users need Node.js and npm")
     sources = sorted((EXAMPLE / "client").glob("*.js*"))
     made_of = hashlib.sha256(b"".join(it.read_bytes() for it in sources)).hexdigest()
     folder = MADE / f"client-{made_of[:16]}"
-    if not folder.exists():
-        MADE.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=MADE))
-        for it in sources:
-            shutil.copy(it, fresh)
-        done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=fresh,
-                              capture_output=True, text=True)
-        if done.returncode != 0:
-            shutil.rmtree(fresh)
-            pytest.skip(f"the chat's client cannot be installed here: {done.stderr}")
-        fresh.rename(folder)
+    with alone():
+        if not folder.exists():
+            fresh = Path(tempfile.mkdtemp(dir=MADE))
+            for it in sources:
+                shutil.copy(it, fresh)
+            done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=fresh,
+                                  capture_output=True, text=True)
+            if done.returncode != 0:
+                shutil.rmtree(fresh)
+                pytest.skip(f"the chat's client cannot be installed here: {done.stderr}")
+            fresh.rename(folder)
     return folder
 
 

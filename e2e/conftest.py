@@ -3,6 +3,8 @@
 import itertools
 import os
 import subprocess
+import sys
+import tempfile
 
 import pytest
 
@@ -13,14 +15,41 @@ from region import BINARY, Region
 from until import until
 
 _names = itertools.count(1)
+# Said to the run that has the tests which mostly wait, beside the one that has the others.
+BESIDE = "LANDFALL_E2E_BESIDE"
 
 
 def pytest_sessionstart(session):
     session.config.before = machine.snapshot()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Tests that mostly wait for another program are run beside the others, by a process of its own."""
+    beside = [it for it in items if it.get_closest_marker("beside")]
+    if BESIDE in os.environ or config.option.collectonly or len(beside) in (0, len(items)):
+        return
+    config.hook.pytest_deselected(items=beside)
+    items[:] = [it for it in items if it not in beside]
+    config.said_beside = tempfile.TemporaryFile("w+")
+    config.beside = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *(it.nodeid for it in beside)], cwd=config.rootpath,
+        env={**os.environ, BESIDE: "yes"}, stdout=config.said_beside, stderr=subprocess.STDOUT)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if hasattr(config, "beside"):
+        config.said_beside.seek(0)
+        terminalreporter.section("beside these")
+        terminalreporter.write(config.said_beside.read())
+
+
 def pytest_sessionfinish(session, exitstatus):
-    """The run fails if anything is on the machine that was not there before."""
+    """The run fails if the one beside it does, or if anything is on the machine that was not there before."""
+    if BESIDE in os.environ:
+        return
+    if hasattr(session.config, "beside") and session.config.beside.wait() != 0:
+        session.exitstatus = 1
     before = session.config.before
 
     def left():

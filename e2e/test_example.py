@@ -192,6 +192,7 @@ def reader(region, tmp_path):
     types('eval "$(landfall env)"; terraform destroy -input=false')
 
 
+@pytest.mark.beside
 def test_five_commands_of_the_readme_bring_it_up_and_another_release_is_one_more(reader, folder):
     typed = [it for it in commands(EXAMPLE / "README.md") if not it.startswith("sudo landfall up")]
     assert len(typed) == 4

@@ -53,7 +53,8 @@ def test_links_name_other_containers(tasks):
         {"name": "main", "image": image.NAME, "memory": 32, "links": ["side:friend"],
          "command": ["sh", "-c", "cat /etc/hosts | busybox grep friend"],
          "dependsOn": [{"containerName": "side", "condition": "START"}]},
-        demo("sleep", name="side", essential=False)], networkMode="bridge")
+        # It may be told to end before it has begun to listen for that.
+        demo("sleep", name="side", essential=False, stopTimeout=2)], networkMode="bridge")
     over = tasks.over(arn)
     assert {it["name"]: it.get("exitCode") for it in over["containers"]}["main"] == 0
 

@@ -13,6 +13,8 @@ from conftest import runs_containers
 from region import BINARY, Region
 from until import BUSY, until
 
+pytestmark = pytest.mark.beside
+
 ROOT = Path(__file__).resolve().parent.parent
 # What is left out, and why.
 LEFT_OUT = {

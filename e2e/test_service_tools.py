@@ -10,6 +10,9 @@ from until import until
 from web import serving
 
 
+pytestmark = pytest.mark.beside
+
+
 @pytest.fixture(scope="module")
 def served():
     yield from serving()

@@ -1,6 +1,10 @@
 """Terraform with the AWS provider: apply, a plan without differences, destroy."""
 
+import pytest
+
 from terraform import Terraform
+
+pytestmark = pytest.mark.beside
 
 STACK = """
 terraform {

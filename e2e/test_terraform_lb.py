@@ -3,7 +3,11 @@ differences, and destroyed."""
 
 import subprocess
 
+import pytest
+
 from terraform import Terraform
+
+pytestmark = pytest.mark.beside
 
 STACK = """
 terraform {

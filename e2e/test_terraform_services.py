@@ -7,6 +7,8 @@ from terraform import Terraform
 from until import until
 from web import serving
 
+pytestmark = pytest.mark.beside
+
 STACK = """
 terraform {
   required_providers { aws = { source = "hashicorp/aws" } }
