@@ -145,6 +145,7 @@ fn table(origins: &[&str], targets: u32) -> Result<RoutingTable, Box<dyn Error>>
         },
         attributes: BTreeMap::new(),
         targets: members,
+        checked_in: None,
     };
     let load_balancer = LoadBalancer {
         arn: "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/lab/01".into(),

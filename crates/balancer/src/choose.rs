@@ -254,9 +254,15 @@ impl Choice<'_> {
 
     /// The zone whose targets may be chosen; `None` is all.
     fn zone(&self, view: &GroupView) -> Option<Zone> {
-        let own = view.group.ready.attributes.cross_zone;
-        let crosses = own.unwrap_or(self.serving.entrance.balanced.attributes.cross_zone);
-        if crosses { None } else { self.serving.entrance.zone.clone() }
+        let attributes = &view.group.ready.attributes;
+        let crosses =
+            attributes.cross_zone.unwrap_or(self.serving.entrance.balanced.attributes.cross_zone);
+        let zone = self.serving.entrance.zone.clone().filter(|_| !crosses)?;
+        // Differs: AWS takes a node of a Classic Load Balancer whose zone has no instance in service
+        // out of the load balancer's name; here it sends to those of other zones.
+        let is_alone = attributes.fail_open.is_none()
+            && view.with(Some(&zone), self.now, |rotation| rotation.is_empty());
+        (!is_alone).then_some(zone)
     }
 
     /// The target that the client had before.

@@ -4,7 +4,7 @@ use std::sync::{PoisonError, RwLock};
 
 use names::Names;
 use names::hosts::{self, Entry};
-use plan::names::{Answers, resolve};
+use plan::names::{Answers, is_about_names, resolve};
 use state::{Change, State};
 use tokio::sync::watch;
 
@@ -60,20 +60,13 @@ impl Names for RegionNames {
     }
 }
 
-fn is_about_names(change: &Change) -> bool {
-    let of_services = matches!(
-        change,
-        Change::DiscoveryService(..) | Change::DiscoveryInstance(..) | Change::ConnectEndpoint(..)
-    );
-    of_services || is_told_by_file(change)
-}
-
 /// Instances of services come and go too often for a file that the whole machine reads, and names of
 /// Service Connect are for tasks.
 fn is_told_by_file(change: &Change) -> bool {
     matches!(
         change,
         Change::LoadBalancer(..)
+            | Change::ClassicLoadBalancer(..)
             | Change::HostedZone(..)
             | Change::RecordSet(..)
             | Change::Namespace(..)
@@ -144,11 +137,12 @@ mod tests {
             idle: None,
         };
         let names = RegionNames::of(&empty());
+        let outcome = || names.resolve("web.ns-1.service-connect.internal", "A", 0).outcome;
         names.hear(&[endpoint.into()]);
-        assert_eq!(names.resolve("web.", "A", 0).outcome, Outcome::Found);
+        assert_eq!(outcome(), Outcome::Found);
         assert_eq!(names.entries(), []);
         names.hear(&[Change::ConnectEndpoint("arn:endpoint".into(), None)]);
-        assert_ne!(names.resolve("web.", "A", 0).outcome, Outcome::Found);
+        assert_eq!(outcome(), Outcome::NoSuchName);
     }
 
     #[test]

@@ -34,9 +34,13 @@ pub struct HostsFile {
 /// name under which SDKs ask about them.
 pub fn entries(state: &State) -> Vec<Entry> {
     let of_balancers = state.load_balancers().values().map(|it| it.dns_name.to_lowercase());
+    let classic = state.classic_load_balancers().values().map(|it| it.dns_name.to_lowercase());
     let of_sets = state.record_sets().values().map(|it| it.name.clone());
-    let mut names: Vec<String> =
-        of_balancers.chain(of_sets).map(|it| it.trim_end_matches('.').to_owned()).collect();
+    let mut names: Vec<String> = of_balancers
+        .chain(classic)
+        .chain(of_sets)
+        .map(|it| it.trim_end_matches('.').to_owned())
+        .collect();
     names.retain(|it| is_plain(it));
     names.sort();
     names.dedup();

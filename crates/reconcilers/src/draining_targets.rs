@@ -1,7 +1,8 @@
 //! Takes away targets that were deregistered: when nobody has anything under way to them any more,
 //! at the latest when their delay is over.
 
-use state::{Balancer, Change, Context, Draft, State, Target, TargetKey};
+use plan::targets;
+use state::{Balancer, Change, Context, Draft, State, Target, TargetKey, classic_name};
 
 use crate::{Outcome, Reconciler, Subject};
 
@@ -23,6 +24,9 @@ impl Reconciler for DrainingTargets {
     fn woken_by(&self, change: &Change) -> Option<Subject> {
         let matters = match change {
             Change::Target(_, after) => after.as_ref().is_some_and(|it| it.draining.is_some()),
+            Change::ClassicInstance(_, after) => {
+                after.as_ref().is_some_and(|it| it.draining.is_some())
+            }
             Change::Rule(..) | Change::Balancer(..) | Change::TargetGroup(..) => true,
             _ => false,
         };
@@ -36,12 +40,12 @@ impl Reconciler for DrainingTargets {
         let early = draining
             .iter()
             .skip_while(|(until, _)| *until <= context.now)
-            .filter(|(_, key)| state.targets().get(key).is_some_and(|it| is_idle(state, it)));
+            .filter(|(_, key)| targets::get(state, key).is_some_and(|it| is_idle(state, &it)));
         let over: Vec<TargetKey> =
             late.chain(early).map(|it| it.1.clone()).take(state::CHANGES_MAX).collect();
         let is_all = over.len() < state::CHANGES_MAX;
         for key in over {
-            draft.change(Change::Target(key, None));
+            draft.change(targets::take(&key));
         }
         match draft.state().indexes().draining().first() {
             _ if !is_all => Outcome::Again,
@@ -58,8 +62,10 @@ fn is_idle(state: &State, target: &Target) -> bool {
     if group.is_some_and(|it| it.attributes.get(EXACT).is_some_and(|it| it == "true")) {
         return false;
     }
-    let is_endpoint = state.connect_endpoints().contains_key(&target.key.group);
-    if !is_endpoint && state.indexes().rules_of_group(&target.key.group).next().is_none() {
+    // What is nobody's target group is told of always.
+    let is_told = state.connect_endpoints().contains_key(&target.key.group)
+        || classic_name(&target.key.group).is_some();
+    if !is_told && state.indexes().rules_of_group(&target.key.group).next().is_none() {
         // Balancers are not told of groups that nothing names.
         return true;
     }

@@ -1,10 +1,10 @@
-//! Takes away what is left of load balancers, listeners, target groups and endpoints that are gone:
+//! Takes away what is left of load balancers of both kinds, listeners, target groups and endpoints that are gone:
 //! parts for which there was no room in the write that deleted them.
 
 use std::collections::BTreeSet;
 
-use plan::routing;
-use state::{Change, Context, Draft, State, TargetKey};
+use plan::{classic, routing};
+use state::{Change, Context, Draft, State, TargetKey, classic_group, classic_name};
 
 use crate::{Outcome, Reconciler, Subject};
 
@@ -21,8 +21,10 @@ impl Reconciler for LeftParts {
         let rules = state.rules().values().map(|it| &it.listener);
         let targets = state.targets().keys().map(|it| &it.group);
         let wholes: BTreeSet<&String> = listeners.chain(rules).chain(targets).collect();
-        let gone = wholes.into_iter().filter(|it| !is_there(state, it));
-        gone.map(|it| Subject::Whole(it.clone())).collect()
+        let instances = state.classic_instances().keys();
+        let classic: BTreeSet<_> = instances.map(|it| classic_group(&it.load_balancer)).collect();
+        let wholes = wholes.into_iter().cloned().chain(classic);
+        wholes.filter(|it| !is_there(state, it)).map(Subject::Whole).collect()
     }
 
     fn woken_by(&self, change: &Change) -> Option<Subject> {
@@ -31,6 +33,7 @@ impl Reconciler for LeftParts {
             | Change::Listener(arn, None)
             | Change::TargetGroup(arn, None)
             | Change::ConnectEndpoint(arn, None) => Some(Subject::Whole(arn.clone())),
+            Change::ClassicLoadBalancer(name, None) => Some(Subject::Whole(classic_group(name))),
             _ => None,
         }
     }
@@ -53,6 +56,7 @@ fn is_there(state: &State, arn: &str) -> bool {
         || state.listeners().contains_key(arn)
         || state.target_groups().contains_key(arn)
         || state.connect_endpoints().contains_key(arn)
+        || classic_name(arn).is_some_and(|it| state.classic_load_balancers().contains_key(it))
 }
 
 /// What a load balancer, a listener, a target group or an endpoint consists of, taken away. Rules follow their
@@ -64,5 +68,8 @@ fn parts(state: &State, arn: &str) -> impl Iterator<Item = Change> {
     let targets = state.targets().range(first..).take_while(move |it| it.0.group == arn);
     let listeners = listeners.map(|it| Change::Listener(it.arn.clone(), None));
     let rules = rules.map(|it| Change::Rule(it.arn.clone(), None));
-    listeners.chain(rules).chain(targets.map(|it| Change::Target(it.0.clone(), None)))
+    let instances = classic_name(arn).into_iter().flat_map(|it| classic::instances(state, it));
+    let instances = instances.map(|it| Change::ClassicInstance(it.key.clone(), None));
+    let targets = targets.map(|it| Change::Target(it.0.clone(), None));
+    listeners.chain(rules).chain(targets).chain(instances)
 }

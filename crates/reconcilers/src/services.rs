@@ -47,6 +47,7 @@ impl Reconciler for Services {
             Change::ServiceDeployment(key, Some(_)) => Some(Subject::Service(key.service.clone())),
             Change::Task(_, Some(it)) => it.service_key().map(Subject::Service),
             Change::Target(_, Some(it)) => it.service.clone().map(Subject::Service),
+            Change::ClassicInstance(_, Some(it)) => it.service.clone().map(Subject::Service),
             _ => None,
         }
     }

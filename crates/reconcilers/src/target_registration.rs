@@ -12,7 +12,8 @@ use plan::connect;
 use plan::services::{self, CHANGES_OF_EVENT, Registration, target_events as events};
 use plan::targets::{self, TARGETS_MAX};
 use state::{
-    Change, Context, Draft, ServiceKey, State, Status, Target, TargetKey, TargetMove, Task,
+    Change, Context, Desired, Draft, RemarkKind, ServiceKey, State, Status, Target, TargetKey,
+    TargetMove, Task, classic_name,
 };
 use types::{TaskId, Timestamp};
 
@@ -36,17 +37,26 @@ impl Reconciler for TargetRegistration {
     fn subjects(&self, state: &State) -> Vec<Subject> {
         let moving = state.indexes().services_moving_targets().cloned().map(Subject::Service);
         let registered = state.indexes().registered_targets();
-        let gone = registered.filter(|it| !state.targets().contains_key(it));
-        moving.chain(gone.cloned().map(Subject::Target)).collect()
+        let gone = registered.filter(|it| !targets::is_there(state, it));
+        let endpoints = state.connect_endpoints().keys().cloned().map(Subject::Whole);
+        moving.chain(gone.cloned().map(Subject::Target)).chain(endpoints).collect()
     }
 
     fn woken_by(&self, change: &Change) -> Option<Subject> {
         match change {
-            Change::Task(_, Some(task)) => {
-                task.target_move().and_then(|_| task.service_key()).map(Subject::Service)
-            }
-            Change::ConnectEndpoint(_, Some(it)) => Some(Subject::Service(it.service.clone())),
+            Change::Task(id, Some(task)) => match task.target_move() {
+                Some(_) => task.service_key().map(Subject::Service),
+                // Its health may be another one.
+                None => stays(task).then_some(Subject::Task(*id)),
+            },
+            Change::ConnectEndpoint(arn, Some(_)) => Some(Subject::Whole(arn.clone())),
             Change::Target(key, None) => Some(Subject::Target(key.clone())),
+            Change::ClassicInstance(key, None) => Some(Subject::Target(key.as_target())),
+            Change::ClassicInstance(key, Some(it))
+                if it.draining.is_none() && it.seen.is_empty() =>
+            {
+                Some(Subject::Target(key.as_target()))
+            }
             // Somebody else may have registered again what leaves.
             Change::Target(key, Some(it)) if it.draining.is_none() && it.seen.is_empty() => {
                 Some(Subject::Target(key.clone()))
@@ -61,17 +71,7 @@ impl Reconciler for TargetRegistration {
         subject: &Subject,
         context: &mut Context<'_>,
     ) -> Outcome {
-        let indexes = draft.state().indexes();
-        let tasks: Vec<TaskId> = match subject {
-            Subject::Service(key) => {
-                let entering = indexes.entering_targets(key);
-                let entering = Some(entering).filter(|_| has_groups(draft.state(), key));
-                let leaving = indexes.leaving_targets(key).iter();
-                leaving.chain(entering.into_iter().flatten()).copied().collect()
-            }
-            Subject::Target(key) => indexes.registered_as(key).iter().copied().collect(),
-            _ => return Outcome::Settled,
-        };
+        let Some(tasks) = tasks_of(draft.state(), subject) else { return Outcome::Settled };
         let mut said = BTreeMap::new();
         let mut outcome = Outcome::Settled;
         for id in tasks {
@@ -87,7 +87,7 @@ impl Reconciler for TargetRegistration {
             }
             match task.target_move() {
                 Some(TargetMove::Out) => leave(draft, &task, tally, context.now),
-                _ => enter(draft, &task, tally, context.now),
+                Some(TargetMove::In) | None => enter(draft, &task, tally, context.now),
             }
         }
         for (service, tally) in said {
@@ -95,6 +95,33 @@ impl Reconciler for TargetRegistration {
         }
         outcome
     }
+}
+
+/// The tasks that a subject is about.
+fn tasks_of(state: &State, subject: &Subject) -> Option<Vec<TaskId>> {
+    let indexes = state.indexes();
+    match subject {
+        Subject::Service(key) => {
+            let entering = indexes.entering_targets(key);
+            let entering = Some(entering).filter(|_| has_groups(state, key));
+            let leaving = indexes.leaving_targets(key).iter();
+            Some(leaving.chain(entering.into_iter().flatten()).copied().collect())
+        }
+        Subject::Task(id) => Some(vec![*id]),
+        Subject::Target(key) => Some(indexes.registered_as(key).iter().copied().collect()),
+        Subject::Whole(endpoint) => {
+            let endpoint = state.connect_endpoints().get(endpoint)?;
+            let all = indexes.tasks_of_service(&endpoint.service, Desired::Running);
+            Some(all.iter().copied().collect())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a task is a target and is to stay one.
+fn stays(task: &Task) -> bool {
+    let targets = task.service.as_ref().is_some_and(|it| !it.targets.is_empty());
+    targets && task.last == Status::Running && task.desired == Desired::Running
 }
 
 /// Whether tasks of a service may have to be registered at all.
@@ -106,15 +133,14 @@ fn has_groups(state: &State, key: &ServiceKey) -> bool {
     service.deployments.iter().any(|it| {
         let key = state::ServiceRevisionKey { service: key.clone(), id: it.revision };
         let revision = state.service_revisions().get(&key);
-        revision.is_some_and(|it| it.targets.iter().any(|it| it.group.is_some()))
+        revision.is_some_and(|it| !it.targets.is_empty())
     })
 }
 
 /// Registers a running task wherever it is not.
 fn enter(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timestamp) {
-    let Some(membership) = task.service.as_ref().filter(|_| task.last == Status::Running) else {
-        return;
-    };
+    let runs = task.last == Status::Running && task.desired == Desired::Running;
+    let Some(membership) = task.service.as_ref().filter(|_| runs) else { return };
     let wanted = services::registrations(draft.state(), task, now);
     if wanted.contains(&Registration::NotYet) {
         return;
@@ -143,9 +169,24 @@ fn enter(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timest
         }
         keys.push(key);
     }
+    for key in &membership.targets {
+        if !keys.contains(key) && ends(draft, key, tally, now) {
+            keys.push(key.clone());
+        }
+    }
     if keys != membership.targets {
         change_targets(draft, task, keys);
     }
+}
+
+/// Deregisters what a task is and should be no more. Whether it still is, as something may be under
+/// way to it.
+fn ends(draft: &mut Draft<'_>, key: &TargetKey, tally: &mut Tally, now: Timestamp) -> bool {
+    if targets::get(draft.state(), key).is_some_and(|it| it.draining.is_none()) {
+        targets::deregister(draft, key, now);
+        Tally::count(&mut tally.deregistered, draft.state(), key);
+    }
+    targets::is_there(draft.state(), key)
 }
 
 enum Registered {
@@ -158,12 +199,12 @@ enum Registered {
 /// is left alone until it is gone; one that drains for an earlier task is taken over.
 fn register(draft: &mut Draft<'_>, target: Target, is_known: bool) -> Registered {
     let state = draft.state();
-    match state.targets().get(&target.key) {
+    match targets::get(state, &target.key) {
         Some(standing) if standing.draining.is_some() && is_known => return Registered::Before,
         Some(standing) if standing.draining.is_none() => {
             if standing.service != target.service {
                 let adopted = Target { service: target.service, ..standing.as_ref().clone() };
-                draft.change(Change::from(adopted));
+                draft.change(targets::put(adopted));
             }
             return Registered::Before;
         }
@@ -173,7 +214,7 @@ fn register(draft: &mut Draft<'_>, target: Target, is_known: bool) -> Registered
     if others.count() >= TARGETS_MAX {
         return Registered::Full;
     }
-    draft.change(Change::from(target));
+    draft.change(targets::put(target));
     Registered::Afresh
 }
 
@@ -183,15 +224,18 @@ fn leave(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timest
     let mut drains = false;
     for key in &membership.targets {
         let state = draft.state();
-        let Some(target) = state.targets().get(key) else { continue };
+        let Some(target) = targets::get(state, key) else { continue };
         let is_new = target.draining.is_none();
+        if is_shared(state, key, task.id) {
+            continue;
+        }
         if !task.is_over() {
             targets::deregister(draft, key, now);
-            drains |= is_new && draft.state().targets().contains_key(key);
+            drains |= is_new && targets::is_there(draft.state(), key);
         } else if is_taken_over(state, key, task.id) {
             continue;
         } else {
-            draft.change(Change::Target(key.clone(), None));
+            draft.change(targets::take(key));
         }
         if is_new {
             Tally::count(&mut tally.deregistered, draft.state(), key);
@@ -200,9 +244,21 @@ fn leave(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timest
     tally.draining += u32::from(drains);
     if task.is_over() {
         change_targets(draft, task, Vec::new());
-    } else if membership.targets.iter().all(|it| !draft.state().targets().contains_key(it)) {
+        return;
+    }
+    let state = draft.state();
+    let is_in = |it: &TargetKey| targets::is_there(state, it) && !is_shared(state, it, task.id);
+    if !membership.targets.iter().any(is_in) {
         services::let_go(draft, task);
     }
+}
+
+/// Whether another task stays at the instance of a Classic Load Balancer that this one leaves, behind
+/// another of its listeners: an instance is in or out as a whole.
+fn is_shared(state: &State, key: &TargetKey, from: TaskId) -> bool {
+    let mut others = state.indexes().registered_as(key).iter().filter(|it| **it != from);
+    let stays = |it: &TaskId| state.task(*it).is_some_and(|it| stays(it));
+    classic_name(&key.group).is_some() && others.any(stays)
 }
 
 /// Whether a target is another task's by now.

@@ -2,6 +2,7 @@
 
 mod balancers;
 mod certificates;
+mod classic;
 mod clusters;
 mod connect;
 mod credentials;

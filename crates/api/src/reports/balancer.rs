@@ -1,9 +1,9 @@
 //! What balancers find: of targets, and of listeners that they cannot open.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use plan::routing::session::{Report, TargetReport};
+use plan::targets;
 use state::{Balancer, Change, Draft, Seen, Target, TargetKey};
 use types::Timestamp;
 
@@ -52,7 +52,7 @@ pub fn report(draft: &mut Draft<'_>, name: &str, found: &Report, now: Timestamp)
             return Rest::More;
         }
         if let Some(fresh) = taken_in(draft, name, one, now) {
-            draft.change(Change::from(fresh));
+            draft.change(targets::put(fresh));
         }
     }
     Rest::None
@@ -69,8 +69,8 @@ fn note_listeners(draft: &mut Draft<'_>, name: &str, found: &Report) {
 
 fn taken_in(draft: &Draft<'_>, name: &str, one: &TargetReport, now: Timestamp) -> Option<Target> {
     let key = TargetKey { group: one.group.clone(), id: one.id.clone(), port: one.port };
-    let target: &Arc<Target> =
-        draft.state().targets().get(&key).filter(|it| it.registered_at == one.registered_at)?;
+    let target =
+        targets::get(draft.state(), &key).filter(|it| it.registered_at == one.registered_at)?;
     let before = target.seen.get(name);
     let same_health = before.filter(|it| it.health == one.health);
     if same_health.is_some_and(|it| it.busy == one.is_busy && it.anomaly == one.anomaly) {

@@ -49,11 +49,10 @@ pub(super) async fn ask(
     let stream = TcpStream::connect(address).await?;
     let is_secret = match settings.protocol {
         TargetProtocol::Http => false,
-        TargetProtocol::Https => true,
-        TargetProtocol::Tcp
-        | TargetProtocol::Tls
-        | TargetProtocol::Udp
-        | TargetProtocol::TcpUdp => return Ok(Check::Reached),
+        TargetProtocol::Https | TargetProtocol::Tls => true,
+        TargetProtocol::Tcp | TargetProtocol::Udp | TargetProtocol::TcpUdp => {
+            return Ok(Check::Reached);
+        }
     };
     let is_http2 = matches!(version, Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc));
     let stream = if is_secret {
@@ -64,6 +63,9 @@ pub(super) async fn ask(
     } else {
         Stream::Plain(stream)
     };
+    if settings.protocol == TargetProtocol::Tls {
+        return Ok(Check::Reached);
+    }
     let path = settings.path.as_deref().unwrap_or("/");
     match version {
         Some(ProtocolVersion::Grpc) => grpc(stream, address, path).await,

@@ -38,6 +38,7 @@ fn group(attributes: &[(&str, &str)]) -> Arc<Group> {
         },
         attributes: attributes.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
         targets: (1..=3).map(target).collect(),
+        checked_in: None,
     };
     let table = RoutingTable { groups: vec![told], ..RoutingTable::default() };
     let compiled = Compiled::new(table, None);

@@ -96,6 +96,7 @@ pub(crate) fn group(arn: &str, targets: Vec<Target>) -> Group {
         },
         attributes: BTreeMap::new(),
         targets,
+        checked_in: None,
     }
 }
 

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use state::{
-    Action, Binding, Change, Deployment, Interface, Membership, Rollout, Rule, Scheduling, Seen,
-    Remarks, Service, ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, ServiceTarget, Status,
-    Stop, StopCode, Switch, Target, TargetGroup, TargetHealth, TargetKey, TargetType, Task,
+    Action, Binding, Change, Deployment, Interface, Membership, Remarks, Rollout, Rule, Scheduling,
+    Seen, Service, ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, ServiceTarget,
+    Status, Stop, StopCode, Switch, Target, TargetGroup, TargetHealth, TargetKey, TargetType, Task,
     WeightedGroup,
 };
 use types::{Port, Protocol, ServiceName, Timestamp};
@@ -97,7 +97,7 @@ pub(super) fn targets(world: &World) -> Vec<String> {
     world.state.targets().values().map(|it| one(it)).collect()
 }
 
-fn events(world: &World) -> Vec<String> {
+pub(super) fn events(world: &World) -> Vec<String> {
     let all = world.state.service_events().values();
     all.map(|it| it.message.trim_start_matches("(service web) ").to_owned()).collect()
 }
@@ -347,6 +347,7 @@ fn membership() -> Membership {
         healthy_at: None,
         protected_until: None,
         settled_at: None,
+        namespace: None,
     }
 }
 
@@ -387,5 +388,6 @@ pub(super) fn service() -> Service {
         deleted_at: None,
         remarks: Remarks::default(),
         token: None,
+        alarms: None,
     }
 }

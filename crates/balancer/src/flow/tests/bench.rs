@@ -124,6 +124,7 @@ pub(in crate::flow) fn table(
         },
         attributes: attributes.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
         targets: targets.iter().map(target).collect(),
+        checked_in: None,
     };
     let shares = vec![WeightedGroup { group: "group".into(), weight: 1 }];
     let rule = PortRule {
