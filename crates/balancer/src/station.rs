@@ -346,11 +346,18 @@ impl Station {
 
     fn report(&self) -> Report {
         let snapshot = self.balancer.snapshot();
-        let mut targets = Vec::new();
+        let (mut targets, mut elsewhere) = (Vec::new(), BTreeMap::<(&str, &str), usize>::new());
         for group in &snapshot.groups {
+            let Some(checked_in) = group.ready.told.checked_in.as_deref() else { continue };
+            for it in &group.targets {
+                *elsewhere.entry((checked_in, &it.key.id)).or_default() += it.in_flight();
+            }
+        }
+        for group in snapshot.groups.iter().filter(|it| it.ready.told.checked_in.is_none()) {
             for (told, shared) in group.ready.told.targets.iter().zip(&group.targets) {
                 let health = self.checker.health(&shared.key);
-                let in_flight = shared.in_flight();
+                let key = (shared.key.group.as_str(), shared.key.id.as_str());
+                let in_flight = shared.in_flight() + elsewhere.get(&key).unwrap_or(&0);
                 let report = TargetReport::new(&shared.key.group, told, health, in_flight);
                 targets.push(TargetReport { anomaly: shared.anomaly(), ..report });
             }
