@@ -1,16 +1,25 @@
-//! Gives up the tasks of a container instance that stays lost.
+//! Gives up the tasks of container instances that stay lost.
 //!
 //! The lost-instance rule: an instance that is not heard of counts as disconnected (the link's
 //! doing) and takes no new tasks; its tasks keep their state and what they hold. After a further
 //! wait they are given up: stopped, with a reason that names the instance. What they hold stays
 //! held until the instance confirms, returns as a newer incarnation, or is deregistered.
+//!
+//! Where most instances of a cluster are lost at once that goes slowly (`plan::mass_loss`), and the
+//! services that wait for it say so.
 
+use core::ops::Bound;
 use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
+use plan::mass_loss::{self, Brake};
+use plan::services;
 use state::{
-    Change, ContainerInstance, Context, Desired, Draft, InstanceStatus, State, Stop, StopCode,
+    Change, ContainerInstance, Context, Desired, Draft, ServiceEventKey, ServiceKey, State, Stop,
+    StopCode,
 };
-use types::InstanceId;
+use types::{ClusterName, InstanceId, Timestamp};
 
 use crate::{Outcome, Reconciler, Subject};
 
@@ -18,10 +27,24 @@ use crate::{Outcome, Reconciler, Subject};
 /// and, with the last one, the instance.
 const CHANGES_BESIDE_KEYS: usize = 4;
 
+/// What telling a service changes: its event, its row, and the oldest event.
+const CHANGES_OF_TELLING: usize = services::CHANGES_OF_EVENT + 1;
+
 /// Keeps the lost-instance rule.
+#[derive(Debug)]
 pub struct LostInstances {
     /// How long after the disconnection; `None` is never.
-    pub give_up_after: Option<Duration>,
+    give_up_after: Option<Duration>,
+    /// Up to which lost instance services were told that it waits. This saves looking at them
+    /// again; nothing depends on it.
+    told: Mutex<BTreeMap<ClusterName, (Timestamp, InstanceId)>>,
+}
+
+impl LostInstances {
+    /// Tasks are given up so long after the disconnection; `None` is never.
+    pub fn new(give_up_after: Option<Duration>) -> Self {
+        Self { give_up_after, told: Mutex::default() }
+    }
 }
 
 impl Reconciler for LostInstances {
@@ -30,17 +53,13 @@ impl Reconciler for LostInstances {
     }
 
     fn subjects(&self, state: &State) -> Vec<Subject> {
-        state
-            .container_instances()
-            .values()
-            .filter(|it| is_lost(it))
-            .map(|it| Subject::Instance(it.id))
-            .collect()
+        state.indexes().clusters_with_silent().cloned().map(Subject::Cluster).collect()
     }
 
     fn woken_by(&self, change: &Change) -> Option<Subject> {
         match change {
-            Change::ContainerInstance(id, Some(it)) if is_lost(it) => Some(Subject::Instance(*id)),
+            // One that comes back may lift the brake.
+            Change::ContainerInstance(_, Some(it)) => Some(Subject::Cluster(it.cluster.clone())),
             _ => None,
         }
     }
@@ -51,26 +70,26 @@ impl Reconciler for LostInstances {
         subject: &Subject,
         context: &mut Context<'_>,
     ) -> Outcome {
-        let Subject::Instance(id) = subject else { return Outcome::Settled };
-        let Some(instance) = draft.state().container_instance(*id).cloned() else {
+        let (Subject::Cluster(cluster), Some(wait)) = (subject, self.give_up_after) else {
             return Outcome::Settled;
         };
-        let (true, Some(wait)) = (is_lost(&instance), self.give_up_after) else {
+        let now = context.now;
+        let Some((id, at)) = mass_loss::next(draft.state(), cluster, wait, now) else {
             return Outcome::Settled;
         };
-        let due = instance.connected_at.after(wait);
-        if due > context.now {
-            return Outcome::AgainAt(due);
+        if at <= now {
+            give_up(draft, id, context);
+            return Outcome::Again;
         }
-        give_up(draft, *id, context)
+        match mass_loss::brake(draft.state(), cluster, now) {
+            Some(brake) => self.tell(draft, &brake, wait, at, context),
+            None => Outcome::AgainAt(at),
+        }
     }
 }
 
-fn is_lost(it: &ContainerInstance) -> bool {
-    !it.connected && it.status != InstanceStatus::Inactive
-}
-
-fn give_up(draft: &mut Draft<'_>, id: InstanceId, context: &Context<'_>) -> Outcome {
+/// Gives up tasks of an instance, as many as a write holds; with the last of them it is noted.
+fn give_up(draft: &mut Draft<'_>, id: InstanceId, context: &Context<'_>) {
     let indexes = draft.state().indexes();
     let living: Vec<_> = indexes
         .tasks_on(id, Desired::Running)
@@ -82,7 +101,7 @@ fn give_up(draft: &mut Draft<'_>, id: InstanceId, context: &Context<'_>) -> Outc
     for task in living {
         let keys = draft.state().indexes().keys_of(task.id).count();
         if draft.changes().len() + keys + CHANGES_BESIDE_KEYS > state::CHANGES_MAX {
-            return Outcome::Again;
+            return;
         }
         let stop = Stop {
             code: StopCode::InfrastructureHealth,
@@ -90,9 +109,53 @@ fn give_up(draft: &mut Draft<'_>, id: InstanceId, context: &Context<'_>) -> Outc
         };
         plan::tasks::give_up(draft, &task, stop, context.now);
     }
-    if let Some(it) = draft.state().container_instance(id).filter(|it| it.given_up_at.is_none()) {
+    if let Some(it) = draft.state().container_instance(id) {
         let it = ContainerInstance { given_up_at: Some(context.now), ..it.as_ref().clone() };
         draft.change(Change::from(it));
     }
-    Outcome::Settled
+}
+
+impl LostInstances {
+    /// Services with tasks on instances whose time has come, and that have to wait, say so once.
+    fn tell(
+        &self,
+        draft: &mut Draft<'_>,
+        brake: &Brake,
+        wait: Duration,
+        at: Timestamp,
+        context: &mut Context<'_>,
+    ) -> Outcome {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = told.get(&brake.cluster).map_or(Bound::Unbounded, |it| Bound::Excluded(*it));
+        let silent = draft.state().indexes().silent(&brake.cluster);
+        let due = silent.range((from, Bound::Unbounded)).copied();
+        let due: Vec<_> = due.take_while(|it| it.0.after(wait) <= context.now).collect();
+        for instance in due {
+            for service in services_on(draft.state(), instance.1) {
+                if draft.room() < CHANGES_OF_TELLING {
+                    return Outcome::Again;
+                }
+                if !was_told(draft.state(), &service, instance.0) {
+                    services::say(draft, &service, &brake.to_string(), context);
+                }
+            }
+            told.insert(brake.cluster.clone(), instance);
+        }
+        Outcome::AgainAt(at)
+    }
+}
+
+/// Services that have tasks on an instance. O(its tasks).
+fn services_on(state: &State, instance: InstanceId) -> BTreeSet<ServiceKey> {
+    let tasks = state.indexes().tasks_on(instance, Desired::Running).iter();
+    let open = tasks.filter_map(|it| state.task(*it)).filter(|it| !it.is_over());
+    open.filter_map(|it| it.service_key()).collect()
+}
+
+/// Whether a service has said since then that its tasks have to wait. O(its events since then).
+fn was_told(state: &State, service: &ServiceKey, since: Timestamp) -> bool {
+    let key = |number| ServiceEventKey { service: service.clone(), number };
+    let newest_first = state.service_events().range(key(0)..=key(u64::MAX)).rev().map(|it| it.1);
+    let mut recent = newest_first.take_while(|it| it.at > since);
+    recent.any(|it| it.message.contains(mass_loss::SLOWED))
 }

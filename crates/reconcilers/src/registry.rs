@@ -119,7 +119,7 @@ pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
         Box::new(GoneInstances { kept: policy.stopped_kept }),
         Box::new(JoinTokenExpiry),
         Box::new(LeftParts),
-        Box::new(LostInstances { give_up_after: policy.give_up_after }),
+        Box::new(LostInstances::new(policy.give_up_after)),
         Box::new(TargetRegistration),
         Box::new(Services { observed_for, waiting: waiting.clone() }),
         Box::new(Room { observed_for, waiting }),

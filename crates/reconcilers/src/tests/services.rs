@@ -1,6 +1,8 @@
 //! What becomes of services.
 
 mod fleet;
+mod losses;
+mod rooms;
 
 use plan::rehearsal::Action;
 use plan::services::bounds;
