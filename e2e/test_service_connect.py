@@ -12,6 +12,7 @@ from name_server import ask
 from until import QUICKLY, until
 from web import PORT, Load, Web, serving
 
+ZONE = "service-connect.internal"
 SHELL = pytest.mark.skipif(not image.busybox(), reason="no busybox on this machine")
 
 
@@ -32,6 +33,12 @@ def namespace(region):
     return name
 
 
+def id_of(region, namespace):
+    """The id of the namespace of that name."""
+    every = region.client("servicediscovery").list_namespaces()["Namespaces"]
+    return next(it["Id"] for it in every if it["Name"] == namespace)
+
+
 def awsvpc(region, network):
     """What a request says of the network of tasks."""
     if network != "awsvpc":
@@ -46,14 +53,16 @@ class Service:
     def __init__(self, region, namespace, name, count=3, network="awsvpc", alias="own",
                  protocol="http"):
         self.region, self.ecs, self.name = region, region.client(), name
-        self.network = network
+        self.network, self.namespace = network, namespace
         mapping = {"name": "web", "containerPort": PORT}
         self.container = {
             "name": "web", "image": "landfall/demo", "cpu": 64, "memory": 64,
             "command": ["web", str(PORT)],
             "portMappings": [mapping | ({"appProtocol": protocol} if protocol else {})]}
-        self.named = {"dnsName": name} if alias == "own" else {}
-        self.alias = self.named.get("dnsName", f"{name}.{namespace}")
+        short = {"own": name, "default": None}.get(alias, alias)
+        self.named = {"dnsName": short} if short else {}
+        # What anybody in the region may ask for, and tasks of the namespace without its end.
+        self.alias = f"{short or f'{name}.{namespace}'}.{id_of(region, namespace)}.{ZONE}"
         self.ecs.create_service(
             serviceName=name, taskDefinition=self.define(), desiredCount=count,
             serviceConnectConfiguration=self.configuration(namespace),
@@ -99,15 +108,75 @@ class Service:
 
 @pytest.fixture
 def service(region, namespace, name):
+    """Makes services of the name of the test, or others that are named; none is left."""
     made = []
 
-    def make(**settings):
-        made.append(Service(region, namespace, name, **settings))
-        return made[0]
+    def make(namespace=namespace, called=name, **settings):
+        made.append(Service(region, namespace, called, **settings))
+        return made[-1]
 
     yield make
     for it in made:
         it.end()
+
+
+@pytest.fixture
+def client(region, name):
+    """Makes services of one task that runs a script and takes part in a namespace; none is left."""
+    ecs, made = region.client(), []
+
+    def make(namespace, network, script):
+        called = f"{name}-{network}-{len(made)}"
+        made.append(called)
+        definition = ecs.register_task_definition(
+            family=called, networkMode=network, containerDefinitions=[{
+                "name": "main", "image": image.NAME, "memory": 64,
+                "command": ["sh", "-c", script]}])["taskDefinition"]["taskDefinitionArn"]
+        ecs.create_service(
+            serviceName=called, taskDefinition=definition, desiredCount=1,
+            serviceConnectConfiguration={"enabled": True, "namespace": namespace},
+            **awsvpc(region, network))
+        return called
+
+    yield make
+    for it in made:
+        ecs.delete_service(service=it, force=True)
+        ecs.get_waiter("services_inactive").wait(services=[it], WaiterConfig=QUICKLY)
+
+
+def exit_codes(region, service):
+    """How tasks of a service have ended."""
+    ecs = region.client()
+    arns = ecs.list_tasks(serviceName=service, desiredStatus="STOPPED")["taskArns"]
+    every = ecs.describe_tasks(tasks=arns)["tasks"] if arns else []
+    return {it["containers"][0].get("exitCode") for it in every if it["lastStatus"] == "STOPPED"}
+
+
+@pytest.fixture
+def bank(region, name):
+    """The name of another namespace, which nobody uses once the test is over."""
+    made = region.client("servicediscovery")
+    made.create_http_namespace(Name=f"{name}-bank")
+    yield f"{name}-bank"
+    made.delete_namespace(Id=id_of(region, f"{name}-bank"))
+
+
+@SHELL
+@pytest.mark.parametrize("network", ["awsvpc", "bridge"])
+def test_tasks_reach_the_service_of_that_alias_in_their_own_namespace(
+        region, namespace, bank, service, client, name, network):
+    own = {namespace: service(network=network, count=1, alias="prices.internal"),
+           bank: service(bank, f"{name}-bank", network=network, count=1, alias="prices.internal")}
+    assert own[namespace].node() != own[bank].node()
+    script = "busybox wget -q -O - http://prices.internal/ | busybox grep -q '\"{}\"'"
+    made = [client(where, mode, script.format(own[where].name))
+            for where in own for mode in ["awsvpc", "bridge"]]
+    for it in made:
+        until(lambda: 0 in exit_codes(region, it), 60, what=f"{it} is answered by its own")
+    # Who takes no part finds no such name, but that which says the namespace.
+    script = (f"busybox wget -q -O - http://prices.internal/ && exit 7; "
+              f"busybox wget -q -O /dev/null http://{own[bank].alias}/")
+    ended_well(region, run(region, name, "bridge", script))
 
 
 def run(region, name, network, script):
@@ -131,20 +200,10 @@ def ended_well(region, task):
     assert over["containers"][0].get("exitCode") == 0, json.dumps(over, default=str, indent=1)
 
 
-@SHELL
-@pytest.mark.parametrize("network", ["awsvpc", "bridge"])
-def test_tasks_of_either_network_reach_a_service_by_its_alias(region, service, name, network):
-    service(network=network, count=2)
-    script = f"busybox wget -q -O /dev/null http://{name}/"
-    for client in ["awsvpc", "bridge"]:
-        ended_well(region, run(region, name, client, script))
-
-
 def test_without_a_name_of_its_own_an_alias_is_the_discovery_name_in_the_namespace(
-        region, namespace, service, name):
-    service(network="bridge", count=1, alias="default")
-    assert ask(region, f"{name}.{namespace}", kind=28) == (0, [])
-    assert ask(region, name)[1] == []
+        region, service):
+    made = service(network="bridge", count=1, alias="default")
+    assert ask(region, made.alias, kind=28) == (0, [])
 
 
 @SHELL
@@ -154,7 +213,7 @@ def test_a_rolling_update_fails_no_request_by_the_alias(region, service, name, n
     before = service.tasks()
     # Ends by itself with the first request that fails, and well when it is told to end.
     script = (f"trap 'exit 0' TERM; "
-              f"while busybox wget -q -O /dev/null http://{name}/; do :; done; exit 1")
+              f"while busybox wget -q -O /dev/null http://{service.alias}/; do :; done; exit 1")
     client = run(region, name, "awsvpc", script)
     service.ecs.get_waiter("tasks_running").wait(tasks=[client], WaiterConfig=QUICKLY)
     with Load(service) as load:
@@ -195,7 +254,7 @@ def test_a_service_shows_its_configuration_and_its_name_goes_with_it(region, nam
     arns = service.ecs.list_services_by_namespace(namespace=namespace)["serviceArns"]
     assert [it for it in arns if it.endswith(f"/{name}")] == [shown["serviceArn"]]
     service.ecs.update_service(service=name, serviceConnectConfiguration={"enabled": False})
-    assert ask(region, name)[1] == []
+    assert ask(region, service.alias) == (3, [])
 
 
 def test_what_cannot_be_is_refused_with_a_reason(region, namespace, service, name):
@@ -214,7 +273,6 @@ def test_what_cannot_be_is_refused_with_a_reason(region, namespace, service, nam
         error = refused.value.response["Error"]
         assert error["Code"] == code and words in error["Message"], error
     namespaces = region.client("servicediscovery")
-    found = next(it for it in namespaces.list_namespaces()["Namespaces"] if it["Name"] == namespace)
     with pytest.raises(ClientError) as refused:
-        namespaces.delete_namespace(Id=found["Id"])
+        namespaces.delete_namespace(Id=id_of(region, namespace))
     assert refused.value.response["Error"]["Code"] == "ResourceInUse"
