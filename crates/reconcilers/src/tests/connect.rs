@@ -4,9 +4,9 @@ use plan::connect;
 use plan::services::{TargetsHealth, targets_health};
 use shapes::{ecs as shape, stored};
 use state::{
-    Change, ConnectEndpoint, DefinitionStatus, Demand, Namespace, NamespaceKind, NetworkMode, Node,
-    RegionRow, Service, ServiceRevision, ServiceRevisionKey, ServiceStatus, Status, Subnet,
-    TaskDefinition, Traffic,
+    Change, ConnectEndpoint, DefinitionStatus, Demand, Health, Namespace, NamespaceKind,
+    NetworkMode, Node, RegionRow, Service, ServiceRevision, ServiceRevisionKey, ServiceStatus,
+    Status, Subnet, TaskDefinition, Traffic,
 };
 use types::{Timestamp, Zone};
 
@@ -20,6 +20,11 @@ use super::target_registration::{
 fn world() -> World {
     let mut world = with_groups();
     world.put(service_revision(&[]));
+    world.put(definition(None));
+    world
+}
+
+fn definition(health_check: Option<shape::HealthCheck>) -> TaskDefinition {
     let port = shape::PortMapping {
         name: Some("http".into()),
         container_port: Some(80),
@@ -28,13 +33,14 @@ fn world() -> World {
     let container = shape::ContainerDefinition {
         name: Some("app".into()),
         port_mappings: Some(vec![port]),
+        health_check,
         ..shape::ContainerDefinition::default()
     };
     let spec = shape::RegisterTaskDefinitionRequest {
         container_definitions: Some(vec![container]),
         ..shape::RegisterTaskDefinitionRequest::default()
     };
-    world.put(TaskDefinition {
+    TaskDefinition {
         revision: revision(),
         status: DefinitionStatus::Active,
         spec: stored::to_vec(&spec),
@@ -47,8 +53,7 @@ fn world() -> World {
         deregistered_at: None,
         delete_requested_at: None,
         tags: Vec::new(),
-    });
-    world
+    }
 }
 
 fn endpoint(name: &str, port_name: &str) -> ConnectEndpoint {
@@ -91,7 +96,8 @@ fn running_tasks_are_behind_the_endpoints_that_they_have_a_port_for() {
     world.put(endpoint("second", "http"));
     world.put(member(2, 2, [40000, 40001]));
     world.run_until(2 * SECOND);
-    assert_eq!(behind(&world), ["http 1:32768", "http 2:40000", "second 2:40000"]);
+    let each = ["http 1:32768", "http 2:40000", "second 1:32768", "second 2:40000"];
+    assert_eq!(behind(&world), each);
 }
 
 #[test]
@@ -120,6 +126,42 @@ fn a_task_leaves_its_endpoints_before_it_is_stopped() {
     world.run_until(3 * SECOND);
     assert_eq!(behind(&world), Vec::<String>::new());
     assert_eq!(world.task(1).expect("is there").last, Status::Stopping);
+}
+
+#[test]
+fn a_task_is_behind_its_endpoints_while_its_containers_pass_their_checks() {
+    let mut world = world();
+    world.put(definition(Some(shape::HealthCheck::default())));
+    world.put(endpoint("http", "http"));
+    world.put(member(1, 1, [32768, 32769]));
+    let becomes = |world: &mut World, health: Health| {
+        let mut task = world.task(1).expect("is there").clone();
+        task.containers.iter_mut().for_each(|it| it.health = health);
+        world.put(task);
+    };
+    world.run_until(SECOND);
+    assert_eq!(behind(&world), Vec::<String>::new(), "it has not been checked yet");
+    becomes(&mut world, Health::Healthy);
+    world.run_until(2 * SECOND);
+    assert_eq!(behind(&world), ["http 1:32768"]);
+    report(&mut world, true);
+
+    becomes(&mut world, Health::Unhealthy);
+    world.run_until(3 * SECOND);
+    assert_eq!(behind(&world), ["-http 1:32768"], "what is under way ends");
+    assert_eq!(world.task(1).expect("is there").last, Status::Running);
+    becomes(&mut world, Health::Healthy);
+    world.run_until(4 * SECOND);
+    assert_eq!(behind(&world), ["-http 1:32768"], "first it is gone");
+    report(&mut world, false);
+    world.run_until(5 * SECOND);
+    assert_eq!(behind(&world), ["http 1:32768"]);
+
+    becomes(&mut world, Health::Unhealthy);
+    world.run_until(2 * MINUTE);
+    assert_eq!(behind(&world), Vec::<String>::new());
+    let task = world.task(1).expect("is there");
+    assert!(task.service.as_ref().is_some_and(|it| it.targets.is_empty()));
 }
 
 #[test]
