@@ -19,7 +19,11 @@ pub(super) fn parse(asked: &[shape::LoadBalancer]) -> Result<Vec<ServiceTarget>,
             "load balancers can have at most {ENTRIES_MAX} items."
         )));
     }
-    asked.iter().map(parse_one).collect()
+    let targets: Vec<ServiceTarget> = asked.iter().map(parse_one).collect::<Result<_, _>>()?;
+    if targets.len() > 1 && targets.iter().any(|it| it.classic.is_some()) {
+        return Err(Error::invalid("load balancers can have at most 1 items."));
+    }
+    Ok(targets)
 }
 
 fn parse_one(it: &shape::LoadBalancer) -> Result<ServiceTarget, Error> {
@@ -65,8 +69,8 @@ pub(super) fn check(
         match (&target.group, &target.classic) {
             (Some(arn), _) => group(state, definition.network, arn)?,
             (None, name) => {
-                let name = name.as_deref().unwrap_or_default();
-                return Err(Error::invalid(format!("The load balancer {name} does not exist.")));
+                classic(state, definition.network, name.as_deref().unwrap_or_default())?;
+                host_port(&spec, definition.network, target)?;
             }
         }
     }
@@ -95,6 +99,41 @@ pub(super) fn container(
     }
     Err(Error::invalid(format!(
         "The container {name} did not have a container port {port} defined."
+    )))
+}
+
+fn classic(state: &State, mode: NetworkMode, name: &str) -> Result<(), Error> {
+    if !state.classic_load_balancers().contains_key(name) {
+        return Err(Error::invalid(format!("The load balancer {name} does not exist.")));
+    }
+    match mode {
+        NetworkMode::Bridge | NetworkMode::Host => Ok(()),
+        NetworkMode::Awsvpc | NetworkMode::None => Err(Error::invalid(format!(
+            "The Classic Load Balancer {name} is incompatible with the {} network mode specified in \
+             the task definition.",
+            if mode == NetworkMode::Awsvpc { "awsvpc" } else { "none" }
+        ))),
+    }
+}
+
+/// A Classic Load Balancer leads to one port of its instances, the same of all of them.
+fn host_port(
+    spec: &shape::RegisterTaskDefinitionRequest,
+    mode: NetworkMode,
+    target: &ServiceTarget,
+) -> Result<(), Error> {
+    let containers = spec.container_definitions.iter().flatten();
+    let container = containers.filter(|it| it.name.as_ref() == Some(&target.container));
+    let mut mappings = container.flat_map(|it| it.port_mappings.iter().flatten());
+    let is_static = |it: &shape::PortMapping| {
+        it.container_port == Some(i32::from(target.port)) && it.host_port.is_some_and(|it| it > 0)
+    };
+    if mode == NetworkMode::Host || mappings.any(is_static) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "A host port mapping for the container port {} is required.",
+        target.port
     )))
 }
 

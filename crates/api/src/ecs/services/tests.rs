@@ -1,3 +1,4 @@
+mod classic;
 mod connect;
 mod life;
 mod protection;
