@@ -16,6 +16,7 @@ mod token;
 pub mod acm;
 pub mod ec2;
 pub mod ecs;
+pub mod elb;
 pub mod elbv2;
 pub mod landfall;
 pub mod region;
@@ -38,6 +39,7 @@ pub fn registry() -> Registry {
         .and(acm::registry())
         .and(ec2::registry())
         .and(ecs::registry())
+        .and(elb::registry())
         .and(elbv2::registry())
         .and(landfall::registry())
         .and(route53::registry())

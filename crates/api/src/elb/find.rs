@@ -1,0 +1,36 @@
+//! Load balancers by their names, and what they have.
+
+use std::sync::Arc;
+
+use state::{ClassicListener, ClassicLoadBalancer, State};
+
+use super::Error;
+
+/// A load balancer by name.
+pub(super) fn load_balancer<'a>(
+    state: &'a State,
+    name: Option<&str>,
+) -> Result<&'a Arc<ClassicLoadBalancer>, Error> {
+    let name = name.unwrap_or_default();
+    state.classic_load_balancers().get(name).ok_or_else(|| {
+        Error::LoadBalancerNotFound(format!("There is no ACTIVE Load Balancer named '{name}'"))
+    })
+}
+
+/// The same, to be changed.
+pub(super) fn copy(state: &State, name: Option<&str>) -> Result<ClassicLoadBalancer, Error> {
+    Ok(load_balancer(state, name)?.as_ref().clone())
+}
+
+/// The listener of that port.
+pub(super) fn listener(
+    of: &mut ClassicLoadBalancer,
+    port: Option<i32>,
+) -> Result<&mut ClassicListener, Error> {
+    let port = port.unwrap_or_default();
+    let name = &of.name;
+    let refusal = Error::ListenerNotFound(format!(
+        "There is no listener on port {port} of load balancer {name}"
+    ));
+    of.listeners.iter_mut().find(|it| i32::from(it.port) == port).ok_or(refusal)
+}
