@@ -11,7 +11,7 @@ mod tagging;
 mod tags;
 pub(crate) mod task_definitions;
 pub(crate) mod tasks;
-mod view;
+pub(crate) mod view;
 
 pub(crate) use clusters::first as first_cluster;
 pub use error::Error;

@@ -62,7 +62,7 @@ impl Fault {
         let code = match service.name {
             "ecs" | "landfall" | "logs" => "InvalidParameterException",
             "ec2" => "InvalidParameterValue",
-            "elb" | "elbv2" | "sts" => "ValidationError",
+            "cloudwatch" | "elb" | "elbv2" | "sts" => "ValidationError",
             "route53" | "servicediscovery" => "InvalidInput",
             _ => "ValidationException",
         };

@@ -14,6 +14,7 @@ mod reports;
 mod token;
 
 pub mod acm;
+pub mod cloudwatch;
 pub mod ec2;
 pub mod ecs;
 pub mod elb;
@@ -37,6 +38,7 @@ pub use reports::{
 pub fn registry() -> Registry {
     Registry::default()
         .and(acm::registry())
+        .and(cloudwatch::registry())
         .and(ec2::registry())
         .and(ecs::registry())
         .and(elb::registry())

@@ -1,7 +1,7 @@
 //! How far a deployment may go, and what stops it: `deploymentConfiguration`.
 
 use shapes::ecs as shape;
-use state::{Breaker, Scheduling, Switch, Threshold};
+use state::{Breaker, DeploymentAlarms, Scheduling, Switch, Threshold};
 
 use crate::ecs::Error;
 
@@ -11,6 +11,11 @@ const REPLICA_PERCENTS: (i32, i32) = (100, 200);
 const DAEMON_PERCENTS: (i32, i32) = (0, 100);
 /// The percentage that stands for a full threshold. Source: handbook 5.7.
 const THRESHOLD_PERCENT: u32 = 50;
+
+/// Most alarms of a deployment, so that looking at a service stays cheap. AWS names no bound.
+const ALARMS_MAX: usize = 50;
+/// Longest name of an alarm. Source: CloudWatch API Reference, `PutMetricAlarm`.
+const ALARM_NAME_MAX: usize = 255;
 
 /// The settings with their defaults filled in.
 pub(super) fn complete(
@@ -105,6 +110,34 @@ pub(super) fn breaker(it: &shape::DeploymentConfiguration) -> Result<Option<Brea
         rollback: switch(it.rollback.unwrap_or(false)),
         reset_on_healthy_task: switch(it.reset_on_healthy_task.unwrap_or(true)),
     }))
+}
+
+/// `alarms`, `None` if they are off. Names need not be those of alarms that exist.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] if they are on and have no names, too many, or what is none.
+pub(super) fn alarms(
+    it: &shape::DeploymentConfiguration,
+) -> Result<Option<DeploymentAlarms>, Error> {
+    let Some(it) = it.alarms.as_ref().filter(|it| it.enable.unwrap_or(false)) else {
+        return Ok(None);
+    };
+    let mut names: Vec<String> = Vec::new();
+    for name in it.alarm_names.iter().flatten() {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    let is_name = |it: &String| (1..=ALARM_NAME_MAX).contains(&it.chars().count());
+    if !(1..=ALARMS_MAX).contains(&names.len()) || !names.iter().all(is_name) {
+        return Err(Error::invalid(format!(
+            "Alarms of a deployment that are enabled must have between 1 and {ALARMS_MAX} names, \
+             each of 1 to {ALARM_NAME_MAX} characters."
+        )));
+    }
+    let rollback = if it.rollback.unwrap_or(false) { Switch::On } else { Switch::Off };
+    Ok(Some(DeploymentAlarms { names, rollback }))
 }
 
 fn threshold(it: &shape::ThresholdConfiguration) -> Result<Threshold, Error> {

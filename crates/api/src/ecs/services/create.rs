@@ -75,6 +75,7 @@ pub(crate) fn create_service(
         minimum_percent: facts.minimum_percent,
         maximum_percent: facts.maximum_percent,
         breaker: facts.breaker,
+        alarms: facts.alarms.clone(),
         grace: facts.grace,
         rebalancing: facts.rebalancing,
         deployments: Vec::new(),

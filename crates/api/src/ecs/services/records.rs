@@ -6,7 +6,7 @@ use plan::services::threshold;
 use shapes::ecs as shape;
 use state::{
     Context, Deployment, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceKey,
-    ServiceRevision, ServiceRevisionKey, State,
+    ServiceRevision, ServiceRevisionKey, State, Watching,
 };
 
 use super::deployments::{key, numbered, word};
@@ -97,6 +97,7 @@ fn service_deployment(state: &State, row: &ServiceDeployment) -> shape::ServiceD
     let target = revision(state, &row.key.service, row.target);
     let then = target.map(|it| spec::<shape::CreateServiceRequest>(&it.spec)).unwrap_or_default();
     let configuration = then.deployment_configuration;
+    let watched = alarms(row, configuration.as_ref().and_then(|it| it.alarms.as_ref()));
     shape::ServiceDeployment {
         service_deployment_arn: Some(home.service_deployment(cluster, name, row.key.id)),
         service_arn: Some(home.service(cluster, name)),
@@ -119,7 +120,7 @@ fn service_deployment(state: &State, row: &ServiceDeployment) -> shape::ServiceD
             started_at: Some(time(it.started_at)),
             service_revision_arn: Some(home.service_revision(cluster, name, it.revision)),
         }),
-        alarms: None,
+        alarms: Some(watched),
         lifecycle_stage: None,
         lifecycle_hook_details: None,
     }
@@ -164,6 +165,40 @@ fn breaker(
         status: Some(status),
         failure_count: Some(count(row.failures)),
         threshold: Some(count(threshold)),
+    }
+}
+
+/// What became of the deployment's alarms.
+fn alarms(
+    row: &ServiceDeployment,
+    configured: Option<&shape::DeploymentAlarms>,
+) -> shape::ServiceDeploymentAlarms {
+    use shape::ServiceDeploymentRollbackMonitorsStatus as Status;
+    let configured = configured.filter(|it| it.enable.unwrap_or(false));
+    let names = configured.and_then(|it| it.alarm_names.clone());
+    let over = match row.status {
+        ServiceDeploymentStatus::RollbackInProgress => true,
+        it => !rollout::under_way(it),
+    };
+    let going = if over { Status::MonitoringComplete } else { Status::Monitoring };
+    let Some(watch) = &row.watch else {
+        // It has not begun, or was overtaken before it could.
+        let status = if configured.is_some() { going } else { Status::Disabled };
+        return shape::ServiceDeploymentAlarms {
+            alarm_names: names,
+            status: Some(status),
+            triggered_alarm_names: None,
+        };
+    };
+    let status = match watch.status {
+        Watching::Monitoring => going,
+        Watching::Disabled => Status::Disabled,
+        Watching::Triggered => Status::Triggered,
+    };
+    shape::ServiceDeploymentAlarms {
+        alarm_names: Some(watch.names.clone()),
+        status: Some(status),
+        triggered_alarm_names: Some(watch.triggered.clone()).filter(|it| !it.is_empty()),
     }
 }
 

@@ -101,8 +101,5 @@ fn deployment(it: &shape::DeploymentConfiguration) -> Result<(), Error> {
     if it.early_success_criteria.as_ref().is_some_and(|it| it.enable.unwrap_or(false)) {
         return Err(Error::unsupported("Early success criteria of deployments"));
     }
-    if it.alarms.as_ref().is_some_and(|it| it.enable.unwrap_or(false)) {
-        return Err(Error::unsupported("Alarms of deployments"));
-    }
     Ok(())
 }

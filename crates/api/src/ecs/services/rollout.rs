@@ -101,6 +101,7 @@ pub(super) fn begin(
         updated_at: now,
         finished_at: None,
         stopped_at: None,
+        watch: None,
     }));
     service.service_deployment = service_deployment;
     service.steady_at = None;

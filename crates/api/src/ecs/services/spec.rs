@@ -6,7 +6,8 @@ use std::sync::Arc;
 use plan::launch;
 use shapes::ecs as shape;
 use state::{
-    Breaker, NetworkMode, Scheduling, ServiceRegistry, ServiceTarget, State, Switch, TaskDefinition,
+    Breaker, DeploymentAlarms, NetworkMode, Scheduling, ServiceRegistry, ServiceTarget, State,
+    Switch, TaskDefinition,
 };
 
 use super::{bounds, load_balancers, refusals, registries};
@@ -26,6 +27,7 @@ pub(super) struct Facts {
     pub(super) minimum_percent: u32,
     pub(super) maximum_percent: u32,
     pub(super) breaker: Option<Breaker>,
+    pub(super) alarms: Option<DeploymentAlarms>,
     pub(super) grace: Duration,
     pub(super) rebalancing: Switch,
     pub(super) targets: Vec<ServiceTarget>,
@@ -48,6 +50,7 @@ pub(super) fn complete(
     let configuration = bounds::complete(ask.deployment_configuration.clone(), scheduling);
     let (minimum_percent, maximum_percent) = bounds::percents(&configuration, scheduling)?;
     let breaker = bounds::breaker(&configuration)?;
+    let alarms = bounds::alarms(&configuration)?;
     placement(&ask, scheduling, definition)?;
     let targets = load_balancers::parse(ask.load_balancers.as_deref().unwrap_or_default())?;
     let registries = registries::parse(ask.service_registries.as_deref().unwrap_or_default())?;
@@ -91,6 +94,7 @@ pub(super) fn complete(
         minimum_percent,
         maximum_percent,
         breaker,
+        alarms,
         grace,
         rebalancing,
         targets,

@@ -49,6 +49,7 @@ pub(crate) fn update_service(
     service.minimum_percent = facts.minimum_percent;
     service.maximum_percent = facts.maximum_percent;
     service.breaker = facts.breaker;
+    service.alarms.clone_from(&facts.alarms);
     service.grace = facts.grace;
     service.rebalancing = facts.rebalancing;
     if force || rollout::rolled_out(&spec) != rollout::rolled_out(&before) {

@@ -219,8 +219,8 @@ fn what_a_region_cannot_do_is_refused_by_name() {
         UnsupportedFeatureException: Lifecycle hooks of deployments are not supported by this region yet.
         {"deploymentConfiguration": {"earlySuccessCriteria": {"enable": true}}}
         UnsupportedFeatureException: Early success criteria of deployments are not supported by this region yet.
-        {"deploymentConfiguration": {"alarms": {"alarmNames": ["a"], "enable": true, "rollback": true}}}
-        UnsupportedFeatureException: Alarms of deployments are not supported by this region yet.
+        {"deploymentConfiguration": {"alarms": {"alarmNames": [], "enable": true, "rollback": true}}}
+        InvalidParameterException: Alarms of a deployment that are enabled must have between 1 and 50 names, each of 1 to 255 characters.
         {"capacityProviderStrategy": [{"capacityProvider": "cp"}]}
         UnsupportedFeatureException: Capacity providers are not supported by this region yet.
         {"platformVersion": "LATEST"}
