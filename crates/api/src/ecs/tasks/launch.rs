@@ -1,5 +1,6 @@
 //! What RunTask and StartTask have in common: reading a launch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use plan::launch::{self, Launch, Origin, Wishes};
@@ -72,6 +73,8 @@ pub(super) fn parse(state: &State, mut asked: Asked) -> Result<Launch, Error> {
         reference: asked.reference,
         exec: asked.exec,
         service: None,
+        // What the tag means is what it is made of.
+        digests: BTreeMap::new(),
     };
     Ok(Launch::new(definition, &spec, wishes, origin))
 }

@@ -201,9 +201,6 @@ impl Fleet {
                 (_, Status::Pending, _) => {
                     after.last = Status::Running;
                     after.started_at = Some(now);
-                    for it in &mut after.containers {
-                        it.image_digest = Some("sha256:feed".into());
-                    }
                 }
                 (_, Status::Running, Image::EndsAtOnce) => {
                     end(&mut after, StopCode::EssentialContainerExited);
