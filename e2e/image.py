@@ -32,8 +32,8 @@ def busybox():
     return Path(found) if Path(found).exists() else None
 
 
-def archive(path):
-    """Writes a docker-archive of an image with busybox as its shell."""
+def archive(path, name=NAME, word="yes"):
+    """Writes a docker-archive of an image with busybox as its shell; another word, another image."""
     binary = busybox().read_bytes()
     tools = ["sh", "cat", "echo", "sleep", "wget", "id", "env", "hostname", "ls", "touch", "head",
              "trap", "true", "false", "nc", "test", "dd", "mount", "ps", "ip"]
@@ -42,11 +42,11 @@ def archive(path):
          ("bin/busybox", binary, 0o755)], {f"bin/{it}": "busybox" for it in tools})
     config = json.dumps({
         "architecture": "amd64", "os": "linux",
-        "config": {"Env": ["PATH=/bin", "FROM_IMAGE=yes"], "Cmd": ["sh"], "WorkingDir": "/tmp"},
+        "config": {"Env": ["PATH=/bin", f"FROM_IMAGE={word}"], "Cmd": ["sh"], "WorkingDir": "/tmp"},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
     }).encode()
-    name = hashlib.sha256(config).hexdigest() + ".json"
-    manifest = json.dumps([{"Config": name, "RepoTags": [NAME], "Layers": ["layer.tar"]}]).encode()
-    Path(path).write_bytes(_tar([(name, config, 0o644), ("layer.tar", layer, 0o644),
+    file = hashlib.sha256(config).hexdigest() + ".json"
+    manifest = json.dumps([{"Config": file, "RepoTags": [name], "Layers": ["layer.tar"]}]).encode()
+    Path(path).write_bytes(_tar([(file, config, 0o644), ("layer.tar", layer, 0o644),
                                  ("manifest.json", manifest, 0o644)]))
     return path

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import image
 from until import until
 from web import serving
 
@@ -48,6 +49,51 @@ def shown(served, service):
 
 def states(served, service):
     return [it["rolloutState"] for it in shown(served, service)["deployments"]]
+
+
+@pytest.mark.skipif(not image.busybox(), reason="busybox is not there")
+def test_a_tag_that_moves_reaches_a_service_with_its_next_deployment_only(served, name, tmp_path):
+    ecs, tag = served.client(), f"e2e/{name}:1"
+
+    def load(word):
+        served.landfall("image", "load", str(image.archive(tmp_path / f"{word}.tar", tag, word)))
+
+    def digests(count):
+        """Of its running tasks, once there are so many of one deployment that is complete."""
+        def there():
+            arns = ecs.list_tasks(serviceName=name)["taskArns"]
+            tasks = ecs.describe_tasks(tasks=arns)["tasks"] if arns else []
+            done = states(served, name) == ["COMPLETED"] and len(tasks) == count
+            return tasks if done and all(it["lastStatus"] == "RUNNING" for it in tasks) else None
+        tasks = until(there, 60, what=f"{count} tasks of one deployment")
+        return {it["containers"][0]["imageDigest"] for it in tasks}
+
+    def pinned():
+        arn = ecs.describe_services(services=[name])["services"][0]["deployments"][0]
+        found = ecs.list_service_deployments(service=name)["serviceDeployments"][0]
+        assert arn["rolloutState"] == "COMPLETED"
+        [row] = ecs.describe_service_revisions(
+            serviceRevisionArns=[found["targetServiceRevisionArn"]])["serviceRevisions"]
+        [container] = row["containerImages"]
+        assert (container["containerName"], container["image"]) == ("app", tag)
+        return container["imageDigest"]
+
+    load("first")
+    ecs.register_task_definition(family=name, containerDefinitions=[
+        {"name": "app", "image": tag, "command": ["sleep", "100000"], "memory": 16,
+         "stopTimeout": 2}])
+    ecs.create_service(serviceName=name, taskDefinition=name, desiredCount=1)
+    try:
+        [old] = digests(1)
+        assert pinned() == old
+        load("second")
+        ecs.update_service(service=name, desiredCount=2)
+        assert digests(2) == {old}, "the image of its deployment, by its digest"
+        ecs.update_service(service=name, forceNewDeployment=True)
+        [new] = digests(2)
+        assert new != old and pinned() == new
+    finally:
+        ecs.delete_service(service=name, force=True)
 
 
 def test_the_command_line_creates_updates_waits_and_deletes(served, name):
