@@ -1,7 +1,7 @@
 //! Moves tasks of a steady service from zones that have more of them to zones that have fewer
 //! (handbook 4.7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use state::RemarkKind;
 use types::Zone;
@@ -13,10 +13,11 @@ use super::step::{Plan, Starting};
 const TOLERATED: u32 = 1;
 
 /// Starts a task in the poorest zone if the zones differ by more than one; scaling in takes one from
-/// the fullest zone once that one is healthy.
+/// the fullest zone once that one is healthy. Protected tasks stay: of the zones, `free` are those
+/// that could give one.
 ///
 /// Source: ECS Developer Guide, "Balancing an Amazon ECS service across Availability Zones".
-pub(super) fn plan(plan: &mut Plan<'_>, counts: &BTreeMap<Zone, u32>) {
+pub(super) fn plan(plan: &mut Plan<'_>, counts: &BTreeMap<Zone, u32>, free: &BTreeSet<Zone>) {
     let poorest = counts.iter().min_by_key(|(zone, count)| (**count, (*zone).clone()));
     let fullest = counts.values().max();
     let (Some((zone, least)), Some(most)) = (poorest, fullest) else { return };
@@ -29,7 +30,8 @@ pub(super) fn plan(plan: &mut Plan<'_>, counts: &BTreeMap<Zone, u32>) {
         }
         return;
     }
-    if !plan.snapshot.scene.zones.contains(zone) {
+    let gives = |it: &Zone| counts.get(it).is_some_and(|count| count - least > TOLERATED);
+    if !plan.snapshot.scene.zones.contains(zone) || !free.iter().any(gives) {
         return;
     }
     let room = plan.bounds().upper.saturating_sub(plan.present());

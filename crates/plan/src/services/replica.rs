@@ -13,8 +13,10 @@ use super::{events, rebalance, rollout, scale_in};
 
 /// How the tasks of a service stand, by what is to become of them.
 struct Census<'a> {
-    /// Of the PRIMARY deployment, where they may stay, and not known to be ill.
+    /// Of the PRIMARY deployment, where they may stay, and not known to be ill; crowds are not here.
     good: Vec<&'a Member>,
+    /// How many of them there are, with crowds.
+    goods: u32,
     /// Of those: healthy.
     healthy: u32,
     /// Of the PRIMARY deployment, where they may stay, and ill.
@@ -29,12 +31,14 @@ impl<'a> Census<'a> {
         let (current, old): (Vec<_>, Vec<_>) = plan.active().partition(|it| plan.is_current(it));
         let (ill, good): (Vec<_>, Vec<_>) = current.into_iter().partition(is_ill);
         let healthy = good.iter().filter(|it| it.standing == Standing::Healthy).count();
-        Self { healthy: number(healthy), good, ill, old }
+        let healthy = number(healthy) + plan.crowded(|it| *it == Standing::Healthy);
+        let goods = number(good.len()) + plan.crowded(|_| true);
+        Self { healthy, goods, good, ill, old }
     }
 
     /// Whether some tasks of the PRIMARY deployment are on their way to being healthy.
     fn is_under_way(&self) -> bool {
-        self.healthy < number(self.good.len())
+        self.healthy < self.goods
     }
 }
 
@@ -64,7 +68,7 @@ fn replace(plan: &mut Plan<'_>) {
     let census = Census::take(plan);
     let is_stalled =
         plan.service.deployments.first().is_none_or(|it| it.rollout == Rollout::Failed);
-    let missing = plan.desired().saturating_sub(number(census.good.len()));
+    let missing = plan.desired().saturating_sub(census.goods);
     if missing == 0 || is_stalled {
         return;
     }
@@ -158,7 +162,7 @@ fn retire_replaced(plan: &mut Plan<'_>) {
 /// Stops what is more than desired (handbook 4.6).
 fn scale_in(plan: &mut Plan<'_>) {
     let census = Census::take(plan);
-    let surplus = number(census.good.len()).saturating_sub(plan.desired());
+    let surplus = census.goods.saturating_sub(plan.desired());
     if surplus == 0 {
         return;
     }
@@ -169,7 +173,7 @@ fn scale_in(plan: &mut Plan<'_>) {
     }
     let free: Vec<_> = census.good.iter().copied().filter(|it| !it.is_protected).collect();
     let why = if moves { Why::Rebalancing } else { Why::Scaling };
-    for member in scale_in::order(&free, &plan.snapshot.scene, surplus as usize) {
+    for member in scale_in::order(&free, &census.good, &plan.snapshot.scene, surplus as usize) {
         plan.stop(member, why.clone());
     }
     let short = surplus.saturating_sub(number(free.len()));
@@ -197,9 +201,14 @@ fn conclude(plan: &mut Plan<'_>) {
     if plan.service.rebalancing == Switch::On {
         let mut zones: BTreeMap<Zone, u32> =
             plan.snapshot.scene.zones.iter().map(|it| (it.clone(), 0)).collect();
-        for member in census.good {
+        for member in &census.good {
             *zones.entry(member.zone.clone()).or_default() += 1;
         }
-        rebalance::plan(plan, &zones);
+        for crowd in &plan.snapshot.crowds {
+            *zones.entry(crowd.zone.clone()).or_default() += crowd.count;
+        }
+        let free = census.good.iter().filter(|it| !it.is_protected).map(|it| &it.zone);
+        let free = free.chain(plan.snapshot.crowds.iter().map(|it| &it.zone)).cloned().collect();
+        rebalance::plan(plan, &zones, &free);
     }
 }

@@ -9,17 +9,22 @@ use super::snapshot::{Member, Scene};
 use super::standing::Standing;
 use crate::placement::{Field, Resource, Strategy};
 
-/// The tasks in the order in which they go; each choice sees those before it gone.
+/// Those that may go in the order in which they do, out of all; each choice sees those before it gone.
 ///
 /// Tasks that do not count yet go before all others. Spread tasks (and those without a strategy)
 /// come from the fullest zone, and there from the fullest instance; packed ones from where the
 /// instance is left with the most free. The newest goes first among equals, so that what has proved
 /// itself stays.
-pub(super) fn order<'a>(members: &[&'a Member], scene: &Scene, most: usize) -> Vec<&'a Member> {
-    let mut left: Vec<&Member> = members.to_vec();
+pub(super) fn order<'a>(
+    free: &[&'a Member],
+    all: &[&Member],
+    scene: &Scene,
+    most: usize,
+) -> Vec<&'a Member> {
+    let mut left: Vec<&Member> = free.to_vec();
     let mut zones: BTreeMap<&Zone, u32> = BTreeMap::new();
     let mut instances: BTreeMap<InstanceId, u32> = BTreeMap::new();
-    for it in members {
+    for it in all {
         *zones.entry(&it.zone).or_default() += 1;
         *instances.entry(it.instance).or_default() += 1;
     }

@@ -190,7 +190,8 @@ impl<'a> Plan<'a> {
             spare: u32::MAX,
         };
         if plan.service.status == ServiceStatus::Active {
-            let healthy = plan.count(|it| it.standing == Standing::Healthy);
+            let healthy = plan.count(|it| it.standing == Standing::Healthy)
+                + plan.crowded(|it| *it == Standing::Healthy);
             plan.spare = healthy.saturating_sub(plan.bounds().lower);
         }
         plan
@@ -233,10 +234,15 @@ impl<'a> Plan<'a> {
         u32::try_from(self.active().filter(|it| which(it)).count()).unwrap_or(u32::MAX)
     }
 
+    /// Tasks of crowds that stand so.
+    pub(super) fn crowded(&self, which: impl Fn(&Standing) -> bool) -> u32 {
+        self.snapshot.crowds.iter().filter(|it| which(&it.standing)).map(|it| it.count).sum()
+    }
+
     /// Tasks that are not over, leaving ones too.
     pub(super) fn present(&self) -> u32 {
         let there = self.snapshot.members.iter().filter(|it| it.standing != Standing::Over);
-        u32::try_from(there.count()).unwrap_or(u32::MAX)
+        u32::try_from(there.count()).unwrap_or(u32::MAX) + self.crowded(|_| true)
     }
 
     /// Tasks on their way out, those of this step among them.
@@ -334,18 +340,31 @@ impl<'a> Plan<'a> {
 }
 
 impl Why {
-    /// What the stopped task shows. Source: ECS Developer Guide, "Amazon ECS stopped tasks errors".
-    pub fn reason(&self) -> String {
+    /// What a stopped task shows of a service whose PRIMARY deployment is that one.
+    ///
+    /// Source: ECS Developer Guide, "Amazon ECS stopped tasks errors".
+    pub fn reason(&self, primary: u64) -> String {
         match self {
             Self::Deployment(id) => {
                 format!("Scaling activity initiated by (deployment ecs-svc/{id})")
             }
-            Self::Scaling => "Scaling activity initiated by the service scheduler".into(),
-            Self::Unhealthy(reason) => format!("Task {reason}"),
+            Self::Scaling => {
+                format!("Scaling activity initiated by (deployment ecs-svc/{primary})")
+            }
+            // The event says more, and on which port.
+            Self::Unhealthy(reason) => match reason.split_once(" is unhealthy in ") {
+                Some((_, place)) => {
+                    let place = place.split_inclusive(')').next().unwrap_or_default();
+                    format!("Task failed ELB health checks in {place}")
+                }
+                None => format!("Task {reason}"),
+            },
             Self::Draining => {
                 "Scaling activity initiated by draining its container instance".into()
             }
-            Self::Rebalancing => "Scaling activity initiated by AZ rebalancing".into(),
+            Self::Rebalancing => {
+                format!("Availability-zone rebalancing initiated by (deployment ecs-svc/{primary})")
+            }
             Self::NotEligible => {
                 "The container instance is none for this daemon service any more".into()
             }

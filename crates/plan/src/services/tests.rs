@@ -11,7 +11,7 @@ use types::{ClusterName, InstanceId, ServiceName, TaskId, Timestamp, Zone};
 
 use super::snapshot::{Member, Scene, Snapshot};
 use super::standing::Standing;
-use super::step::{Moment, Room, Starting, step};
+use super::step::{Moment, Room, Starting, Why, step};
 
 fn deployment(id: u64, rollout: Rollout) -> Deployment {
     Deployment {
@@ -88,20 +88,26 @@ pub(super) fn member(line: &str) -> Member {
     }
 }
 
-/// What a step starts and stops: `start 2, stop 1 3`.
-#[track_caller]
-fn check_with(room: Room, service: Service, picture: &str, expected: &str) {
-    let lines = picture.lines().map(str::trim).filter(|it| !it.is_empty());
-    let snapshot = Snapshot {
+fn snapshot(service: Service, members: Vec<Member>, scene: Scene) -> Snapshot {
+    Snapshot {
+        crowds: Vec::new(),
         service,
         rollout: None,
         completed: None,
         alarms: Vec::new(),
-        members: lines.map(member).collect(),
-        scene: Scene { zones: BTreeSet::new(), ..Scene::default() },
+        members,
+        scene,
         until: None,
         has_more: false,
-    };
+    }
+}
+
+/// What a step starts and stops: `start 2, stop 1 3`.
+#[track_caller]
+fn check_with(room: Room, service: Service, picture: &str, expected: &str) {
+    let lines = picture.lines().map(str::trim).filter(|it| !it.is_empty());
+    let scene = Scene { zones: BTreeSet::new(), ..Scene::default() };
+    let snapshot = snapshot(service, lines.map(member).collect(), scene);
     let step = step(&snapshot, Moment { now: Timestamp(1_000_000), fresh: 3, room });
     let mut said = Vec::new();
     match step.start {
@@ -229,6 +235,70 @@ fn the_fullest_zone_gives_first_and_protected_tasks_stay() {
     );
     check((4, 100, 200), &five.replace("5 of 2 in c: healthy", "5 of 2 in c: starting"), "stop 5");
     check((1, 100, 200), "1 of 2 in a: healthy protected\n2 of 2 in a: healthy protected", "");
+}
+
+#[test]
+fn protected_tasks_count_where_they_are() {
+    check(
+        (4, 100, 200),
+        "1 of 2 in a: healthy
+         2 of 2 in a: healthy protected
+         3 of 2 in a: healthy protected
+         4 of 2 in b: healthy
+         5 of 2 in b: healthy",
+        "stop 1",
+    );
+}
+
+/// A steady service that may move its tasks between the zones a, b and c.
+#[track_caller]
+fn check_move(picture: &str, expected: &str) {
+    let lines = picture.lines().map(str::trim).filter(|it| !it.is_empty());
+    let members: Vec<Member> = lines.map(member).collect();
+    let mut service = service(u32::try_from(members.len()).expect("few"), 100, 200);
+    service.rebalancing = Switch::On;
+    service.deployments.truncate(1);
+    let zone = |it: &str| Zone::parse(it).expect("valid");
+    let scene = Scene { zones: ["a", "b", "c"].map(zone).into(), ..Scene::default() };
+    let snapshot = snapshot(service, members, scene);
+    let step = step(&snapshot, Moment { now: Timestamp(1_000_000), fresh: 3, room: Room::Open });
+    let start = step.start.map(|it| format!("{it:?}")).unwrap_or_default();
+    assert_eq!(start, expected, "{:?}", step.events);
+}
+
+#[test]
+fn a_task_is_moved_where_one_may_go() {
+    let picture = "1 of 2 in a: healthy protected
+                   2 of 2 in a: healthy protected
+                   3 of 2 in a: healthy
+                   4 of 2 in b: healthy";
+    let to_c = format!("{:?}", Starting::InZone(1, Zone::parse("c").expect("valid")));
+    check_move(picture, &to_c);
+    let all = picture.replace("3 of 2 in a: healthy", "3 of 2 in a: healthy protected");
+    // Whatever came to c, another one would have to go for it.
+    check_move(&all, "");
+    check_move(&format!("{all}\n5 of 2 in b: healthy"), &to_c);
+}
+
+#[test]
+fn stopped_tasks_say_why_in_awss_words() {
+    let ill = "(port 80) is unhealthy in (target-group arn:x) due to (reason Health checks failed)";
+    for (why, said) in [
+        (Why::Deployment(7), "Scaling activity initiated by (deployment ecs-svc/7)"),
+        (Why::Scaling, "Scaling activity initiated by (deployment ecs-svc/2)"),
+        (Why::Rebalancing, "Availability-zone rebalancing initiated by (deployment ecs-svc/2)"),
+        (Why::Unhealthy(ill.into()), "Task failed ELB health checks in (target-group arn:x)"),
+        (
+            Why::Unhealthy("(instance i-1) is unhealthy in (elb web) due to (reason x)".into()),
+            "Task failed ELB health checks in (elb web)",
+        ),
+        (
+            Why::Unhealthy("failed container health checks".into()),
+            "Task failed container health checks",
+        ),
+    ] {
+        assert_eq!(why.reason(2), said);
+    }
 }
 
 #[test]

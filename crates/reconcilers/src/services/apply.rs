@@ -88,9 +88,11 @@ fn stop(
     stopping: &[Stopping],
     context: &mut Context<'_>,
 ) {
+    let primary = service.deployments.first().map_or(0, |it| it.id);
     for it in stopping {
         let Some(task) = draft.state().task(it.task).cloned() else { continue };
-        let stop = Stop { code: StopCode::ServiceSchedulerInitiated, reason: it.why.reason() };
+        let reason = it.why.reason(primary);
+        let stop = Stop { code: StopCode::ServiceSchedulerInitiated, reason };
         services::retire(draft, &task, stop, context.now);
         if let Why::Unhealthy(reason) = &it.why {
             services::add_event(draft, service, &events::unhealthy(it.task, reason), context);
