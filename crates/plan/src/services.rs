@@ -3,6 +3,7 @@
 mod alarms;
 mod bounds;
 mod breaker;
+mod crowd;
 mod daemon;
 mod digests;
 pub mod events;
@@ -27,13 +28,14 @@ mod tests;
 pub use alarms::Watched;
 pub use bounds::{Bounds, bounds};
 pub use breaker::threshold;
+pub use crowd::Crowd;
 
 pub use digests::note_digests;
 pub use launching::{fresh_id, launch, started_by};
 pub use pace::{Stumble, launched};
 pub use retire::{let_go, retire};
 pub use say::{CHANGES_OF_EVENT, add_event, remark, say};
-pub use snapshot::{Member, Scene, Snapshot, is_no_place, snapshot};
+pub use snapshot::{Member, Scene, Snapshot, glance, is_no_place, snapshot};
 pub use standing::{Standing, Terms, standing};
 pub use step::{Moment, Room, Starting, Step, Stopping, Why, step};
 pub use targets::{

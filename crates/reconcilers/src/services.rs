@@ -8,7 +8,7 @@ mod room;
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
-use plan::services::{self, Moment, Room as Places, fresh_id, snapshot};
+use plan::services::{self, Moment, Room as Places, fresh_id, glance};
 use state::{
     Change, Context, Draft, ServiceDeploymentKey, ServiceEventKey, ServiceKey, ServiceRevisionKey,
     ServiceStatus, State,
@@ -71,7 +71,7 @@ fn look(
     waiting: &Mutex<Waiting>,
     context: &mut Context<'_>,
 ) -> Outcome {
-    let Some(before) = snapshot(draft.state(), key, observed_for, context.now) else {
+    let Some(before) = glance(draft.state(), key, observed_for, context.now) else {
         room::forget(waiting, key);
         return Outcome::Settled;
     };
@@ -89,7 +89,7 @@ fn look(
     let mut done = apply::apply(draft, &before, step, context);
     if done.refused.is_some() {
         // Where the lower bound allows it, room is made by stopping first.
-        if let Some(again) = snapshot(draft.state(), key, observed_for, context.now) {
+        if let Some(again) = glance(draft.state(), key, observed_for, context.now) {
             let step = services::step(&again, moment(Places::None, context));
             let more = apply::apply(draft, &again, step, context);
             done = apply::Done { refused: done.refused, ..more };

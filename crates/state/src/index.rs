@@ -2,6 +2,7 @@
 
 mod alarms;
 mod balancing;
+mod crowds;
 mod daemons;
 mod discovery;
 mod services;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 
 use alarms::Alarms;
 use balancing::Balancing;
+use crowds::Crowds;
+pub use crowds::{Crowd, Stage};
 use daemons::Daemons;
 pub use discovery::Discovery;
 use services::Services;
@@ -65,6 +68,7 @@ pub struct Indexes {
     alarms: Alarms,
     silence: Silence,
     daemons: Daemons,
+    crowds: Crowds,
     cluster_counts: BTreeMap<ClusterName, Counts>,
     instance_counts: BTreeMap<InstanceId, Counts>,
     pub(crate) capacity: Capacity,
@@ -211,6 +215,7 @@ impl Indexes {
             self.note_task(task);
         }
         self.services.task(before, after);
+        self.crowds.task(before, after);
         self.capacity.task(before, after);
     }
 
@@ -299,6 +304,7 @@ impl Indexes {
     ) {
         self.balancing.container_instance(before, after);
         self.silence.container_instance(before, after);
+        self.crowds.container_instance(before, after);
         let standing = |it: &&ContainerInstance| it.status != InstanceStatus::Inactive;
         if let Some(it) = before.filter(standing) {
             drop_from(&mut self.instances, &it.cluster, &it.id);

@@ -11,6 +11,7 @@ use state::{
 };
 use types::{ContainerName, InstanceId, TaskId, Timestamp, Zone};
 
+use super::crowd::{self, Crowd};
 use super::pace::Stumble;
 use super::standing::{Standing, Terms, standing};
 use super::{Watched, alarms, targets_health};
@@ -79,8 +80,10 @@ pub struct Snapshot {
     pub completed: Option<Arc<ServiceRevision>>,
     /// The alarms of a deployment that is under way.
     pub alarms: Vec<Watched>,
-    /// Its tasks, but for those whose end was taken into account.
+    /// Its tasks, but for those whose end was taken into account, and those in `crowds`.
     pub members: Vec<Member>,
+    /// Tasks of the PRIMARY deployment that nothing is to be decided about one by one.
+    pub crowds: Vec<Crowd>,
     /// Where they may be.
     pub scene: Scene,
     /// When a standing changes by itself.
@@ -89,13 +92,36 @@ pub struct Snapshot {
     pub has_more: bool,
 }
 
-/// Looks at a service; `None` if there is none. O(its tasks); for a daemon O(instances of the
-/// cluster).
+/// Looks at a service, task by task; `None` if there is none. O(its tasks); for a daemon O(instances
+/// of the cluster).
 pub fn snapshot(
     state: &State,
     key: &ServiceKey,
     observed_for: Duration,
     now: Timestamp,
+) -> Option<Snapshot> {
+    gather(state, key, observed_for, now, None)
+}
+
+/// Looks at a service: at what a decision needs of it. It leads to the step that [`snapshot`] leads
+/// to. Costs the tasks that something may have to be done about, where the service has one deployment
+/// and not more tasks than it should; else as `snapshot`.
+pub fn glance(
+    state: &State,
+    key: &ServiceKey,
+    observed_for: Duration,
+    now: Timestamp,
+) -> Option<Snapshot> {
+    let crowds = crowd::crowds(state, state.services().get(key)?, observed_for);
+    gather(state, key, observed_for, now, crowds)
+}
+
+fn gather(
+    state: &State,
+    key: &ServiceKey,
+    observed_for: Duration,
+    now: Timestamp,
+    crowds: Option<Vec<Crowd>>,
 ) -> Option<Snapshot> {
     let service = state.services().get(key)?.as_ref().clone();
     let mut snapshot = Snapshot {
@@ -103,12 +129,19 @@ pub fn snapshot(
         completed: service.completed_revision.and_then(|id| revision(state, key, id)),
         alarms: alarms::watched(state, &service),
         members: Vec::new(),
+        crowds: Vec::new(),
         scene: Scene::default(),
         until: None,
         has_more: false,
         service,
     };
-    members(state, &mut snapshot, observed_for, now);
+    let indexes = state.indexes();
+    let tasks = match &crowds {
+        Some(_) => indexes.apart(key),
+        None => indexes.open_tasks(key),
+    };
+    members(state, &mut snapshot, tasks, observed_for, now);
+    snapshot.crowds = crowds.unwrap_or_default();
     if snapshot.service.status == ServiceStatus::Active {
         match snapshot.service.scheduling {
             Scheduling::Replica => replica_scene(state, &mut snapshot),
@@ -129,11 +162,16 @@ fn revision(state: &State, service: &ServiceKey, id: u64) -> Option<Arc<ServiceR
     state.service_revisions().get(&key).cloned()
 }
 
-fn members(state: &State, into: &mut Snapshot, observed_for: Duration, now: Timestamp) {
-    let key = into.service.key.clone();
+fn members(
+    state: &State,
+    into: &mut Snapshot,
+    tasks: &BTreeSet<TaskId>,
+    observed_for: Duration,
+    now: Timestamp,
+) {
     let mut terms: BTreeMap<u64, Terms> = BTreeMap::new();
     let mut ends = 0;
-    for id in state.indexes().open_tasks(&key) {
+    for id in tasks {
         let Some(task) = state.task(*id) else { continue };
         let Some(membership) = &task.service else { continue };
         if task.is_over() {
@@ -196,7 +234,7 @@ fn was_killed(task: &Task) -> bool {
     })
 }
 
-fn terms_of(state: &State, service: &Service, id: u64, observed_for: Duration) -> Terms {
+pub(super) fn terms_of(state: &State, service: &Service, id: u64, observed_for: Duration) -> Terms {
     let revision = revision(state, &service.key, id);
     let definition = revision.as_ref().and_then(|it| state.task_definition(&it.definition));
     let spec: shape::RegisterTaskDefinitionRequest =

@@ -76,6 +76,9 @@ pub fn standing(
             None => (Standing::Unhealthy(reason), None),
             until => (Standing::Unproven, until),
         },
+        Found::Nothing if task.service.as_ref().is_some_and(|it| it.healthy_at.is_some()) => {
+            (Standing::Healthy, None)
+        }
         // Differs: AWS observes such a task for 40 seconds, we do for as long as the policy says.
         Found::Nothing => match past(terms.observed_for) {
             None => (Standing::Healthy, None),

@@ -53,6 +53,7 @@ fn world(alarms: Vec<Watched>) -> Snapshot {
         created_at: Timestamp(0),
     };
     Snapshot {
+        crowds: Vec::new(),
         service,
         rollout: Some(rollout),
         completed: Some(Arc::new(completed)),
