@@ -9,6 +9,7 @@ mod digests;
 pub mod events;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod history;
 mod launching;
 mod pace;
 mod rebalance;
@@ -31,6 +32,7 @@ pub use breaker::threshold;
 pub use crowd::Crowd;
 
 pub use digests::note_digests;
+pub use history::{Outdated, outdated};
 pub use launching::{fresh_id, launch, started_by};
 pub use pace::{Stumble, launched};
 pub use retire::{let_go, retire};

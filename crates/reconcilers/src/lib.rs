@@ -18,6 +18,7 @@ mod queue;
 mod registry;
 mod rehearsal;
 mod service_discovery;
+mod service_history;
 mod services;
 mod target_registration;
 mod task_credentials;

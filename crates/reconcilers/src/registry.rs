@@ -18,6 +18,7 @@ use crate::left_parts::LeftParts;
 use crate::lost_instances::LostInstances;
 use crate::past::{AUDITS_KEPT, Past, PastReaper};
 use crate::service_discovery::ServiceDiscovery;
+use crate::service_history::ServiceHistory;
 use crate::services::{Room, Services, Waiting};
 use crate::target_registration::TargetRegistration;
 use crate::task_credentials::TaskCredentials;
@@ -124,6 +125,7 @@ pub fn registry(policy: &Policy) -> Vec<Box<dyn Reconciler>> {
         Box::new(Services { observed_for, waiting: waiting.clone() }),
         Box::new(Room { observed_for, waiting }),
         Box::new(ServiceDiscovery),
+        Box::new(ServiceHistory),
         Box::new(TaskCredentials),
         Box::new(TokenExpiry),
     ];

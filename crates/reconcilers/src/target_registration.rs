@@ -297,7 +297,8 @@ impl Tally {
 
     fn events(&self) -> usize {
         let drains = usize::from(self.draining > 0);
-        self.registered.len() + self.deregistered.len() + drains + self.refused.len()
+        // Of a group that takes part in no load balancer that is said too.
+        2 * self.registered.len() + self.deregistered.len() + drains + self.refused.len()
     }
 
     fn say(self, draft: &mut Draft<'_>, service: &ServiceKey, context: &mut Context<'_>) {
@@ -313,6 +314,12 @@ impl Tally {
         for (group, why) in &self.refused {
             let sentence = events::not_registered(group, why);
             services::remark(draft, service, RemarkKind::NotRegistered, sentence, context);
+        }
+        for group in self.registered.keys().filter(|it| classic_name(it).is_none()) {
+            if draft.state().indexes().rules_of_group(group).next().is_none() {
+                let sentence = events::unused(group);
+                services::remark(draft, service, RemarkKind::Unused, sentence, context);
+            }
         }
     }
 }

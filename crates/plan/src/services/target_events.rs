@@ -27,6 +27,18 @@ pub fn draining(count: u32) -> String {
     format!("has begun draining connections on {count} tasks.")
 }
 
+/// Targets are registered in a group that no rule leads to any more.
+///
+/// Source: the refusal of CreateService, behind which stands what comes of it: AWS does not count a
+/// target as healthy that is `unused`, so that the deployment goes on for ever.
+pub fn unused(group: &str) -> String {
+    format!(
+        "The target group with targetGroupArn {group} does not have an associated load balancer. Its \
+         targets are unused and not checked: new tasks count as healthy when a listener or a rule \
+         forwards to it again."
+    )
+}
+
 /// A task cannot be a target of a group.
 pub fn not_registered(group: &str, why: &str) -> String {
     let (targets, place) = place(group);

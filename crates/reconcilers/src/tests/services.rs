@@ -30,9 +30,6 @@ fn a_service_comes_up_and_says_so() {
     let zones: std::collections::BTreeSet<_> =
         fleet.tasks().iter().map(|it| it.zone.clone()).collect();
     assert_eq!(zones.len(), 3, "spread over the zones");
-    let revisions = fleet.world.state.service_revisions();
-    let digests: Vec<_> = revisions.values().flat_map(|it| it.digests.values()).collect();
-    assert_eq!(digests, ["sha256:feed"], "of the first task");
     let events = fleet.events();
     assert!(events[0].starts_with("has started 3 tasks: (task "), "{events:?}");
     assert_eq!(events[1], format!("(deployment ecs-svc/{}) deployment completed.", primary.id));
@@ -71,6 +68,24 @@ fn a_service_is_scaled_out_and_in() {
         fleet.tasks().iter().map(|it| it.zone.clone()).collect();
     assert_eq!(zones.len(), 3, "the fullest zones gave theirs");
     assert!(fleet.row().steady_at.is_some());
+}
+
+#[test]
+fn a_service_keeps_a_hundred_of_its_deployments_and_what_runs() {
+    let mut fleet = Fleet::new(3);
+    fleet.create(1, 0, 100, Image::Runs);
+    fleet.run(10);
+    for _ in 0..110 {
+        fleet.update(Image::Runs);
+    }
+    fleet.run(20);
+    let state = &fleet.world.state;
+    assert_eq!(state.service_deployments().len(), 100);
+    assert_eq!(state.service_revisions().len(), 100);
+    let row = fleet.row();
+    assert_eq!(row.deployments[0].rollout, Rollout::Completed);
+    let newest = state.service_revisions().keys().any(|it| it.id == row.deployments[0].revision);
+    assert!(newest, "it is of the newest");
 }
 
 #[test]

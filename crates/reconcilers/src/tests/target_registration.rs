@@ -283,6 +283,21 @@ fn a_group_that_is_deleted_holds_nobody_up_and_is_told_of_once() {
 }
 
 #[test]
+fn a_group_that_no_rule_leads_to_any_more_is_told_of_once() {
+    let mut world = world();
+    world.put(Change::Rule("rule-group".into(), None));
+    world.put(member(1, 1, [32768, 32769]));
+    world.run_until(SECOND);
+    world.put(member(2, 1, [32770, 32771]));
+    world.run_until(MINUTE);
+    assert_eq!(targets(&world).len(), 4, "its targets are registered all the same");
+    let said = events(&world);
+    let about: Vec<_> = said.iter().filter(|it| it.contains("associated load balancer")).collect();
+    let [about] = about.as_slice() else { panic!("{said:?}") };
+    assert!(about.starts_with("The target group with targetGroupArn group does not"), "{about}");
+}
+
+#[test]
 fn a_port_that_is_not_there_is_told_of_and_registered_if_it_comes() {
     let mut world = world();
     world.put(Task { containers: task(1, 1).containers, ..member(1, 1, [1, 2]) });
