@@ -7,9 +7,9 @@ use plan::services::bounds;
 use plan::tasks;
 use shapes::{ecs as shape, stored};
 use state::{
-    Cluster, ClusterStatus, DefinitionStatus, Demand, Deployment, Desired, NetworkMode, Rollout,
-    Scheduling, Service, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus,
-    Remarks, ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, Status, Stop, StopCode, Switch,
+    Cluster, ClusterStatus, DefinitionStatus, Demand, Deployment, Desired, NetworkMode, Remarks,
+    Rollout, Scheduling, Service, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus,
+    ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, Status, Stop, StopCode, Switch,
     Task, TaskDefinition,
 };
 use types::{ClusterName, Cpu, MemoryMib, ServiceName, Timestamp, Zone};
@@ -111,6 +111,7 @@ impl Fleet {
             updated_at: now,
             finished_at: None,
             stopped_at: None,
+            watch: None,
         });
         Deployment {
             id,
@@ -152,6 +153,7 @@ impl Fleet {
             deleted_at: None,
             remarks: Remarks::default(),
             token: None,
+            alarms: None,
         });
     }
 
