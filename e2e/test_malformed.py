@@ -216,7 +216,7 @@ def test_unbuilt_operations_are_refused_by_name_in_every_protocol(world):
         ("iam", "list_users", {}, "query"),
         ("ec2", "run_instances", {"MinCount": 1, "MaxCount": 1, "ImageId": "ami-1"}, "ec2"),
         ("lambda", "list_functions", {}, "rest-json"),
-        ("cloudwatch", "describe_alarms", {}, "cbor or query"),
+        ("cloudwatch", "describe_alarm_history", {}, "cbor or query"),
         ("sqs", "list_queues", {}, "json 1.0"),
     ):
         with pytest.raises(ClientError) as caught:

@@ -122,7 +122,7 @@ def test_mistakes_are_refused_with_awss_codes(cloudwatch, name):
         "InvalidParameterCombination",
         "You have requested up to 3,600 datapoints, which exceeds the limit of 1,440. You may "
         "reduce the datapoints requested by increasing Period, or decreasing the time range.")
-    assert refused(cloudwatch.describe_alarms)[0] == "UnsupportedOperationException"
+    assert refused(cloudwatch.describe_alarm_history)[0] == "UnsupportedOperationException"
 
 
 def query(region, form):

@@ -25,6 +25,6 @@ pub use door::{Door, serve};
 pub use history::{Archivist, History};
 pub use keys::{Keys, Trust};
 pub use logs::registry as logs_registry;
-pub use metrics::registry as metrics_registry;
+pub use metrics::{AlarmClock, registry as metrics_registry};
 pub use names::RegionNames;
 pub use region::{Clock, LiveRegion};

@@ -3,6 +3,7 @@
 //!
 //! The metric store is data, not control state, so these calls do not pass the writer.
 
+mod alarms;
 mod balancers;
 mod data;
 mod list;
@@ -15,6 +16,7 @@ use telemetry::metrics::{MetricError, MetricStore, Series};
 use types::{Home, Timestamp};
 use wire::{Fault, Incoming, Route};
 
+pub use alarms::AlarmClock;
 pub(crate) use balancers::put_counted;
 pub(crate) use tasks::{put_used, used};
 
@@ -115,11 +117,16 @@ fn series_of(
     unit: Option<&op::StandardUnit>,
 ) -> Vec<Series> {
     let named = Series::new(namespace, metric, pairs(dimensions), "");
+    with_unit(desk.store, &named, unit.map(op::StandardUnit::as_str))
+}
+
+/// The series that differ from one in nothing but their unit: that of the unit, or of every one.
+fn with_unit(store: &MetricStore, named: &Series, unit: Option<&str>) -> Vec<Series> {
     let with = |unit: &str| Series { unit: unit.to_owned(), ..named.clone() };
     if let Some(unit) = unit {
-        return vec![with(unit.as_str())];
+        return vec![with(unit)];
     }
-    let listed = desk.store.in_every_unit(&named);
+    let listed = store.in_every_unit(named);
     if listed.is_empty() {
         // Silent for two weeks: what it has left is still found by name.
         return op::StandardUnit::KNOWN.iter().map(|it| with(it)).collect();

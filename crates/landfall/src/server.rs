@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, bail};
 use api::region::{RegionPlan, RegionPlanError, first_start};
-use gateway::{Archivist, Door, History, Keys, LiveRegion, ReconcilerDesk, RegionNames, Trust};
+use gateway::{
+    AlarmClock, Archivist, Door, History, Keys, LiveRegion, ReconcilerDesk, RegionNames, Trust,
+};
 use link::{Balancers, Hub};
 use network::Ipv4Range;
 use plan::credentials;
@@ -157,6 +159,7 @@ pub(crate) struct Server {
     publisher: tokio::task::JoinHandle<()>,
     retention: tokio::task::JoinHandle<()>,
     tending: tokio::task::JoinHandle<()>,
+    alarms: tokio::task::JoinHandle<()>,
     archivist: Option<tokio::task::JoinHandle<()>>,
     threads: Threads,
 }
@@ -200,6 +203,7 @@ impl Server {
         let region = LiveRegion::new(home.clone(), writer.clone(), metrics.clone(), clock.clone());
         let silence = Some(Duration::from_secs(flags.lost_after));
         let region = Arc::new(region);
+        let alarms = tokio::spawn(AlarmClock::new(region.clone()).work());
         let hub = Hub::new(region.clone(), connected, silence);
         let balancers = Balancers::new(region, epoch.0, balancing);
         drop(hearers.set(Hearers { hub: hub.clone(), balancers: balancers.clone() }));
@@ -250,6 +254,7 @@ impl Server {
             publisher,
             retention,
             tending,
+            alarms,
             archivist,
             threads,
         })
@@ -298,6 +303,7 @@ impl Server {
         self.publisher.abort();
         self.retention.abort();
         self.tending.abort();
+        self.alarms.abort();
         if let Some(archivist) = self.archivist {
             archivist.abort();
         }

@@ -12,9 +12,9 @@ use reconcilers::{Policy, Queue, registry};
 use shapes::{ecs as shape, stored};
 use state::{
     Caller, Change, Cluster, ClusterStatus, ContainerInstance, Context, DefinitionStatus, Demand,
-    Deployment, Desired, Dice, Draft, InstanceStatus, NetworkMode, Resources, Revision, Rollout,
-    Scheduling, Service, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus,
-    Remarks, ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, State, Status, Switch, Task,
+    Deployment, Desired, Dice, Draft, InstanceStatus, NetworkMode, Remarks, Resources, Revision,
+    Rollout, Scheduling, Service, ServiceDeployment, ServiceDeploymentKey, ServiceDeploymentStatus,
+    ServiceKey, ServiceRevision, ServiceRevisionKey, ServiceStatus, State, Status, Switch, Task,
     TaskDefinition,
 };
 use types::{
@@ -182,6 +182,7 @@ fn create(house: &mut House, number: u64) {
         updated_at: now,
         finished_at: None,
         stopped_at: None,
+        watch: None,
     });
     let deployment = Deployment {
         id,
@@ -219,6 +220,7 @@ fn create(house: &mut House, number: u64) {
         deleted_at: None,
         remarks: Remarks::default(),
         token: None,
+        alarms: None,
     });
 }
 

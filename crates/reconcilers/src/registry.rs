@@ -37,6 +37,8 @@ pub enum Subject {
     Definition(Revision),
     /// A load balancer, a listener or a target group, by its ARN.
     Whole(String),
+    /// One alarm, by its name.
+    Alarm(String),
     /// One service.
     Service(ServiceKey),
     /// One task.

@@ -1,5 +1,6 @@
 //! Wakes services when something beside them has changed: an instance has come, drains, or has let go
-//! of a task; a balancer, whose word on their targets counts, has come or gone.
+//! of a task; a balancer, whose word on their targets counts, has come or gone; an alarm that may end
+//! their deployment is another one than before.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +102,7 @@ impl Reconciler for Room {
             Change::ContainerInstance(id, Some(_)) => Some(Subject::Instance(*id)),
             Change::Task(_, Some(it)) if it.released => Some(Subject::Cluster(it.cluster.clone())),
             Change::Balancer(..) => Some(Subject::Region),
+            Change::Alarm(name, _) => Some(Subject::Alarm(name.clone())),
             _ => None,
         }
     }
@@ -115,6 +117,9 @@ impl Reconciler for Room {
             Subject::Cluster(cluster) => self.refused_in(cluster, context),
             Subject::Instance(id) => self.around(draft.state(), *id, context),
             Subject::Region => checked(draft.state()),
+            Subject::Alarm(name) => {
+                draft.state().indexes().services_watching(name).cloned().collect()
+            }
             _ => return Outcome::Settled,
         };
         self.waiting().next.extend(services);
