@@ -47,7 +47,7 @@ pub use flow::clients::Answers;
 pub use http1::desync::{Class, Reason};
 pub use session::{Call, Signer};
 pub use snapshot::{Entrance, Snapshot};
-pub use station::{Nodes, SettleAddresses, StationConfig, run};
+pub use station::{Nodes, OthersFinish, SettleAddresses, StationConfig, run};
 pub use targets::{Group, Target};
 pub use thread::Clock;
 pub use tls::{is_served as is_policy_served, served as policies_served};

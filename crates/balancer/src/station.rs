@@ -57,6 +57,9 @@ pub enum Nodes {
     Elsewhere,
 }
 
+/// Tells whether balancers whose place this one has taken still serve somebody.
+pub type OthersFinish = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// How a balancer is run.
 pub struct StationConfig {
     /// Where the control plane is, and who calls.
@@ -76,14 +79,15 @@ pub struct StationConfig {
 }
 
 /// Runs a balancer until it is told to stop; then nobody is taken in any more, and those who are
-/// being served may end. `serves` is called once, as soon as the kept table is served.
+/// being served may end. `serves` is called once, as soon as the kept table is served, and before
+/// anything is said to the control plane.
 ///
 /// # Errors
 ///
 /// If the folder cannot be made or the threads cannot be started.
 pub async fn run(
     config: StationConfig,
-    serves: impl FnOnce(),
+    serves: impl FnOnce() -> OthersFinish,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     keep::make(&config.folder)?;
@@ -96,7 +100,7 @@ pub async fn run(
     if let Some(table) = keep::load(&station.folder) {
         station.take(table).await;
     }
-    serves();
+    station.others_finish = serves();
     let (out, to_send) = mpsc::channel(session::OUTBOUND_MAX);
     let (tell, mut heard) = mpsc::channel(session::INBOUND_MAX);
     let talking = tokio::spawn(session::talk(call, tell, to_send));
@@ -127,7 +131,7 @@ pub async fn run(
             () = sleep_until(say_at) => {
                 station.say(&out);
                 let finishing = station.balancer.end_overdue().await;
-                let wait = if finishing { LOOK_EVERY } else { REPORT_EVERY };
+                let wait = if finishing || (station.others_finish)() { LOOK_EVERY } else { REPORT_EVERY };
                 say_at = Instant::now() + wait;
             }
         }
@@ -153,6 +157,8 @@ struct Station {
     /// Where nothing could be opened, and why.
     refused: BTreeMap<SocketAddr, String>,
     clock: Clock,
+    /// These say nothing any more of what they have under way.
+    others_finish: OthersFinish,
     /// Where access logs go.
     destinations: watch::Sender<Destinations>,
     /// What of the counters has been said.
@@ -181,6 +187,7 @@ impl Station {
             nodes,
             refused: BTreeMap::new(),
             clock,
+            others_finish: Box::new(|| false),
             destinations: watch::Sender::default(),
             told: Told::default(),
             said: None,
@@ -293,7 +300,10 @@ impl Station {
 
     /// Says what is found, if it is something new or has not been said for a while.
     fn say(&mut self, out: &mpsc::Sender<FromBalancer>) {
-        let report = self.report();
+        let mut report = self.report();
+        if (self.others_finish)() {
+            report.suppose_busy();
+        }
         let now = Instant::now();
         let is_due = self
             .said
@@ -385,3 +395,6 @@ fn own_addresses(table: &RoutingTable) -> BTreeSet<Ipv4Addr> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use balancer::{Answers, Call, Nodes, Signer, StationConfig};
+use balancer::{Answers, Call, Nodes, OthersFinish, Signer, StationConfig};
 use clap::{Args, Subcommand};
 use http::{HeaderMap, HeaderValue, header};
 use network::{Region, Tag};
@@ -109,7 +110,7 @@ fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
         let (tell, told) = tokio::sync::watch::channel(false);
         let serves = || {
             tracing::info!(name = flags.name, "the balancer serves");
-            take_over(flags);
+            take_over(flags)
         };
         let station = balancer::run(config, serves, told);
         tokio::pin!(station);
@@ -213,8 +214,8 @@ fn raise_descriptors() {
 }
 
 /// Lets the balancers that this one takes the place of finish what they have and end: it takes in
-/// whoever comes from now on.
-fn take_over(flags: &ServeFlags) {
+/// whoever comes from now on. Tells whether some of them are still at it.
+fn take_over(flags: &ServeFlags) -> OthersFinish {
     let older = shim::find_processes(|words| {
         let (is_balancer, name, data) = said(words);
         let is_same =
@@ -222,20 +223,23 @@ fn take_over(flags: &ServeFlags) {
         (is_balancer && is_same).then_some(())
     });
     if older.is_empty() {
-        return;
+        return Box::new(|| false);
     }
     tracing::info!(count = older.len(), "takes the place of a balancer");
     let handover = network::Handover::begin();
     for ((), process) in &older {
         process.signal(Signal::TERM);
     }
-    // Nothing waits for this: what it puts back is a setting of the machine.
+    let finish = Arc::new(AtomicBool::new(true));
+    let finishing = Arc::clone(&finish);
     std::thread::spawn(move || {
         for ((), process) in older {
             process.ends_within(HANDOVER_WITHIN);
         }
+        finish.store(false, Ordering::Relaxed);
         drop(handover);
     });
+    Box::new(move || finishing.load(Ordering::Relaxed))
 }
 
 /// The balancers of a region on this machine.
