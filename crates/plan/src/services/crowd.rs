@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use state::{Scheduling, Service, ServiceRevisionKey, ServiceStatus, Stage, State};
+use state::{Rollout, Scheduling, Service, ServiceRevisionKey, ServiceStatus, Stage, State};
 use types::Zone;
 
 use super::snapshot::terms_of;
@@ -22,7 +22,8 @@ pub struct Crowd {
 }
 
 /// The crowds of a service that has nothing to decide about their tasks one by one: it has one
-/// deployment and not more tasks than it should, and none of them can be on an instance that drains.
+/// deployment, which cannot be rolled back, and not more tasks than it should, and none of them can be
+/// on an instance that drains.
 /// `None` for every other service. Costs its crowds and the tasks that are in none.
 pub(super) fn crowds(
     state: &State,
@@ -31,8 +32,12 @@ pub(super) fn crowds(
 ) -> Option<Vec<Crowd>> {
     let indexes = state.indexes();
     let [primary] = service.deployments.as_slice() else { return None };
+    // A step that goes back makes another deployment PRIMARY: then none of these tasks is of it.
+    let may_go_back = primary.rollout == Rollout::InProgress
+        && service.completed_revision.is_some_and(|it| it != primary.revision);
     let is_plain = service.status == ServiceStatus::Active
         && service.scheduling == Scheduling::Replica
+        && !may_go_back
         && !indexes.has_draining(&service.key.cluster)
         && connect::of_service(state, &service.key).next().is_none();
     if !is_plain {
