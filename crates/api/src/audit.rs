@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Fault, servicediscovery};
+use crate::{Fault, elb, servicediscovery};
 use shapes::{OperationSchema, Service};
 use state::{Audit, Change, ContainerInstance, Context, Draft, Outcome, RegionRow, State};
-use types::Home;
 
 /// How many resources one row names at most: as many as one write may change.
 const RESOURCES_MAX: usize = 100;
@@ -100,8 +99,8 @@ fn touched(draft: &Draft<'_>) -> Vec<String> {
         | Change::Rule(arn, _)
         | Change::TargetGroup(arn, _)
         | Change::Certificate(arn, _) => Some(arn.clone()),
-        Change::ClassicLoadBalancer(name, _) => Some(classic_load_balancer(home, name)),
-        Change::ClassicInstance(key, _) => Some(classic_load_balancer(home, &key.load_balancer)),
+        Change::ClassicLoadBalancer(name, _) => Some(elb::arn(home, name)),
+        Change::ClassicInstance(key, _) => Some(elb::arn(home, &key.load_balancer)),
         Change::Target(key, _) => Some(key.group.clone()),
         Change::Service(key, _) => Some(home.service(&key.cluster, &key.name)),
         Change::HostedZone(id, _) => Some(hosted_zone(id)),
@@ -114,12 +113,6 @@ fn touched(draft: &Draft<'_>) -> Vec<String> {
         _ => None,
     });
     named.filter(|it| seen.insert(it.clone())).take(RESOURCES_MAX).collect()
-}
-
-/// Source: Service Authorization Reference, "AWS Elastic Load Balancing".
-fn classic_load_balancer(home: &Home, name: &str) -> String {
-    let (region, account) = (&home.region, &home.account);
-    format!("arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{name}")
 }
 
 /// Zones are of no region and no account. Source: Service Authorization Reference, "Amazon Route 53".

@@ -19,6 +19,7 @@ mod tags;
 mod view;
 
 pub use error::Error;
+pub(crate) use find::arn;
 
 use shapes::elb as op;
 

@@ -27,6 +27,9 @@ impl Reconciler for ExpiringCertificates {
         let matters = match change {
             Change::Certificate(_, Some(it)) => it.origin == Origin::Issued,
             Change::Listener(_, Some(it)) => !it.certificates.is_empty(),
+            Change::ClassicLoadBalancer(_, Some(it)) => {
+                it.listeners.iter().any(|it| it.certificate.is_some())
+            }
             _ => false,
         };
         matters.then_some(Subject::Region)
@@ -55,8 +58,10 @@ impl Reconciler for ExpiringCertificates {
 
 /// What listeners show and was made here, in the order in which it is due.
 fn due(state: &State) -> Vec<(Timestamp, Arc<Certificate>)> {
+    let classic = state.classic_load_balancers().values().flat_map(|it| &it.listeners);
+    let shown = state.listeners().values().flat_map(|it| &it.certificates);
     let shown: BTreeSet<&String> =
-        state.listeners().values().flat_map(|it| &it.certificates).collect();
+        shown.chain(classic.filter_map(|it| it.certificate.as_ref())).collect();
     let shown = shown.into_iter().filter_map(|it| state.certificates().get(it));
     let mut due: Vec<_> =
         shown.filter_map(|it| Some((authority::renewal_due(it)?, it.clone()))).collect();

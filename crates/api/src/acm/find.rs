@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use state::{Certificate, Context, State};
+use state::{Certificate, ClassicLoadBalancer, Context, Listener, State};
 
 use super::Error;
+use crate::elb;
 
 /// Certificates of a region. Source: Certificate Manager User Guide, "Quotas".
 const CERTIFICATES_MAX: usize = 2_500;
@@ -31,8 +32,13 @@ fn is_arn(arn: &str) -> bool {
 
 /// ARNs of the load balancers that show a certificate. O(listeners), of which a region has few.
 pub(super) fn users(state: &State, arn: &str) -> BTreeSet<String> {
-    let shows = |it: &&Arc<state::Listener>| it.certificates.iter().any(|it| it == arn);
-    state.listeners().values().filter(shows).map(|it| it.load_balancer.clone()).collect()
+    let shows = |it: &&Arc<Listener>| it.certificates.iter().any(|it| it == arn);
+    let users = state.listeners().values().filter(shows).map(|it| it.load_balancer.clone());
+    let shows = |it: &&Arc<ClassicLoadBalancer>| {
+        it.listeners.iter().any(|it| it.certificate.as_deref() == Some(arn))
+    };
+    let classic = state.classic_load_balancers().values().filter(shows);
+    users.chain(classic.map(|it| elb::arn(state.home(), &it.name))).collect()
 }
 
 /// The ARN of a new certificate.

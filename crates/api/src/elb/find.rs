@@ -3,8 +3,17 @@
 use std::sync::Arc;
 
 use state::{ClassicListener, ClassicLoadBalancer, State};
+use types::Home;
 
 use super::Error;
+
+/// The ARN of a load balancer, which its own operations do not know.
+///
+/// Source: Service Authorization Reference, "AWS Elastic Load Balancing".
+pub(crate) fn arn(home: &Home, name: &str) -> String {
+    let (region, account) = (&home.region, &home.account);
+    format!("arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{name}")
+}
 
 /// A load balancer by name.
 pub(super) fn load_balancer<'a>(

@@ -121,6 +121,20 @@ fn listeners_come_and_go_and_a_secure_one_has_the_usual_policy() {
 }
 
 #[test]
+fn a_certificate_that_a_listener_shows_stays() {
+    let mut world = World::new();
+    let acm = &shapes::acm::SERVICE;
+    let ask = json!({"CertificateArn": "$cert"});
+    let refusal = world.call(acm, "DeleteCertificate", &ask).expect_err("in use");
+    assert_eq!(refusal.code, "ResourceInUseException");
+    let shown = world.call(acm, "DescribeCertificate", &ask).expect("told");
+    let user = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/web";
+    assert_eq!(shown.pointer("/Certificate/InUseBy"), Some(&json!([user])));
+    world.ask("DeleteLoadBalancer", &json!({"LoadBalancerName": "web"})).expect("goes");
+    world.call(acm, "DeleteCertificate", &ask).expect("nobody shows it");
+}
+
+#[test]
 fn instances_are_registered_once_and_leave_as_draining_says() {
     let mut world = World::new();
     let two = json!({"LoadBalancerName": "plain",

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
 use plan::authority;
-use state::{Caller, Certificate, Context, Dice, Listener, ListenerProtocol, Origin};
+use state::{
+    Caller, Certificate, ClassicListener, ClassicProtocol, Context, Dice, Listener,
+    ListenerProtocol, Origin,
+};
 use types::Timestamp;
 
 use super::fixture::{HOUR, World};
@@ -79,6 +82,23 @@ fn what_nobody_shows_expires_and_is_made_anew_once_it_is_shown() {
     world.put(listener());
     pass(&mut world, 900 * DAY);
     assert_eq!(certificate(&world).renewed_at, Some(Timestamp(900 * DAY)));
+}
+
+#[test]
+fn what_a_classic_load_balancer_shows_is_made_anew_too() {
+    let mut world = world();
+    let mut web = super::classic::web(false);
+    web.listeners.push(ClassicListener {
+        protocol: ClassicProtocol::Ssl,
+        port: 443,
+        instance_protocol: ClassicProtocol::Tcp,
+        instance_port: 80,
+        certificate: Some(ARN.to_owned()),
+        policies: Vec::new(),
+    });
+    world.put(web);
+    pass(&mut world, DUE);
+    assert_eq!(certificate(&world).renewed_at, Some(Timestamp(DUE)));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use types::Timestamp;
 use super::fixture::{MINUTE, SECOND, World, instance};
 use super::target_registration::{self, events, key, member, retire, service_revision};
 
-fn web(connection_draining: bool) -> ClassicLoadBalancer {
+pub(super) fn web(connection_draining: bool) -> ClassicLoadBalancer {
     ClassicLoadBalancer {
         name: "web".into(),
         dns_name: "web-1.us-east-1.elb.amazonaws.com".into(),
