@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use shapes::elbv2 as shape;
+use shapes::{elb, elbv2 as shape};
 use state::State;
 use types::Protocol;
 use wire::{Fault, Incoming, Route};
@@ -32,33 +32,53 @@ pub(crate) async fn reserve(
     let asked = match (route.service.name, route.operation.name) {
         ("elbv2", "CreateListener") => created(incoming, route),
         ("elbv2", "ModifyListener") => modified(incoming, route),
+        ("elb", "CreateLoadBalancerListeners") => classic(incoming, route),
         _ => return Ok(()),
     };
     let Some(asked) = asked else { return Ok(()) };
-    let Some(wanted) = put(door, move |core| asked.wanted(core.state())).await? else {
-        return Ok(());
-    };
-    let answer = door.balancers.reserve(&wanted.addresses, wanted.port, &wanted.transports).await;
-    answer.map_err(|refused| {
-        let text = format!("Port {} cannot be listened on: {refused}", wanted.port);
-        Fault::new("InvalidConfigurationRequest", text)
-    })
+    for wanted in put(door, move |core| asked.wanted(core.state()).unwrap_or_default()).await? {
+        let Wanted { addresses, port, transports } = &wanted;
+        let answer = door.balancers.reserve(addresses, *port, transports).await;
+        answer.map_err(|refused| {
+            let text = format!("Port {port} cannot be listened on: {refused}");
+            Fault::new("InvalidConfigurationRequest", text)
+        })?;
+    }
+    Ok(())
 }
 
 /// Waits until the balancers serve the listener that a request has made or changed, so that whoever
 /// has the answer may connect. Bounded; a balancer that is late shows in its status.
 pub(crate) async fn served(door: &Door, route: &Route) {
-    if route.service.name == "elbv2"
-        && ["CreateListener", "ModifyListener"].contains(&route.operation.name)
-    {
+    let is_told = match route.service.name {
+        "elbv2" => ["CreateListener", "ModifyListener"].contains(&route.operation.name),
+        "elb" => {
+            ["CreateLoadBalancer", "CreateLoadBalancerListeners"].contains(&route.operation.name)
+        }
+        _ => false,
+    };
+    if is_told {
         door.balancers.served().await;
     }
 }
 
 /// What a request says of the port.
 enum Asked {
-    New { load_balancer: String, port: u16, protocol: String },
-    Moved { listener: String, port: Option<u16>, protocol: Option<String> },
+    New {
+        load_balancer: String,
+        port: u16,
+        protocol: String,
+    },
+    Moved {
+        listener: String,
+        port: Option<u16>,
+        protocol: Option<String>,
+    },
+    /// Of a Classic Load Balancer.
+    Classic {
+        load_balancer: String,
+        ports: Vec<u16>,
+    },
 }
 
 fn created(incoming: &Incoming<'_>, route: &Route) -> Option<Asked> {
@@ -80,9 +100,28 @@ fn modified(incoming: &Incoming<'_>, route: &Route) -> Option<Asked> {
     Some(Asked::Moved { listener: ask.listener_arn?, port, protocol })
 }
 
+fn classic(incoming: &Incoming<'_>, route: &Route) -> Option<Asked> {
+    let mut ask = elb::CreateLoadBalancerListenerInput::default();
+    route.decode_into(incoming, &mut ask).ok()?;
+    let ports = ask.listeners?.into_iter().filter_map(|it| it.load_balancer_port);
+    let ports = ports.filter_map(|it| u16::try_from(it).ok()).filter(|it| *it > 0).collect();
+    Some(Asked::Classic { load_balancer: ask.load_balancer_name?, ports })
+}
+
 impl Asked {
-    fn wanted(self, state: &State) -> Option<Wanted> {
+    /// `None` where something that the request names is not there.
+    fn wanted(self, state: &State) -> Option<Vec<Wanted>> {
         let (load_balancer, port, transports) = match self {
+            Self::Classic { load_balancer, ports } => {
+                let found = state.classic_load_balancers().get(&load_balancer)?;
+                let is_new = |port: &u16| found.listeners.iter().all(|it| it.port != *port);
+                let wanted = |port| Wanted {
+                    addresses: found.nodes.iter().map(|it| it.address).collect(),
+                    port,
+                    transports: vec![Protocol::Tcp],
+                };
+                return Some(ports.into_iter().filter(is_new).map(wanted).collect());
+            }
             Self::New { load_balancer, port, protocol } => {
                 (load_balancer, port, transports_named(&protocol)?)
             }
@@ -97,7 +136,7 @@ impl Asked {
         };
         let nodes = &state.load_balancers().get(&load_balancer)?.nodes;
         let addresses = nodes.iter().map(|it| it.address).collect();
-        Some(Wanted { addresses, port, transports })
+        Some(vec![Wanted { addresses, port, transports }])
     }
 }
 
