@@ -257,9 +257,13 @@ impl World {
         if let Some(host) = self.balancing.hosts.get(id) {
             return *host;
         }
-        let machines = self.machines.values().filter(|it| it.exists);
-        let mut tasks = machines.flat_map(|it| it.runtime.tasks.values());
-        let answers = tasks.any(|it| it.runs() && it.addresses().iter().any(|it| it == id));
+        let machines = || self.machines.values().filter(|it| it.exists);
+        // Of an instance it is some task that answers.
+        let of_instance = machines().filter(|it| it.ec2 == id);
+        let mut of_instance = of_instance.flat_map(|it| it.runtime.tasks.values());
+        let mut tasks = machines().flat_map(|it| it.runtime.tasks.values());
+        let answers = of_instance.any(|it| it.runs())
+            || tasks.any(|it| it.runs() && it.addresses().iter().any(|it| it == id));
         if answers { Host::Well } else { Host::Dead }
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Machine {
     pub(crate) zone: &'static str,
     /// Whether it has the attribute `disk=ssd`.
     pub(crate) ssd: bool,
+    /// Where its host ports are, if it says so.
+    pub(crate) address: Option<String>,
     pub(crate) host: Host,
     /// Which revision of the protocol its agent speaks.
     pub(crate) agent_revision: AgentRevision,
@@ -97,6 +99,7 @@ impl Machine {
             ec2: format!("i-{:017x}", id + 1),
             zone,
             ssd: lot.below(2) == 0,
+            address: None,
             agent_revision: AgentRevision::Current,
             host: Host {
                 cpu: Cpu(cpu),
@@ -121,6 +124,7 @@ impl Machine {
     pub(crate) fn plain(id: MachineId, zone: &'static str, cpu: Cpu, lots: &mut Lots) -> Self {
         let mut plain = Self::new(id, lots);
         (plain.zone, plain.ssd) = (zone, false);
+        plain.address = Some(format!("10.9.0.{}", id + 1));
         plain.host.gpus = (0..2).map(|it| format!("GPU-{id}-{it}")).collect();
         (plain.host.cpu, plain.host.memory) = (cpu, MemoryMib(cpu.0 * 2));
         plain
@@ -133,6 +137,7 @@ impl Machine {
             ec2: self.ec2.clone(),
             zone: self.zone,
             ssd: self.ssd,
+            address: self.address.clone(),
             agent_revision: self.agent_revision,
             host: self.host.clone(),
             copy_of: Some(self.id),

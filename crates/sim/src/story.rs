@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 use crate::balancing::BalancerId;
 use crate::event::{CallId, Reply};
 use crate::machine::Machine;
+use crate::plant::Plant;
 use crate::swarm::Swarm;
 use crate::trace::Trace;
 use crate::world::World;
@@ -100,6 +101,7 @@ impl Story {
         "second-machine"
         "service-a-hundred-percent"
         "service-bad-version"
+        "service-classic"
         "service-daemon"
         "service-definition-deregistered"
         "service-drain"
@@ -125,6 +127,15 @@ impl Story {
     ///
     /// What went wrong, as a text for people.
     pub fn play(self, follow: Option<fn(&str)>) -> Result<(), String> {
+        self.play_with(None, follow)
+    }
+
+    /// The same with a bug in it.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong.
+    pub fn play_with(self, plant: Option<Plant>, follow: Option<fn(&str)>) -> Result<(), String> {
         let lines = self.text.lines().enumerate();
         let mut sentences = lines.filter_map(|(number, line)| {
             let line = line.split('#').next().unwrap_or_default().trim();
@@ -132,7 +143,7 @@ impl Story {
         });
         let files = self.text.lines().any(|it| it == FILES);
         let balancers = self.text.lines().find_map(|it| it.strip_prefix(BALANCERS)?.parse().ok());
-        let mut stage = Stage::new(files, balancers.unwrap_or(0), follow);
+        let mut stage = Stage::new(files, balancers.unwrap_or(0), (plant, follow));
         let begun = stage.pass(1_000);
         let mut play = |(number, line): (usize, &str)| {
             stage.world.say(format_args!("story: {line}"));
@@ -169,9 +180,13 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(files: bool, balancers: u32, follow: Option<fn(&str)>) -> Self {
+    fn new(
+        files: bool,
+        balancers: u32,
+        (plant, follow): (Option<Plant>, Option<fn(&str)>),
+    ) -> Self {
         let swarm = Swarm { files, balancers, ..Swarm::calm(0) };
-        let mut world = World::of(swarm, 0, None, Trace::new(follow));
+        let mut world = World::of(swarm, 0, plant, Trace::new(follow));
         world.healing = true;
         world.heal_balancing();
         world.orders.stay_down = true;

@@ -6,7 +6,11 @@ use api::Entry;
 use plan::routing::attributes::GroupAttributes;
 use plan::routing::{Group, RoutingTable, seal, told};
 use shapes::elbv2;
-use state::{Caller, Change, Context, Dice, State, Target, TargetHealth, TargetKey};
+use plan::targets;
+use state::{
+    Caller, Change, ClassicInstance, Context, Dice, State, Target, TargetHealth, TargetKey,
+    classic_name,
+};
 use types::Zone;
 
 use super::BalancerId;
@@ -126,9 +130,15 @@ impl World {
     pub(crate) fn check_targets(&mut self, it: &Decided) -> Checked {
         self.check_members(it)?;
         for change in &it.transaction.changes {
-            let Change::Target(key, after) = change else { continue };
-            let before = self.region.shadow.targets().get(key).cloned();
-            match (before.as_deref(), after.as_deref()) {
+            let (key, after) = match change {
+                Change::Target(key, after) => (key.clone(), after.as_deref().cloned()),
+                Change::ClassicInstance(key, after) => {
+                    (key.as_target(), after.as_deref().map(ClassicInstance::as_target))
+                }
+                _ => continue,
+            };
+            let before = targets::get(&self.region.shadow, &key);
+            match (before.as_deref(), after.as_ref()) {
                 (Some(before), None) => self.check_gone(it, before)?,
                 (before, Some(after)) => check_seen(it, before, after)?,
                 (None, None) => {}
@@ -144,20 +154,28 @@ impl World {
         }
         let state = &self.region.shadow;
         // The group has gone before its targets.
-        let Some(group) = state.target_groups().get(&target.key.group) else { return Ok(()) };
+        let group = state.target_groups().get(&target.key.group);
+        let classic = classic_name(&target.key.group);
+        let classic = classic.and_then(|it| state.classic_load_balancers().get(it));
         let id = &target.key.id;
-        if self.may_go_at_once(group, target) {
+        let may_go = match (group, classic) {
+            (Some(group), _) => self.may_go_at_once(group, target),
+            (None, Some(it)) => !it.attributes.connection_draining || self.is_left(target),
+            (None, None) => true,
+        };
+        if may_go {
             return Ok(());
         }
         let Some(draining) = target.draining else {
             return broken(Invariant::Drained, format!("{id} goes and was not deregistered"));
         };
         self.ledger.count.drained += 1;
-        let is_named = state.indexes().rules_of_group(&target.key.group).next().is_some();
+        let is_named = classic.is_some()
+            || state.indexes().rules_of_group(&target.key.group).next().is_some();
         if draining.until <= it.at || !is_named {
             return Ok(());
         }
-        if group.attributes.get(EXACT).is_some_and(|it| it == "true") {
+        if group.is_some_and(|it| it.attributes.get(EXACT).is_some_and(|it| it == "true")) {
             return broken(Invariant::Drained, format!("{id} goes before its exact time"));
         }
         for (number, balancer) in &self.balancing.balancers {
@@ -167,7 +185,7 @@ impl World {
             let told = group_of(&station.table, &target.key.group);
             let told = told.and_then(|it| target_of(it, &target.key));
             let is_it = told.is_some_and(|it| it.registered_at == target.registered_at);
-            if is_it && station.in_flight(&target.key) > 0 {
+            if is_it && station.carried_for(&target.key) > 0 {
                 let detail = format!("{id} goes early, and balancer {number} is busy with it");
                 return broken(Invariant::Drained, detail);
             }
@@ -233,12 +251,12 @@ impl World {
             if station.table != wanted {
                 return Some(format!("balancer {id} serves something else than the state says"));
             }
-            for group in &wanted.groups {
+            for group in wanted.groups.iter().filter(|it| it.checked_in.is_none()) {
                 for told in group.targets.iter().filter(|it| it.draining.is_none()) {
                     let (arn, id, port) = (group.arn.clone(), told.id.clone(), told.port);
                     let key = TargetKey { group: arn, id, port };
-                    let target = state.targets().get(&key);
-                    let seen = target.and_then(|it| it.seen.get(&*balancer.name));
+                    let target = targets::get(state, &key);
+                    let seen = target.as_ref().and_then(|it| it.seen.get(&*balancer.name));
                     let health = station.roster.health(&key);
                     if seen.is_none_or(|it| it.health != health) {
                         let id = key.id;
@@ -324,6 +342,8 @@ fn opens(station: &Station, group: &Group, zone: Option<&Zone>) -> bool {
     };
     let healthy = all.iter().filter(is_healthy).count();
     let open = GroupAttributes::of(&group.attributes).fail_open;
-    healthy < open.count.max(1) as usize
-        || healthy * 100 < all.len() * open.percentage.unwrap_or(0) as usize
+    open.is_some_and(|open| {
+        healthy < open.count.max(1) as usize
+            || healthy * 100 < all.len() * open.percentage.unwrap_or(0) as usize
+    })
 }

@@ -3,6 +3,7 @@
 
 use plan::routing::attributes::GroupAttributes;
 use plan::services::{Registration, registrations, revision_of};
+use plan::targets;
 use state::{
     Change, Desired, Service, ServiceRevisionKey, State, Status, Target, TargetGroup, TargetHealth,
     Task,
@@ -32,9 +33,12 @@ impl World {
             let gone = |key| {
                 let last = changes.iter().rev().find_map(|it| match it {
                     Change::Target(other, after) if other == key => Some(after.is_none()),
+                    Change::ClassicInstance(other, after) if other.as_target() == *key => {
+                        Some(after.is_none())
+                    }
                     _ => None,
                 });
-                last.unwrap_or_else(|| !self.region.shadow.targets().contains_key(key))
+                last.unwrap_or_else(|| !targets::is_there(&self.region.shadow, key))
             };
             let targets = member.service.iter().flat_map(|it| &it.targets);
             if after.last == Status::Stopping && !targets.into_iter().all(gone) {
@@ -49,19 +53,27 @@ impl World {
     /// its tasks are over.
     pub(super) fn may_go_at_once(&self, group: &TargetGroup, target: &Target) -> bool {
         let state = &self.region.shadow;
-        let tasks = state.indexes().registered_as(&target.key);
         let is_named = state.indexes().rules_of_group(&group.arn).next().is_some();
         let delay = GroupAttributes::of(&group.attributes).deregistration_delay;
         if target.service.is_some() && (!is_named || delay.is_zero()) {
             return true;
         }
+        self.is_left(target)
+    }
+
+    /// Whether all tasks that a target was registered for are over.
+    pub(super) fn is_left(&self, target: &Target) -> bool {
+        let state = &self.region.shadow;
+        let tasks = state.indexes().registered_as(&target.key);
         !tasks.is_empty() && tasks.iter().all(|it| state.task(*it).is_none_or(|it| it.is_over()))
     }
 }
 
 /// Where no review is due: a service's task is a target of its groups exactly while it runs.
 pub(crate) fn check_registered(state: &State) -> Checked {
-    for target in state.targets().values().filter(|it| it.service.is_some()) {
+    let instances = state.classic_instances().values().map(|it| it.as_target());
+    let all = state.targets().values().map(|it| it.as_ref().clone()).chain(instances);
+    for target in all.filter(|it| it.service.is_some()) {
         let tasks = state.indexes().registered_as(&target.key);
         let runs = |it: &Task| match it.desired {
             Desired::Running => it.last == Status::Running,
@@ -77,7 +89,7 @@ pub(crate) fn check_registered(state: &State) -> Checked {
     for task in members.filter(|it| (it.last, it.desired) == (Status::Running, Desired::Running)) {
         for one in registrations(state, task, task.created_at) {
             let Registration::As(target) = one else { continue };
-            if !state.targets().contains_key(&target.key) {
+            if !targets::is_there(state, &target.key) {
                 let detail = format!("task {} runs, and is no target", task.id);
                 return broken(Invariant::Registered, detail);
             }
@@ -98,7 +110,7 @@ pub(crate) fn is_in_service(state: &State, task: &Task) -> bool {
         let mut seen = target.seen.iter().filter(|it| counts(it.0));
         target.draining.is_none() && seen.any(|it| it.1.health == TargetHealth::Healthy)
     };
-    let healthy = keys.filter(|it| state.targets().get(*it).is_some_and(|it| is_healthy(it)));
+    let healthy = keys.filter(|it| targets::get(state, it).is_some_and(|it| is_healthy(&it)));
     healthy.count() == wanted
 }
 

@@ -59,6 +59,16 @@ impl Station {
         self.flights.values().filter(|it| it.key == *key).count()
     }
 
+    /// What is under way to a target, and to those that are checked as it is.
+    pub(crate) fn carried_for(&self, key: &TargetKey) -> usize {
+        let is_checked_so = |it: &TargetKey| {
+            let group = self.table.groups.iter().find(|group| group.arn == it.group);
+            it.id == key.id && group.is_some_and(|it| it.checked_in.as_ref() == Some(&key.group))
+        };
+        let of = |it: &&Flight| it.key == *key || is_checked_so(&it.key);
+        self.flights.values().filter(of).count()
+    }
+
     /// The number of a target's group in the table, and its own in the group.
     pub(crate) fn number_of(&self, key: &TargetKey) -> Option<(usize, u32)> {
         let group = self.compiled.group_number(&key.group)?;
@@ -102,11 +112,11 @@ impl Station {
 
     fn report(&self) -> Report {
         let mut targets = Vec::new();
-        for group in &self.table.groups {
+        for group in self.table.groups.iter().filter(|it| it.checked_in.is_none()) {
             for told in &group.targets {
                 let (id, port) = (told.id.clone(), told.port);
                 let key = TargetKey { group: group.arn.clone(), id, port };
-                let (health, in_flight) = (self.roster.health(&key), self.in_flight(&key));
+                let (health, in_flight) = (self.roster.health(&key), self.carried_for(&key));
                 targets.push(TargetReport::new(&group.arn, told, health, in_flight));
             }
         }

@@ -72,6 +72,9 @@ impl World {
         if machine.ssd {
             attributes.push(r#"{"name":"disk","value":"ssd"}"#.to_owned());
         }
+        if let Some(address) = &machine.address {
+            attributes.push(format!(r#"{{"name":"landfall.address","value":"{address}"}}"#));
+        }
         let arn = machine.disk.arn.as_ref();
         let arn = arn.map(|it| format!(r#""containerInstanceArn":"{it}","#)).unwrap_or_default();
         let body = format!(

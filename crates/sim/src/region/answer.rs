@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::{Checked as HealthChecked, Entry, Fault, Invalid};
-use shapes::{Document, ecs, elbv2};
+use shapes::{Document, ecs, elb, elbv2};
 use state::{Caller, Health};
 use store::Core;
 use types::TaskId;
@@ -45,6 +45,8 @@ impl World {
         let (to, number, who) = (call.from, call.id, caller(call.from));
         let service = match ecs::SERVICE.operation(call.operation) {
             Some(_) => &ecs::SERVICE,
+            // Two APIs share a name of operations, and none of what they are asked with.
+            None if call.body.contains("\"LoadBalancerName\"") => &elb::SERVICE,
             None => &elbv2::SERVICE,
         };
         let entry = match self.region.registry.find(service, call.operation) {

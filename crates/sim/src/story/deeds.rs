@@ -16,7 +16,7 @@ use crate::violation::Checked;
 const CLIENT: ClientId = 0;
 
 /// What stories ask for.
-const OPERATIONS: [&str; 20] = [
+const OPERATIONS: [&str; 23] = [
     "RunTask",
     "StartTask",
     "StopTask",
@@ -31,6 +31,9 @@ const OPERATIONS: [&str; 20] = [
     "ModifyListener",
     "RegisterTargets",
     "DeregisterTargets",
+    "ConfigureHealthCheck",
+    "ModifyLoadBalancerAttributes",
+    "DeregisterInstancesFromLoadBalancer",
     "CreateService",
     "UpdateService",
     "DeleteService",

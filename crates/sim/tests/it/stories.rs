@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sim::Story;
+use sim::{Plant, Story};
 
 #[test]
 fn every_story_ends_as_it_says() {
@@ -18,4 +18,11 @@ fn every_file_of_a_story_is_played() {
     let files: BTreeSet<_> = names.collect();
     let played: BTreeSet<_> = Story::ALL.iter().map(|it| format!("{}.txt", it.name)).collect();
     assert_eq!(played, files);
+}
+
+#[test]
+fn a_task_that_is_stopped_while_its_instance_drains_is_found() {
+    let story = Story::ALL.iter().find(|it| it.name == "service-classic").expect("is there");
+    let found = story.play_with(Some(Plant::LetsGoEarly), None).expect_err("is found");
+    assert!(found.contains("Drained"), "{found}");
 }
