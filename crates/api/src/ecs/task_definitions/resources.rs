@@ -105,8 +105,9 @@ fn memory(asked: &Asked<'_>, container: &shape::ContainerDefinition) -> Result<(
             )));
         }
     }
+    // AWS says so and takes equal ones all the same: dask-cloudprovider registers nothing else.
     match (limit, reservation) {
-        (Some(limit), Some(reservation)) if limit <= reservation => Err(Error::client(format!(
+        (Some(limit), Some(reservation)) if limit < reservation => Err(Error::client(format!(
             "Invalid setting for container '{name}'. 'memory' must be greater than \
              'memoryReservation'."
         ))),

@@ -25,7 +25,7 @@ const BROKEN: &[(&str, Break)] = &[
     }),
     ("'memory' must be at least 6", |_, app| app.memory = Some(5)),
     ("'memoryReservation' must be at least 6", |_, app| app.memory_reservation = Some(-1)),
-    ("must be greater than 'memoryReservation'", |_, app| app.memory_reservation = Some(64)),
+    ("must be greater than 'memoryReservation'", |_, app| app.memory_reservation = Some(65)),
     ("The 'memory' setting for container 'app' is greater than for the task.", |ask, _| {
         ask.memory = Some("32".into());
     }),
@@ -339,6 +339,7 @@ fn what_looks_odd_but_keeps_the_rules_registers() {
             app.port_mappings = Some(vec![port(53, Some(53)), udp]);
         },
         |_, app| app.port_mappings = Some(vec![range("8000-8100")]),
+        |_, app| app.memory_reservation = app.memory,
         |ask, app| {
             app.memory = None;
             ask.memory = Some("64".into());
