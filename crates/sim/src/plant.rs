@@ -99,11 +99,13 @@ pub enum Plant {
     KeepsServices,
     /// An instance gets a second task of a daemon.
     DoublesDaemons,
+    /// Tasks of a service are made of what their tags mean by now.
+    FollowsTags,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::AnswersEarly,
         Self::FreesEarly,
         Self::FreesLost,
@@ -152,5 +154,6 @@ impl Plant {
         Self::RollsBackAnywhere,
         Self::KeepsServices,
         Self::DoublesDaemons,
+        Self::FollowsTags,
     ];
 }

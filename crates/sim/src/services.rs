@@ -5,9 +5,11 @@
 //! What must hold is reckoned here once more, from the rows alone.
 
 mod checks;
+mod digests;
 mod operator;
 mod spoil;
 
+pub(crate) use digests::digest_of;
 pub(crate) use checks::{Ledger, unsettled};
 pub(crate) use operator::definition;
 pub(crate) use spoil::tamper;
@@ -55,6 +57,7 @@ impl Plant {
                 | Self::RollsBackAnywhere
                 | Self::KeepsServices
                 | Self::DoublesDaemons
+                | Self::FollowsTags
         )
     }
 }

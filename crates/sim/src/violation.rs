@@ -26,6 +26,7 @@
 //! | a balancer never serves an older table; a later owner of the region counts as newer | `Generations`, `Convergence` |
 //! | what is shown of a target is what the balancers that are there found last; every one serves what the state says | `Seen`, `Convergence` |
 //! | a service stays within its percentages; a breaker trips exactly at its threshold, and goes back to what was completed last | `Percentages`, `Breaker`, `Rollback` |
+//! | tasks of one deployment are of one image, though tags move | `OneDigest` |
 //! | protected tasks stay; an instance has one task of a daemon; services have what they want in the end | `Protected`, `Daemons`, `Convergence` |
 //! | transactions are bounded; stopped tasks, tokens and instances go when their time has come | `Bounded`, `Retention` |
 //!
@@ -95,6 +96,8 @@ pub enum Invariant {
     Breaker,
     /// A rollback goes to the revision that was completed last.
     Rollback,
+    /// All tasks of a deployment after the first ones are made of what those were made of.
+    OneDigest,
     /// What is protected is neither scaled in nor replaced by a deployment.
     Protected,
     /// No instance has two tasks of one daemon.

@@ -7,6 +7,7 @@ use plan::agent::{
 use types::ContainerName;
 
 use super::runtime::{Held, Vessel, VesselState};
+use crate::services::digest_of;
 use crate::event::{Event, MachineEvent, MachineId};
 use crate::plant::Plant;
 use crate::violation::{Checked, Invariant, broken};
@@ -111,10 +112,12 @@ impl World {
                 container: container.clone(),
                 failure: failure(FailureClass::CannotPullContainer),
             },
-            Action::PullImage { container } => Happened::Pulled {
-                container: container.clone(),
-                image: ImageFacts { digest: Some("sha256:feed".into()), stop_signal: None },
-            },
+            Action::PullImage { container } => {
+                let spec = runtime.tasks.get(arn).and_then(|it| it.spec.container(container.as_str()));
+                let digest = spec.map(|it| digest_of(&it.image, self.agenda.now()));
+                let image = ImageFacts { digest, stop_signal: None };
+                Happened::Pulled { container: container.clone(), image }
+            }
             Action::CancelPull { .. } => return Ok(None),
             Action::Create { container, run } => {
                 let held = runtime.tasks.get_mut(arn).filter(|it| it.network.is_some());
@@ -189,6 +192,7 @@ impl World {
         };
         let spec = held.spec.container(container.as_str());
         let image = spec.map(|it| it.image.clone()).unwrap_or_default();
+        let image = image.split('@').next().unwrap_or_default().to_owned();
         let Some(vessel) = held.containers.get_mut(container).filter(|it| it.run == run) else {
             return Ok(failed(run));
         };

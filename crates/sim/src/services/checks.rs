@@ -9,6 +9,7 @@ use state::{
 };
 use types::{TaskId, Timestamp};
 
+use super::digests::Resolved;
 use crate::balancing::{is_in_service, is_reachable};
 use crate::region::{Cause, Decided};
 use crate::violation::{Checked, Invariant, broken};
@@ -25,6 +26,8 @@ pub(crate) struct Ledger {
     /// Tasks that failed, by deployment: launches that came to nothing, and those that were
     /// stopped for their health.
     failed: BTreeMap<u64, BTreeSet<TaskId>>,
+    /// What tasks were made of.
+    resolved: Resolved,
     /// Rollouts that were completed.
     rollouts: u64,
     /// Breakers that tripped.
@@ -53,6 +56,7 @@ impl World {
         for key in touched {
             ledger.check(before, it, &key)?;
         }
+        ledger.resolved.check(before, it, &ledger.failed)?;
         self.ledger.count.rollouts = ledger.rollouts;
         self.ledger.count.trips = ledger.trips;
         Ok(())

@@ -30,6 +30,14 @@ pub(crate) fn tamper(plant: Plant, draft: &mut Draft<'_>, now: Timestamp) {
         }
         Plant::StartsTooMany => double(draft, 10, Scheduling::Replica),
         Plant::DoublesDaemons => double(draft, 1, Scheduling::Daemon),
+        Plant::FollowsTags => {
+            for mut task in changed(draft) {
+                if task.containers.iter().any(|it| it.pinned_digest.is_some()) {
+                    task.containers.iter_mut().for_each(|it| it.pinned_digest = None);
+                    draft.change(Change::from(task));
+                }
+            }
+        }
         Plant::CountsTwice => services(draft, |before, after| {
             let (Some(old), Some(new)) =
                 (before.deployments.first(), after.deployments.first_mut())

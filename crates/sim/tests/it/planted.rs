@@ -77,6 +77,7 @@ fn planted_bugs_are_found() {
         (Plant::RollsBackAnywhere, &[Rollback]),
         (Plant::KeepsServices, &[Quiet, Convergence, Registered]),
         (Plant::DoublesDaemons, &[Daemons]),
+        (Plant::FollowsTags, &[OneDigest]),
     ];
     let missed: Vec<_> =
         table.iter().filter_map(|(plant, promises)| find(*plant, promises).err()).collect();
