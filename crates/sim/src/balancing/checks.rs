@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use api::Entry;
 use plan::routing::attributes::GroupAttributes;
 use plan::routing::{Group, RoutingTable, seal, told};
-use shapes::elbv2;
 use plan::targets;
+use shapes::elbv2;
 use state::{
     Caller, Change, ClassicInstance, Context, Dice, State, Target, TargetHealth, TargetKey,
     classic_name,
@@ -170,8 +170,8 @@ impl World {
             return broken(Invariant::Drained, format!("{id} goes and was not deregistered"));
         };
         self.ledger.count.drained += 1;
-        let is_named = classic.is_some()
-            || state.indexes().rules_of_group(&target.key.group).next().is_some();
+        let is_named =
+            classic.is_some() || state.indexes().rules_of_group(&target.key.group).next().is_some();
         if draining.until <= it.at || !is_named {
             return Ok(());
         }

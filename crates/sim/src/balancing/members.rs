@@ -30,7 +30,7 @@ impl World {
                 let detail = format!("task {id} is to stop, and is a target");
                 return broken(Invariant::Drained, detail);
             }
-            let gone = |key| {
+            let gone = |key: &state::TargetKey| {
                 let last = changes.iter().rev().find_map(|it| match it {
                     Change::Target(other, after) if other == key => Some(after.is_none()),
                     Change::ClassicInstance(other, after) if other.as_target() == *key => {
@@ -103,6 +103,7 @@ pub(crate) fn check_registered(state: &State) -> Checked {
 pub(crate) fn is_in_service(state: &State, task: &Task) -> bool {
     let wanted = revision_of(state, task).map_or(0, |it| it.targets.len());
     let keys = task.service.iter().flat_map(|it| &it.targets);
+    let keys = keys.filter(|it| !state.connect_endpoints().contains_key(&it.group));
     let is_healthy = |target: &Target| {
         let some = state.balancers().values().any(|it| it.connected);
         let counts =
