@@ -1,5 +1,5 @@
-"""Terraform with the AWS provider: load balancers, certificates and zones are applied, found without
-differences, and destroyed."""
+"""Terraform with the AWS provider: load balancers of all kinds, certificates and zones are applied, found
+without differences, and destroyed."""
 
 import subprocess
 
@@ -174,6 +174,41 @@ resource "aws_lb_listener" "flow" {
   }
 }
 
+resource "aws_elb" "classic" {
+  name                = "${var.name}-classic"
+  subnets             = data.aws_subnets.all.ids
+  connection_draining = true
+  idle_timeout        = 30
+  listener {
+    lb_port           = 80
+    lb_protocol       = "http"
+    instance_port     = 3000
+    instance_protocol = "http"
+  }
+  listener {
+    lb_port            = 443
+    lb_protocol        = "https"
+    instance_port      = 3000
+    instance_protocol  = "http"
+    ssl_certificate_id = aws_acm_certificate.own.arn
+  }
+  health_check {
+    target              = "HTTP:3000/health"
+    interval            = 10
+    timeout             = 3
+    healthy_threshold   = 2
+    unhealthy_threshold = 2
+  }
+  tags = { team = "blue" }
+}
+
+resource "aws_lb_cookie_stickiness_policy" "classic" {
+  name                     = "sticky"
+  load_balancer            = aws_elb.classic.id
+  lb_port                  = 80
+  cookie_expiration_period = 600
+}
+
 resource "aws_route53_zone" "zone" {
   name = "${var.name}.example.com"
   tags = { team = "blue" }
@@ -211,9 +246,15 @@ def test_load_balancers_certificates_and_zones_are_terraforms(region, tmp_path, 
     lb = elb.describe_load_balancers(Names=[name])["LoadBalancers"][0]
     listeners = elb.describe_listeners(LoadBalancerArn=lb["LoadBalancerArn"])["Listeners"]
     assert sorted(it["Port"] for it in listeners) == [80, 443]
+    classic = region.client("elb")
+    shown = classic.describe_load_balancers(LoadBalancerNames=[f"{name}-classic"])
+    shown = shown["LoadBalancerDescriptions"][0]["ListenerDescriptions"]
+    assert [it["PolicyNames"] for it in shown] == [["sticky"], ["ELBSecurityPolicy-2016-08"]]
 
     terraform.destroy()
     left = [it["LoadBalancerName"] for it in elb.describe_load_balancers()["LoadBalancers"]]
     assert not [it for it in left if it.startswith(name)]
+    left = classic.describe_load_balancers()["LoadBalancerDescriptions"]
+    assert not [it for it in left if it["LoadBalancerName"].startswith(name)]
     left = [it["TargetGroupName"] for it in elb.describe_target_groups()["TargetGroups"]]
     assert not [it for it in left if it.startswith(name)]
