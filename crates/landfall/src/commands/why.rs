@@ -94,7 +94,7 @@ fn show(flags: &WhyFlags, story: &service::Story) -> anyhow::Result<()> {
         return print_json(&value(&story.service));
     }
     let place = story.place.as_ref().map(|it| format!("\n{}", places(it))).unwrap_or_default();
-    print(&format!("{}{place}", service::text(&story.service)))
+    print(&format!("{}{place}", service::text(&story.service, &story.unused)))
 }
 
 fn lines(lines: &[String]) -> String {

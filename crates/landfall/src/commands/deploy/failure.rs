@@ -29,11 +29,27 @@ pub(super) struct Failing {
     pub(super) lines: Vec<String>,
 }
 
-/// The task of the deployment that failed last; `None` if none did.
+/// The task of the deployment that failed last, with its last words; `None` if none did.
 pub(super) async fn newest(
     client: &Client,
     rollout: &Rollout,
 ) -> Result<Option<Failing>, CallError> {
+    let Some(task) = newest_task(client, rollout).await? else { return Ok(None) };
+    let lines = last_words(client, &task).await?;
+    Ok(Some(Failing { task, lines }))
+}
+
+/// The same with what has arrived of its words so far.
+pub(super) async fn glimpse(
+    client: &Client,
+    rollout: &Rollout,
+) -> Result<Option<Failing>, CallError> {
+    let Some(task) = newest_task(client, rollout).await? else { return Ok(None) };
+    let lines = words_of(client, &containers_of(client, &task).await?, &task).await?;
+    Ok(Some(Failing { task, lines }))
+}
+
+async fn newest_task(client: &Client, rollout: &Rollout) -> Result<Option<Task>, CallError> {
     let ask = ListTasksRequest {
         cluster: rollout.service.cluster_arn.clone(),
         service_name: rollout.service.service_name.clone(),
@@ -44,11 +60,7 @@ pub(super) async fn newest(
     let Some(cluster) = arns.first().and_then(|it| cluster_of(it)) else { return Ok(None) };
     let tasks = describe(client, cluster, &arns).await?;
     let ours = tasks.into_iter().filter(|it| it.started_by == rollout.deployment && has_failed(it));
-    let Some(task) = ours.max_by_key(|it| it.stopping_at.or(it.stopped_at).map(|it| it.0)) else {
-        return Ok(None);
-    };
-    let lines = last_words(client, &task).await?;
-    Ok(Some(Failing { task, lines }))
+    Ok(ours.max_by_key(|it| it.stopping_at.or(it.stopped_at).map(|it| it.0)))
 }
 
 /// Whether it ended otherwise than because the service wanted fewer or other tasks.
@@ -66,28 +78,45 @@ fn has_failed(task: &Task) -> bool {
 /// What the containers of a task wrote last. Agents send lines in batches, the last ones after the
 /// end of the container: where one ran, its lines are waited for.
 async fn last_words(client: &Client, task: &Task) -> Result<Vec<String>, CallError> {
-    let ask = DescribeTaskDefinitionRequest {
-        task_definition: task.task_definition_arn.clone(),
-        include: None,
-    };
-    let definition = client.call::<DescribeTaskDefinition>(&ask).await?.task_definition;
-    let containers = definition.and_then(|it| it.container_definitions).unwrap_or_default();
+    let containers = containers_of(client, task).await?;
     let mut ran = task.containers.iter().flatten();
     let ran = ran.any(|it| it.exit_code.is_some());
     let deadline = Instant::now() + LINES_WITHIN;
     let mut lines = Vec::new();
     loop {
         let before = lines.len();
-        lines.clear();
-        for it in &containers {
-            lines.extend(lines_of(client, it, task).await?);
-        }
+        lines = words_of(client, &containers, task).await?;
         let complete = !lines.is_empty() && lines.len() == before;
         if complete || !ran || Instant::now() > deadline {
             return Ok(lines);
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+async fn containers_of(
+    client: &Client,
+    task: &Task,
+) -> Result<Vec<ContainerDefinition>, CallError> {
+    let ask = DescribeTaskDefinitionRequest {
+        task_definition: task.task_definition_arn.clone(),
+        include: None,
+    };
+    let definition = client.call::<DescribeTaskDefinition>(&ask).await?.task_definition;
+    Ok(definition.and_then(|it| it.container_definitions).unwrap_or_default())
+}
+
+/// What has arrived of what its containers wrote last.
+async fn words_of(
+    client: &Client,
+    containers: &[ContainerDefinition],
+    task: &Task,
+) -> Result<Vec<String>, CallError> {
+    let mut lines = Vec::new();
+    for it in containers {
+        lines.extend(lines_of(client, it, task).await?);
+    }
+    Ok(lines)
 }
 
 async fn lines_of(

@@ -4,12 +4,14 @@ use core::time::Duration;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
+use rustix::termios::tcgetwinsize;
 use shapes::ecs::{
     Deployment, DescribeServiceDeployments, DescribeServiceDeploymentsRequest, DescribeServices,
     DescribeServicesRequest, Service, ServiceDeployment, ServiceDeploymentStatus as Status,
 };
 use tokio::time::{Instant, sleep};
 
+use super::failure::{self, Failing};
 use crate::client::{CallError, Client};
 use crate::commands::output::say;
 
@@ -17,6 +19,8 @@ use crate::commands::output::say;
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// How many looks in a row may go without an answer: a control plane that restarts takes some.
 const SILENT_MAX: u32 = 40;
+/// How often the task that failed last is looked for, from the first failure on.
+const LOOK_AT_FAILURES_EVERY: Duration = Duration::from_secs(1);
 /// Writes the line anew where the terminal's cursor is.
 const LINE_ANEW: &str = "\r\x1b[K";
 
@@ -48,6 +52,11 @@ pub(super) enum End {
 }
 
 /// Follows what a service began last. It may be over already.
+///
+/// Failing tasks alone never end it, whether there is a circuit breaker or not: the service tries for
+/// ever, and what it waits for can come at any time: an image that is pushed, a database that
+/// answers, an instance with room. So it ends with what the region says of the deployment, with the
+/// service, or when its caller has waited long enough; meanwhile the line says what goes wrong.
 pub(super) async fn to_end(
     client: &Client,
     began: &Service,
@@ -67,11 +76,14 @@ pub(super) async fn to_end(
     let started = Instant::now();
     let mut line = Line::new();
     let mut silent = 0;
+    let mut trouble = Trouble::new();
     loop {
         match look(client, &rollout).await {
             Ok((service, deployment)) => {
                 silent = 0;
-                line.show(&progress(&rollout, &service), started.elapsed());
+                trouble.look(client, &rollout, &service).await;
+                let text = format!("{}{}", progress(&rollout, &service), trouble.text());
+                line.show(&text, started.elapsed());
                 rollout.status =
                     deployment.status.as_ref().map(ToString::to_string).unwrap_or_default();
                 let ended = end(&service, &deployment);
@@ -169,6 +181,53 @@ fn progress(rollout: &Rollout, service: &Service) -> String {
     text
 }
 
+/// What went wrong last, while a deployment goes on.
+struct Trouble {
+    look_at: Instant,
+    failing: Option<Failing>,
+}
+
+impl Trouble {
+    fn new() -> Self {
+        Self { look_at: Instant::now(), failing: None }
+    }
+
+    /// Looks for the task that failed last, if there is any and it was not just looked for. What
+    /// cannot be found out is not worth the end of the following.
+    async fn look(&mut self, client: &Client, rollout: &Rollout, service: &Service) {
+        let wanted = service.deployments.iter().flatten().find(|it| it.id == rollout.deployment);
+        let failed = wanted.and_then(|it| it.failed_tasks).unwrap_or(0);
+        if failed == 0 || Instant::now() < self.look_at {
+            return;
+        }
+        self.look_at = Instant::now() + LOOK_AT_FAILURES_EVERY;
+        if let Ok(Some(found)) = failure::glimpse(client, rollout).await {
+            self.take(found);
+        }
+    }
+
+    /// Lines of a task arrive after its end; until then those of one that failed the same way stand.
+    fn take(&mut self, mut found: Failing) {
+        if let Some(before) = &self.failing
+            && found.lines.is_empty()
+            && failure::why(&found.task) == failure::why(&before.task)
+        {
+            found.lines.clone_from(&before.lines);
+        }
+        self.failing = Some(found);
+    }
+
+    /// Behind the counts of the line: the reason, and the last that was written.
+    fn text(&self) -> String {
+        let Some(it) = &self.failing else { return String::new() };
+        let mut text = format!("; a task {}", failure::why(&it.task));
+        if let Some(last) = it.lines.last() {
+            text = format!("{text}; {last}");
+        }
+        text
+    }
+}
+
 /// One line that changes on a terminal; elsewhere a line for each change.
 struct Line {
     terminal: bool,
@@ -183,10 +242,12 @@ impl Line {
     fn show(&mut self, text: &str, since: Duration) {
         if self.terminal {
             let mut out = io::stderr().lock();
+            // What is longer than the terminal is wide could not be written anew.
+            let columns = tcgetwinsize(&out).map_or(80, |it| usize::from(it.ws_col));
+            let seconds = format!(" ({} s)", since.as_secs());
+            let text: String = text.chars().take(columns.saturating_sub(seconds.len())).collect();
             // Nobody has to listen.
-            drop(
-                write!(out, "{LINE_ANEW}{text} ({} s)", since.as_secs()).and_then(|()| out.flush()),
-            );
+            drop(write!(out, "{LINE_ANEW}{text}{seconds}").and_then(|()| out.flush()));
         } else if self.shown != text {
             say(text);
         }
@@ -250,6 +311,22 @@ mod tests {
         let row = ServiceDeployment { status: Some(Status::Successful), ..Default::default() };
         let scaled = Service { running_count: Some(2), ..service(Vec::new()) };
         assert_eq!(end(&scaled, &row), None);
+    }
+
+    #[test]
+    fn what_went_wrong_last_stands_behind_the_counts() {
+        let failing = |reason: &str, lines: &[&str]| Failing {
+            task: shapes::ecs::Task { stopped_reason: Some(reason.into()), ..Default::default() },
+            lines: lines.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        let mut trouble = Trouble::new();
+        assert_eq!(trouble.text(), "");
+        trouble.take(failing("exited", &["app | starts", "app | no database"]));
+        assert_eq!(trouble.text(), "; a task stopped: exited; app | no database");
+        trouble.take(failing("exited", &[]));
+        assert_eq!(trouble.text(), "; a task stopped: exited; app | no database");
+        trouble.take(failing("no such image", &[]));
+        assert_eq!(trouble.text(), "; a task stopped: no such image");
     }
 
     #[test]

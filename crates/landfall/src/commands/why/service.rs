@@ -2,6 +2,7 @@
 //! having all its tasks.
 
 use shapes::ecs::{Deployment, DescribeServices, DescribeServicesRequest, Service};
+use shapes::elbv2::{DescribeTargetHealth, DescribeTargetHealthInput};
 use shapes::landfall::{ExplainPlacement, ExplainPlacementRequest, ExplainPlacementResponse};
 
 use crate::client::{CallError, Client};
@@ -15,6 +16,8 @@ const EVENTS: usize = 5;
 pub(super) struct Story {
     pub(super) service: Service,
     pub(super) place: Option<ExplainPlacementResponse>,
+    /// ARNs of its target groups whose targets are in no load balancer.
+    pub(super) unused: Vec<String>,
 }
 
 /// The story of a service; `None` if there is no such service.
@@ -31,7 +34,9 @@ pub(super) async fn story(
     let found = client.call::<DescribeServices>(&ask).await?.services;
     let Some(service) = found.into_iter().flatten().next() else { return Ok(None) };
     let there = service.running_count.unwrap_or(0) + service.pending_count.unwrap_or(0);
-    let place = if there < service.desired_count.unwrap_or(0) {
+    let slowed = |it: &str| it.contains(plan::mass_loss::SLOWED);
+    let mut said = service.events.iter().flatten().filter_map(|it| it.message.as_deref());
+    let place = if there < service.desired_count.unwrap_or(0) || said.any(slowed) {
         let ask = ExplainPlacementRequest {
             cluster: cluster.map(str::to_owned),
             task_definition: service.task_definition.clone(),
@@ -40,11 +45,34 @@ pub(super) async fn story(
     } else {
         None
     };
-    Ok(Some(Story { service, place }))
+    let unused = unused(client, &service).await?;
+    Ok(Some(Story { service, place, unused }))
+}
+
+/// Target groups of a service in which targets are `unused`: no listener and no rule leads there.
+async fn unused(client: &Client, service: &Service) -> Result<Vec<String>, CallError> {
+    let asked = service.load_balancers.iter().flatten();
+    let mut unused = Vec::new();
+    for group in asked.filter_map(|it| it.target_group_arn.as_ref()) {
+        let ask = DescribeTargetHealthInput {
+            target_group_arn: Some(group.clone()),
+            ..DescribeTargetHealthInput::default()
+        };
+        let found = match client.call::<DescribeTargetHealth>(&ask).await {
+            // One that is gone is told of by an event.
+            Err(error) if error.code().is_some() => continue,
+            answer => answer?.target_health_descriptions.unwrap_or_default(),
+        };
+        let mut states = found.into_iter().filter_map(|it| it.target_health?.state);
+        if states.any(|it| it.to_string() == "unused") {
+            unused.push(group.clone());
+        }
+    }
+    Ok(unused)
 }
 
 /// What is told of it, without the place.
-pub(super) fn text(service: &Service) -> String {
+pub(super) fn text(service: &Service, unused: &[String]) -> String {
     let number = |it: Option<i32>| it.unwrap_or(0);
     let mut text = format!(
         "Service {} is {}: {} of {} tasks run, {} start.\n",
@@ -56,6 +84,12 @@ pub(super) fn text(service: &Service) -> String {
     );
     for it in service.deployments.iter().flatten() {
         text = format!("{text}{}\n", deployment(it));
+    }
+    for group in unused {
+        text = format!(
+            "{text}No listener and no rule forwards to the target group {group}: its targets are \
+             unused and not checked, and new tasks do not count as healthy.\n"
+        );
     }
     let mut events = service.events.iter().flatten().peekable();
     if events.peek().is_some() {
@@ -108,10 +142,12 @@ mod tests {
             ..Service::default()
         };
         assert_eq!(
-            text(&service).lines().collect::<Vec<_>>(),
+            text(&service, &["arn:group".into()]).lines().collect::<Vec<_>>(),
             [
                 "Service web is ACTIVE: 1 of 3 tasks run, 0 start.",
                 "PRIMARY deployment of web:2 is IN_PROGRESS: It goes on. 2 of its tasks failed.",
+                "No listener and no rule forwards to the target group arn:group: its targets are \
+                 unused and not checked, and new tasks do not count as healthy.",
                 "What it said last:",
                 "  no room",
             ]
