@@ -32,6 +32,8 @@ impl Reconciler for ServiceDiscovery {
     fn woken_by(&self, change: &Change) -> Option<Subject> {
         match change {
             Change::Task(id, Some(task)) if matters(task) => Some(Subject::Task(*id)),
+            // Tasks without an address of their own are found at the instance's.
+            Change::ContainerInstance(id, Some(_)) => Some(Subject::Instance(*id)),
             // Somebody has changed what is this loop's to say.
             Change::DiscoveryInstance(key, _) => TaskId::parse(&key.id).ok().map(Subject::Task),
             _ => None,
@@ -39,13 +41,19 @@ impl Reconciler for ServiceDiscovery {
     }
 
     fn review(&self, draft: &mut Draft<'_>, subject: &Subject, _: &mut Context<'_>) -> Outcome {
-        let Subject::Task(id) = subject else { return Outcome::Settled };
-        let Some(task) = draft.state().task(*id).cloned() else { return Outcome::Settled };
-        for entry in discovery::entries(draft.state(), &task) {
-            if draft.room() < CHANGES_OF_ENTRY {
-                return Outcome::Again;
+        let tasks: Vec<TaskId> = match subject {
+            Subject::Task(id) => vec![*id],
+            Subject::Instance(id) => draft.state().indexes().held_on(*id).iter().copied().collect(),
+            _ => return Outcome::Settled,
+        };
+        for id in tasks {
+            let Some(task) = draft.state().task(id).cloned() else { continue };
+            for entry in discovery::entries(draft.state(), &task) {
+                if draft.room() < CHANGES_OF_ENTRY {
+                    return Outcome::Again;
+                }
+                settle(draft, entry);
             }
-            settle(draft, entry);
         }
         Outcome::Settled
     }

@@ -64,6 +64,23 @@ fn found(world: &World) -> Vec<String> {
 }
 
 #[test]
+fn tasks_on_a_bridge_are_found_where_their_instance_is_now() {
+    let mut world = world();
+    let at = |address: &str| {
+        let mut row = instance(1);
+        row.attributes.insert("landfall.address".into(), Some(address.into()));
+        row
+    };
+    world.put(at("172.31.0.10"));
+    world.put(member(1, 1, [32768, 32769]));
+    world.run_until(SECOND);
+    assert_eq!(found(&world), ["172.31.0.10"]);
+    world.put(at("172.31.0.12"));
+    world.run_until(2 * SECOND);
+    assert_eq!(found(&world), ["172.31.0.12"]);
+}
+
+#[test]
 fn running_tasks_are_found_and_leave_as_soon_as_they_are_to_stop() {
     let mut world = world();
     world.put(at_address(1));
