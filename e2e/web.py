@@ -39,16 +39,14 @@ class Web:
         self.region, self.name = region, name
         self.elbv2, self.ecs = region.client("elbv2"), region.client()
         subnets = region.client("ec2").describe_subnets()["Subnets"]
-        vpc = subnets[0]["VpcId"]
+        self.vpc = subnets[0]["VpcId"]
         made = self.elbv2.create_load_balancer(
             Name=name, Type=kind,
             Subnets=[it["SubnetId"] for it in subnets])["LoadBalancers"][0]
         self.arn = made["LoadBalancerArn"]
         self.nodes = until(lambda: self.settled(made["DNSName"], len(subnets)), 10,
                            what="its addresses are known by name and on the machine")
-        self.group = self.elbv2.create_target_group(**{
-            "Name": name, "Protocol": "HTTP", "Port": PORT, "VpcId": vpc, "TargetType": "ip",
-            **QUICK, **group})["TargetGroups"][0]["TargetGroupArn"]
+        self.group = self.group_of(name, **group)
         self.tasks = []
         if count:
             definition = self.ecs.register_task_definition(
@@ -67,6 +65,12 @@ class Web:
                  if it["name"] == "privateIPv4Address")
             for task in (self.ecs.describe_tasks(tasks=self.tasks)["tasks"] if count else [])]
         self.listener = None
+
+    def group_of(self, name, **settings):
+        """A target group of that name whose health is found quickly."""
+        return self.elbv2.create_target_group(**{
+            "Name": name, "Protocol": "HTTP", "Port": PORT, "VpcId": self.vpc, "TargetType": "ip",
+            **QUICK, **settings})["TargetGroups"][0]["TargetGroupArn"]
 
     def forward(self):
         return [{"Type": "forward", "TargetGroupArn": self.group}]
