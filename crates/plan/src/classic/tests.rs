@@ -5,7 +5,9 @@ use state::{Draining, Node, Scheme, Seen, TargetHealth};
 use types::{AccountId, Home, Region, Timestamp, Zone};
 
 use super::*;
-use crate::routing::{Generation, told};
+use crate::balancing::Rotation;
+use crate::routing::attributes::{GroupAttributes, Sticky};
+use crate::routing::{Compiled, Generation, told};
 
 fn zone(letter: char) -> Zone {
     Zone::parse(&format!("us-east-1{letter}")).expect("a zone")
@@ -99,8 +101,8 @@ fn each_listener_leads_to_its_port_of_each_instance_and_one_check_is_made_for_al
     let state = region(web(), vec![instance("i-1", 'a'), instance("i-2", 'b')]);
     let table = told(&state, Generation::default(), Vec::new());
     let groups: Vec<_> = table.groups.iter().map(|it| (it.arn.as_str(), it.protocol)).collect();
-    use TargetProtocol::{Http, Tcp};
-    let expected = [("classic/web", Http), ("classic/web/6379", Tcp), ("classic/web/80", Http)];
+    let (http, tcp) = (TargetProtocol::Http, TargetProtocol::Tcp);
+    let expected = [("classic/web", http), ("classic/web/6379", tcp), ("classic/web/80", http)];
     assert_eq!(groups, expected);
     let ports = |number: usize| {
         let group: &Group = &table.groups[number];
@@ -141,7 +143,6 @@ fn cookies_are_those_of_the_listener_that_names_their_policy() {
     ];
     it.listeners[1].policies = vec!["short".into()];
     it.listeners[2].policies = vec!["own".into()];
-    use crate::routing::attributes::{GroupAttributes, Sticky};
     let groups = groups(&region(it.clone(), Vec::new()), &it);
     let sticky: Vec<_> =
         groups.iter().map(|it| GroupAttributes::of(&it.attributes).sticky).collect();
@@ -152,8 +153,6 @@ fn cookies_are_those_of_the_listener_that_names_their_policy() {
 
 #[test]
 fn where_no_instance_is_in_service_nobody_is_asked() {
-    use crate::balancing::Rotation;
-    use crate::routing::Compiled;
     let state = region(web(), vec![instance("i-1", 'a')]);
     let compiled = Compiled::new(told(&state, Generation::default(), Vec::new()), None);
     let ill = Rotation::new(&compiled.groups[2], None, &|_| false, Timestamp(0), None);

@@ -33,7 +33,7 @@ pub(super) fn web(connection_draining: bool) -> ClassicLoadBalancer {
         attributes: ClassicAttributes {
             cross_zone: false,
             connection_draining,
-            draining_timeout: Duration::from_secs(300),
+            draining_timeout: Duration::from_mins(5),
             idle_timeout: Duration::from_mins(1),
             desync: DesyncMode::Defensive,
         },

@@ -46,7 +46,7 @@ fn old() -> ClassicLoadBalancer {
         attributes: ClassicAttributes {
             cross_zone: false,
             connection_draining: false,
-            draining_timeout: Duration::from_secs(300),
+            draining_timeout: Duration::from_mins(5),
             idle_timeout: Duration::from_mins(1),
             desync: DesyncMode::Defensive,
         },
