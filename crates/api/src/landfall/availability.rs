@@ -3,9 +3,10 @@
 use plan::availability::{
     Availability, Domain, Finding, Headroom, Loss, Part, Tasks, ZoneShare, availability, headroom,
 };
+use plan::mass_loss::{self, Brake};
 use shapes::landfall as shape;
 use state::{ClusterStatus, Context, Scheduling, State};
-use types::{ClusterName, Group, Home};
+use types::{ClusterName, Group, Home, Timestamp};
 
 use super::{Error, trail};
 use crate::ecs::find;
@@ -25,6 +26,7 @@ pub struct AvailabilityQuestion {
     copy: State,
     clusters: Vec<ClusterName>,
     load: Option<u32>,
+    now: Timestamp,
 }
 
 /// Takes in `ReportAvailability`: of one cluster, or of all that are ACTIVE.
@@ -44,7 +46,7 @@ pub fn availability_question(
         None => active(state)?,
     };
     let load = ask.load.map(load).transpose()?;
-    Ok(AvailabilityQuestion { copy: state.clone(), clusters, load })
+    Ok(AvailabilityQuestion { copy: state.clone(), clusters, load, now: context.now })
 }
 
 fn active(state: &State) -> Result<Vec<ClusterName>, Error> {
@@ -70,7 +72,11 @@ impl AvailabilityQuestion {
         let mut reports = Vec::new();
         for cluster in &self.clusters {
             let all = availability(&mut self.copy, cluster);
-            reports.push(report(self.copy.home(), &all, self.load.unwrap_or(all.load)));
+            let mut told = report(self.copy.home(), &all, self.load.unwrap_or(all.load));
+            if let Some(brake) = mass_loss::brake(&self.copy, cluster, self.now) {
+                told.findings.get_or_insert_default().insert(0, slowed(&brake));
+            }
+            reports.push(told);
         }
         shape::ReportAvailabilityResponse { clusters: Some(reports) }
     }
@@ -181,8 +187,15 @@ fn finding(it: &Finding) -> shape::AvailabilityFinding {
     shape::AvailabilityFinding { code: Some(it.code().to_owned()), detail: Some(it.to_string()) }
 }
 
+fn slowed(brake: &Brake) -> shape::AvailabilityFinding {
+    let code = Some("REPLACEMENT_SLOWED".to_owned());
+    shape::AvailabilityFinding { code, detail: Some(brake.to_string()) }
+}
+
 #[cfg(test)]
 mod tests {
+    use types::InstanceId;
+
     use super::*;
     use crate::fixture::{self, Fixture};
 
@@ -231,5 +244,27 @@ mod tests {
         let codes: Vec<_> =
             cluster.findings.iter().flatten().filter_map(|it| it.code.as_deref()).collect();
         assert_eq!(codes, ["ONE_ZONE"]);
+    }
+
+    #[test]
+    fn it_is_told_first_that_replacement_is_slowed() {
+        let mut region = fixture::region();
+        for number in 1..=5 {
+            region.instance(number);
+        }
+        let found = |region: &Fixture| {
+            let answer =
+                ask(region, &shape::ReportAvailabilityRequest::default()).expect("answers");
+            let cluster = answer.clusters.expect("clusters").remove(0);
+            let first = cluster.findings.unwrap_or_default().into_iter().next();
+            first.and_then(|it| it.code).unwrap_or_default()
+        };
+        for number in 1..=3 {
+            assert_ne!(found(&region), "REPLACEMENT_SLOWED");
+            region.step(|draft, it| {
+                plan::instances::disconnect(draft, InstanceId::new(number), it.now);
+            });
+        }
+        assert_eq!(found(&region), "REPLACEMENT_SLOWED");
     }
 }

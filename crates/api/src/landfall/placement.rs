@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use plan::launch;
+use plan::mass_loss;
 use plan::placement::{self, Constraint, Explanation, Request};
 use plan::query::Expression;
 use shapes::landfall as shape;
@@ -32,12 +34,17 @@ pub(super) fn explain_placement(
     let name = ask.task_definition.unwrap_or_default();
     let definition = find::definition(state, &name)?
         .ok_or_else(|| Error::InvalidParameter("TaskDefinition not found.".into()))?;
-    let explained = placement::explain(state, &request(&cluster, definition)?);
+    let request = request(&cluster, definition)?;
+    let mut explained = placement::explain(state, &request);
+    for it in explained.iter_mut().filter(|it| it.misfits.is_empty()) {
+        it.misfits.extend(launch::kept_for_daemons(state, it.instance, &request));
+    }
     let mut lines = vec![needs(definition)];
     if definition.status != DefinitionStatus::Active {
         lines.push(format!("{} is no longer ACTIVE: nothing new starts.", definition.revision));
     }
     lines.push(summary(&cluster, &explained));
+    lines.extend(mass_loss::brake(state, &cluster, context.now).map(|it| it.to_string()));
     let shown = explained.iter().take(INSTANCES_MAX);
     let instances = shown.map(|it| considered(state, &cluster, it)).collect();
     if explained.len() > INSTANCES_MAX {

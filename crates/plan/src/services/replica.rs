@@ -33,7 +33,7 @@ impl<'a> Census<'a> {
         let healthy = good.iter().filter(|it| it.standing == Standing::Healthy).count();
         let healthy = number(healthy) + plan.crowded(|it| *it == Standing::Healthy);
         let goods = number(good.len()) + plan.crowded(|_| true);
-        Self { healthy, goods, good, ill, old }
+        Self { good, goods, healthy, ill, old }
     }
 
     /// Whether some tasks of the PRIMARY deployment are on their way to being healthy.

@@ -1,6 +1,7 @@
 //! What becomes of services.
 
 mod fleet;
+mod glances;
 mod losses;
 mod rooms;
 

@@ -24,15 +24,15 @@ impl Indexes {
 
 impl Daemons {
     pub(super) fn service(&mut self, before: Option<&Service>, after: Option<&Service>) {
-        if let Some(it) = before.filter(is_daemon) {
+        if let Some(it) = before.filter(|it| is_daemon(it)) {
             drop_from(&mut self.active, &it.key.cluster, &it.key);
         }
-        if let Some(it) = after.filter(is_daemon) {
+        if let Some(it) = after.filter(|it| is_daemon(it)) {
             self.active.entry(it.key.cluster.clone()).or_default().insert(it.key.clone());
         }
     }
 }
 
-fn is_daemon(it: &&Service) -> bool {
+fn is_daemon(it: &Service) -> bool {
     it.scheduling == Scheduling::Daemon && it.status == ServiceStatus::Active
 }

@@ -56,7 +56,7 @@ impl Silence {
         before: Option<&ContainerInstance>,
         after: Option<&ContainerInstance>,
     ) {
-        if let Some(it) = before.filter(is_silent) {
+        if let Some(it) = before.filter(|it| is_silent(it)) {
             match it.given_up_at {
                 None => drop_from(&mut self.waiting, &it.cluster, &(it.connected_at, it.id)),
                 Some(at) => {
@@ -69,7 +69,7 @@ impl Silence {
                 }
             }
         }
-        if let Some(it) = after.filter(is_silent) {
+        if let Some(it) = after.filter(|it| is_silent(it)) {
             let cluster = it.cluster.clone();
             match it.given_up_at {
                 None => {
@@ -84,7 +84,7 @@ impl Silence {
     }
 }
 
-fn is_silent(it: &&ContainerInstance) -> bool {
+fn is_silent(it: &ContainerInstance) -> bool {
     !it.connected && it.status != InstanceStatus::Inactive
 }
 

@@ -98,7 +98,7 @@ fn the_room_of_a_daemon_that_comes_again_later_is_kept_meanwhile() {
     // Its next launch has to wait, as after launches that failed.
     let mut waits = row(&fleet);
     waits.deployments[0].wait_until =
-        Some(fleet.world.now.after(core::time::Duration::from_secs(60)));
+        Some(fleet.world.now.after(core::time::Duration::from_mins(1)));
     fleet.world.put(waits);
     end_daemon(&mut fleet);
     fleet.run(40);
