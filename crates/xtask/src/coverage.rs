@@ -112,7 +112,9 @@ fn section(
     model: &Value,
     answered: &BTreeSet<String>,
 ) -> Result<(), Box<dyn Error>> {
-    let title = model.pointer("/metadata/serviceFullName").and_then(Value::as_str);
+    let meta = |name: &str| model.pointer(&format!("/metadata/{name}")).and_then(Value::as_str);
+    // Two services of one name are told apart by their versions.
+    let version = meta("apiVersion").unwrap_or_default();
     let all = model.get("operations").and_then(Value::as_object).ok_or("no operations")?;
     if let Some(unknown) = answered.iter().find(|it| !all.contains_key(*it)) {
         return Err(format!("{service} has no operation {unknown}").into());
@@ -120,7 +122,7 @@ fn section(
     let refused: Vec<&str> =
         all.keys().filter(|it| !answered.contains(*it)).map(String::as_str).collect();
     let answered: Vec<&str> = answered.iter().map(String::as_str).collect();
-    writeln!(page, "\n## {}\n", title.unwrap_or(service))?;
+    writeln!(page, "\n## {}, version {version}\n", meta("serviceFullName").unwrap_or(service))?;
     writeln!(page, "Answered ({} of {}): {}.", answered.len(), all.len(), answered.join(", "))?;
     if !refused.is_empty() {
         writeln!(page, "\nRefused: {}.", refused.join(", "))?;
