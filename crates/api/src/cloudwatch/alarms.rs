@@ -79,6 +79,7 @@ pub(super) fn state(asked: Option<&shape::StateValue>) -> Result<AlarmState, Err
 /// # Errors
 ///
 /// None.
+#[expect(clippy::unnecessary_wraps, reason = "the form that every operation has")]
 pub(super) fn enable_alarm_actions(
     draft: &mut Draft<'_>,
     ask: shape::EnableAlarmActionsInput,
@@ -93,6 +94,7 @@ pub(super) fn enable_alarm_actions(
 /// # Errors
 ///
 /// None.
+#[expect(clippy::unnecessary_wraps, reason = "the form that every operation has")]
 pub(super) fn disable_alarm_actions(
     draft: &mut Draft<'_>,
     ask: shape::DisableAlarmActionsInput,
