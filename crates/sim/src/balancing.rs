@@ -259,11 +259,11 @@ impl World {
         }
         let machines = || self.machines.values().filter(|it| it.exists);
         // Of an instance it is some task that answers.
-        let of_instance = machines().filter(|it| it.ec2 == id);
-        let mut of_instance = of_instance.flat_map(|it| it.runtime.tasks.values());
+        let is_instance =
+            machines().any(|it| it.ec2 == id && it.runtime.running().next().is_some());
         let mut tasks = machines().flat_map(|it| it.runtime.tasks.values());
-        let answers = of_instance.any(|it| it.runs())
-            || tasks.any(|it| it.runs() && it.addresses().iter().any(|it| it == id));
+        let answers =
+            is_instance || tasks.any(|it| it.runs() && it.addresses().iter().any(|it| it == id));
         if answers { Host::Well } else { Host::Dead }
     }
 

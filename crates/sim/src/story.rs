@@ -143,7 +143,7 @@ impl Story {
         });
         let files = self.text.lines().any(|it| it == FILES);
         let balancers = self.text.lines().find_map(|it| it.strip_prefix(BALANCERS)?.parse().ok());
-        let mut stage = Stage::new(files, balancers.unwrap_or(0), (plant, follow));
+        let mut stage = Stage::new(files, balancers.unwrap_or(0), plant, follow);
         let begun = stage.pass(1_000);
         let mut play = |(number, line): (usize, &str)| {
             stage.world.say(format_args!("story: {line}"));
@@ -183,7 +183,8 @@ impl Stage {
     fn new(
         files: bool,
         balancers: u32,
-        (plant, follow): (Option<Plant>, Option<fn(&str)>),
+        plant: Option<Plant>,
+        follow: Option<fn(&str)>,
     ) -> Self {
         let swarm = Swarm { files, balancers, ..Swarm::calm(0) };
         let mut world = World::of(swarm, 0, plant, Trace::new(follow));
