@@ -68,7 +68,7 @@ fn has_failed(task: &Task) -> bool {
     match task.stop_code {
         Some(TaskStopCode::ServiceSchedulerInitiated) => {
             let reason = task.stopped_reason.as_deref().unwrap_or_default();
-            !reason.starts_with("Scaling activity")
+            reason.starts_with("Task failed")
         }
         Some(TaskStopCode::UserInitiated) | None => false,
         Some(_) => true,
@@ -171,6 +171,8 @@ mod tests {
     fn tasks_that_made_room_have_not_failed() {
         let by_scheduler = |reason| task(Some(TaskStopCode::ServiceSchedulerInitiated), reason);
         assert!(!has_failed(&by_scheduler("Scaling activity initiated by (deployment ecs-svc/1)")));
+        let moved = "Availability-zone rebalancing initiated by (deployment ecs-svc/1)";
+        assert!(!has_failed(&by_scheduler(moved)));
         assert!(has_failed(&by_scheduler("Task failed ELB health checks in (target-group a)")));
         assert!(has_failed(&task(Some(TaskStopCode::EssentialContainerExited), "exited")));
         assert!(!has_failed(&task(Some(TaskStopCode::UserInitiated), "by hand")));
