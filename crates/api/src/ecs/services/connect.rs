@@ -50,6 +50,23 @@ pub(super) fn settle(
     }
 }
 
+/// The names by which a namespace knows what a deployment has.
+///
+/// Differs: there is no service of Cloud Map behind each, so no ARN of one is shown.
+pub(super) fn resources(
+    asked: Option<&shape::ServiceConnectConfiguration>,
+) -> Option<Vec<shape::ServiceConnectServiceResource>> {
+    let asked = asked.filter(|it| it.enabled.unwrap_or(false))?;
+    let resource = |it: &shape::ServiceConnectService| {
+        let name = it.discovery_name.clone().filter(|it| !it.is_empty());
+        shape::ServiceConnectServiceResource {
+            discovery_name: name.or_else(|| it.port_name.clone()),
+            discovery_arn: None,
+        }
+    };
+    Some(asked.services.iter().flatten().map(resource).collect())
+}
+
 impl From<connect::Unfit> for Error {
     fn from(error: connect::Unfit) -> Self {
         let text = error.to_string();

@@ -11,7 +11,7 @@ use state::{
 };
 use types::{Timestamp, uuid};
 
-use super::rollout;
+use super::{connect, rollout};
 use crate::ecs::tags;
 pub(super) use crate::ecs::tasks::view::Tags;
 use crate::ecs::view::{count, spec, time};
@@ -169,6 +169,9 @@ fn deployment(
         // Of services with a Classic Load Balancer none is shown (handbook 5.4).
         rollout_state: Some(rollout_state(it.rollout)).filter(|_| !classic(revision)),
         rollout_state_reason: Some(it.reason.clone()).filter(|_| !classic(revision)),
+        service_connect_resources: connect::resources(
+            rolled.service_connect_configuration.as_ref(),
+        ),
         service_connect_configuration: rolled.service_connect_configuration,
         ..shape::Deployment::default()
     }

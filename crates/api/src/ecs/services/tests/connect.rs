@@ -20,10 +20,16 @@ fn world() -> Fixture {
         }
     });
     define(&mut world, "nameless", |_| {});
-    let namespace = Namespace {
-        id: "ns-1".into(),
-        name: "shop".into(),
-        http_name: "shop".into(),
+    world.state.apply(namespace("ns-1", "shop").into());
+    world.state.apply(namespace("ns-2", "bank").into());
+    world
+}
+
+fn namespace(id: &str, name: &str) -> Namespace {
+    Namespace {
+        id: id.into(),
+        name: name.into(),
+        http_name: name.into(),
         kind: NamespaceKind::Http,
         description: None,
         creator_request_id: None,
@@ -31,9 +37,7 @@ fn world() -> Fixture {
         last_update: None,
         tags: Vec::new(),
         created_at: Timestamp(0),
-    };
-    world.state.apply(namespace.into());
-    world
+    }
 }
 
 /// A configuration that makes port `http` reachable at that name and port 8080.
@@ -71,8 +75,11 @@ fn endpoints(world: &Fixture) -> Vec<String> {
 fn a_service_has_the_endpoints_of_its_configuration() {
     let mut world = world();
     let made = create(&mut world, connected("a", "web")).expect("is made");
-    let shown = made.deployments.expect("one").remove(0).service_connect_configuration;
-    assert_eq!(shown, Some(at("web")));
+    let shown = made.deployments.expect("one").remove(0);
+    assert_eq!(shown.service_connect_configuration, Some(at("web")));
+    let known = shown.service_connect_resources.into_iter().flatten();
+    let known: Vec<_> = known.filter_map(|it| it.discovery_name).collect();
+    assert_eq!(known, ["web"]);
     assert_eq!(endpoints(&world), ["web:8080"]);
     update(&mut world, "a", |it| it.desired_count = Some(1)).expect("is updated");
     assert_eq!(endpoints(&world), ["web:8080"]);
@@ -97,6 +104,18 @@ fn an_alias_that_another_service_has_is_refused_and_nothing_is_made() {
     let moved = update(&mut world, "c", |it| it.service_connect_configuration = Some(at("web")));
     assert!(matches!(moved, Err(Error::InvalidParameter(_))), "{moved:?}");
     assert_eq!(endpoints(&world), ["web:8080", "api:8080"]);
+}
+
+#[test]
+fn each_namespace_has_names_of_its_own() {
+    let mut world = world();
+    create(&mut world, connected("a", "web")).expect("is made");
+    let mut other = connected("b", "web");
+    other.service_connect_configuration.as_mut().expect("given").namespace = Some("bank".into());
+    create(&mut world, other).expect("is made");
+    assert_eq!(endpoints(&world), ["web:8080", "web:8080"]);
+    let moved = update(&mut world, "b", |it| it.service_connect_configuration = Some(at("web")));
+    assert!(matches!(moved, Err(Error::InvalidParameter(_))), "{moved:?}");
 }
 
 #[test]
