@@ -10,6 +10,7 @@ use types::{ClusterName, Group, TaskId};
 use crate::balancing::check_registered;
 use crate::holdings::check_told_holdings;
 use crate::plant::Plant;
+use crate::services::check_glances;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
@@ -50,6 +51,7 @@ impl World {
             check_indexes(&behind, state)?;
         }
         check_indexes(state, state)?;
+        check_glances(state, process.core.now(), self.plant)?;
         if still && *state != self.region.shadow {
             return broken(Invariant::Replay, "what is in memory is not what was made durable");
         }

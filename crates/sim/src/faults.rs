@@ -70,6 +70,12 @@ impl World {
                 self.agenda.after(wait, Event::Room);
                 Ok(())
             }
+            Fault::Storm => {
+                for id in there {
+                    self.partition(id);
+                }
+                Ok(())
+            }
             Fault::Upgrade => {
                 self.upgrade();
                 Ok(())

@@ -16,6 +16,7 @@ mod faults;
 mod holdings;
 mod hub;
 mod ledger;
+mod losses;
 mod lot;
 mod machine;
 mod orders;

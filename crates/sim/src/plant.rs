@@ -99,13 +99,19 @@ pub enum Plant {
     KeepsServices,
     /// An instance gets a second task of a daemon.
     DoublesDaemons,
+    /// A task takes what is kept for a daemon.
+    FillsInstances,
+    /// Lost instances are given up two by two.
+    GivesUpTwo,
+    /// A look at a service misses tasks that are only counted.
+    Miscounts,
     /// Tasks of a service are made of what their tags mean by now.
     FollowsTags,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 52] = [
         Self::AnswersEarly,
         Self::FreesEarly,
         Self::FreesLost,
@@ -154,6 +160,9 @@ impl Plant {
         Self::RollsBackAnywhere,
         Self::KeepsServices,
         Self::DoublesDaemons,
+        Self::FillsInstances,
+        Self::GivesUpTwo,
+        Self::Miscounts,
         Self::FollowsTags,
     ];
 }

@@ -56,6 +56,7 @@ pub(crate) fn tamper(plant: Option<Plant>, operation: &str, draft: &mut Draft<'_
             let stands = it.connected && it.status == InstanceStatus::Active;
             bound && fits && stands && !it.attributes.contains_key("disk")
         }),
+        (Plant::FillsInstances, "RunTask") => crate::services::fill(draft),
         (Plant::SharesAddress, "RunTask") => {
             let mut held = draft.state().tasks().values().filter(|it| !it.released);
             if let Some(address) = held.find_map(|it| Some(it.interface.as_ref()?.address)) {
@@ -148,6 +149,9 @@ pub(crate) fn tamper_review(plant: Option<Plant>, draft: &mut Draft<'_>, now: Ti
     }
     if plant == Some(Plant::FreesLost) {
         each(draft, |it| it.released |= it.is_over());
+    }
+    if let Some(plant) = plant {
+        crate::losses::tamper(plant, draft, now);
     }
     if let Some(plant) = plant.filter(|it| it.is_of_services()) {
         crate::services::tamper(plant, draft, now);

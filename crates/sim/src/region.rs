@@ -347,6 +347,8 @@ impl World {
         self.check_kept(&it.transaction.changes)?;
         self.check_targets(it)?;
         self.check_services(it)?;
+        crate::services::check_kept(&self.region.shadow, it)?;
+        crate::losses::check(&self.region.shadow, it)?;
         self.ledger.check(&self.region.shadow, &self.machines, it)?;
         for change in &it.transaction.changes {
             self.region.shadow.apply(change.clone());

@@ -6,13 +6,15 @@
 
 mod checks;
 mod digests;
+mod kept;
 mod operator;
 mod spoil;
 
 pub(crate) use digests::digest_of;
+pub(crate) use kept::{check_glances, check_kept};
 pub(crate) use checks::{Ledger, unsettled};
 pub(crate) use operator::definition;
-pub(crate) use spoil::tamper;
+pub(crate) use spoil::{fill, tamper};
 
 use crate::event::Event;
 use crate::lot::Lot;
@@ -57,6 +59,7 @@ impl Plant {
                 | Self::RollsBackAnywhere
                 | Self::KeepsServices
                 | Self::DoublesDaemons
+                | Self::FillsInstances
                 | Self::FollowsTags
         )
     }

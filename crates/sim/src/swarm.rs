@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     DiskFails,
     /// The disk is full for a while.
     DiskFull,
+    /// Nobody is heard of for a while.
+    Storm,
     /// The control plane is replaced by a newer release.
     Upgrade,
 }
@@ -161,6 +163,12 @@ impl Swarm {
             let lot = &mut Lot::new(seed, 97);
             drawn.services = u32::try_from(lot.between(1, 3)).unwrap_or(1);
             (drawn.machines, drawn.clients) = (u32::try_from(lot.between(2, 4)).unwrap_or(2), 1);
+        }
+        // Of one seed in eleven all machines are cut off together now and then; none of these showed
+        // something before.
+        if seed % 11 == 4 && drawn.machines > 1 {
+            drawn.machines = drawn.machines.max(4);
+            drawn.faults.push(Fault::Storm);
         }
         if lot.below(8) == 0 {
             // A disk at its end and websockets that hardly stand: what waits for what shows here.

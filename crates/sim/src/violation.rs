@@ -28,13 +28,13 @@
 //! | a service stays within its percentages; a breaker trips exactly at its threshold, and goes back to what was completed last | `Percentages`, `Breaker`, `Rollback` |
 //! | tasks of one deployment are of one image, though tags move | `OneDigest` |
 //! | protected tasks stay; an instance has one task of a daemon; services have what they want in the end | `Protected`, `Daemons`, `Convergence` |
+//! | where most instances of a cluster are lost, they are given up one by one; what a daemon needs is kept for it | `Slowed`, `Daemons` |
 //! | transactions are bounded; stopped tasks, tokens and instances go when their time has come | `Bounded`, `Retention` |
 //!
 //! Watched elsewhere: order of `dependsOn` and stop signals (`plan::agent`'s tests), GPUs and spread
 //! at each placement (`plan::placement` against an exhaustive reference), linear history of one
 //! resource (the gateway answers from one writer; end-to-end tests), who may call what (gateway).
-//! Not there yet, because the thing is not: scaling, capacity providers, functions, several control planes, policies,
-//! and a brake on mass failure.
+//! Not there yet, because the thing is not: scaling, capacity providers, functions, several control planes, policies.
 
 /// What must always hold, or hold in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,8 +100,10 @@ pub enum Invariant {
     OneDigest,
     /// What is protected is neither scaled in nor replaced by a deployment.
     Protected,
-    /// No instance has two tasks of one daemon.
+    /// No instance has two tasks of one daemon, and nothing is placed on what one will need.
     Daemons,
+    /// Where most instances of a cluster are lost, their tasks are given up one by one.
+    Slowed,
     /// Once faults have ended, everything gets where it should be.
     Convergence,
     /// The simulated world itself works: requests of the simulator are understood.

@@ -16,7 +16,7 @@ use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
 /// How long a task without a check has to run before it counts, in this world.
-const OBSERVED_FOR: Duration = Duration::from_secs(5);
+pub(super) const OBSERVED_FOR: Duration = Duration::from_secs(5);
 
 /// What the checks remember.
 #[derive(Debug, Default)]
@@ -228,7 +228,8 @@ fn check_stops(before: &State, view: &View<'_>, service: &Service) -> Checked {
 
 fn is_healthy(state: &State, task: &Task, at: Timestamp) -> bool {
     let runs = task.last == Status::Running && task.desired == Desired::Running;
-    let old = task.started_at.is_some_and(|it| it.after(OBSERVED_FOR) <= at);
+    let proven = task.service.as_ref().is_some_and(|it| it.healthy_at.is_some());
+    let old = proven || task.started_at.is_some_and(|it| it.after(OBSERVED_FOR) <= at);
     let checked = task.revision.family.as_str() == "svc-check";
     let well = task.containers.iter().all(|it| it.health == Health::Healthy);
     // A balanced one is observed by its balancers, and for no time besides.
@@ -280,5 +281,10 @@ fn has_room(state: &State, service: &Service) -> bool {
     let key = ServiceRevisionKey { service: service.key.clone(), id: primary.revision };
     let Some(revision) = state.service_revisions().get(&key) else { return true };
     let launch = plan::services::launch(state, service, revision, primary);
-    launch.is_none_or(|it| plan::placement::choose(state.capacity(), it.request(), 0).is_some())
+    launch.is_none_or(|it| {
+        let placed = plan::placement::choose(state.capacity(), it.request(), 0);
+        placed.is_some_and(|placed| {
+            plan::launch::kept_for_daemons(state, placed.instance, it.request()).is_none()
+        })
+    })
 }

@@ -1,8 +1,8 @@
 //! How planted bugs spoil what the scheduler of services has decided.
 
 use state::{
-    Change, Demand, Desired, Draft, Scheduling, Service, ServiceDeploymentStatus, Status, Stop,
-    StopCode, Task,
+    Change, Demand, Desired, Draft, Scheduling, Service, ServiceDeploymentStatus, ServiceKey,
+    Status, Stop, StopCode, Task,
 };
 use types::{TaskId, Timestamp};
 
@@ -30,6 +30,7 @@ pub(crate) fn tamper(plant: Plant, draft: &mut Draft<'_>, now: Timestamp) {
         }
         Plant::StartsTooMany => double(draft, 10, Scheduling::Replica),
         Plant::DoublesDaemons => double(draft, 1, Scheduling::Daemon),
+        Plant::FillsInstances => fill(draft),
         Plant::FollowsTags => {
             for mut task in changed(draft) {
                 if task.containers.iter().any(|it| it.pinned_digest.is_some()) {
@@ -85,6 +86,35 @@ fn stop_all(draft: &mut Draft<'_>, of: &Task, now: Timestamp, which: impl Fn(&Ta
             let code = StopCode::ServiceSchedulerInitiated;
             let stop = Stop { code, reason: "Scaling activity that nobody wants".into() };
             plan::tasks::ask_to_stop(draft, &task, stop, now);
+        }
+    }
+}
+
+/// A task that is placed where a daemon is yet to come takes everything that is left there.
+pub(crate) fn fill(draft: &mut Draft<'_>) {
+    let rows = draft.changes().iter().filter_map(|it| match it {
+        Change::Task(_, Some(task)) => Some(task.as_ref().clone()),
+        _ => None,
+    });
+    let fresh: Vec<Task> = rows.filter(|it| it.last == Status::Pending).collect();
+    for mut task in fresh {
+        let state = draft.state();
+        let pool = state.capacity().pool(&task.cluster);
+        let host = pool.and_then(|pool| Some((pool, pool.host_of(task.instance)?)));
+        let Some((pool, host)) = host else { continue };
+        let is_there = |it: &ServiceKey| {
+            let group = pool.group_named(&format!("service:{}", it.name));
+            group.is_some()
+                && state.indexes().held_on(task.instance).iter().any(|id| {
+                    state.task(*id).is_some_and(|task| task.service_key().as_ref() == Some(it))
+                })
+        };
+        let awaited = state.indexes().daemons(&task.cluster).iter().any(|it| !is_there(it));
+        let of_daemon =
+            task.service_key().is_some_and(|it| state.indexes().daemons(&it.cluster).contains(&it));
+        if awaited && !of_daemon {
+            task.demand.cpu.0 += host.left().0;
+            draft.change(Change::from(task));
         }
     }
 }

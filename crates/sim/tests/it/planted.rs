@@ -4,7 +4,7 @@ use sim::Invariant::{
     Addresses, Atomicity, Audited, Bounded, Breaker, Capable, Constraints, Convergence, Daemons,
     Drained, Durability, Forward, Generations, Indexes, NoOvercommit, NoRevival, OneLaunch,
     Percentages, Physical, Protected, Quiet, Registered, Released, Replay, Retention, Rollback,
-    Routed, Seen, Standing, Told,
+    Routed, Seen, Slowed, Standing, Told,
 };
 use sim::{Invariant, Options, Plant, run};
 
@@ -77,6 +77,9 @@ fn planted_bugs_are_found() {
         (Plant::RollsBackAnywhere, &[Rollback]),
         (Plant::KeepsServices, &[Quiet, Convergence, Registered]),
         (Plant::DoublesDaemons, &[Daemons]),
+        (Plant::FillsInstances, &[Daemons]),
+        (Plant::GivesUpTwo, &[Slowed]),
+        (Plant::Miscounts, &[Indexes]),
         (Plant::FollowsTags, &[OneDigest]),
     ];
     let missed: Vec<_> =
