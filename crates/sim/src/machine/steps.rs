@@ -7,9 +7,9 @@ use plan::agent::{
 use types::ContainerName;
 
 use super::runtime::{Held, Vessel, VesselState};
-use crate::services::digest_of;
 use crate::event::{Event, MachineEvent, MachineId};
 use crate::plant::Plant;
+use crate::services::digest_of;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
@@ -113,7 +113,8 @@ impl World {
                 failure: failure(FailureClass::CannotPullContainer),
             },
             Action::PullImage { container } => {
-                let spec = runtime.tasks.get(arn).and_then(|it| it.spec.container(container.as_str()));
+                let spec =
+                    runtime.tasks.get(arn).and_then(|it| it.spec.container(container.as_str()));
                 let digest = spec.map(|it| digest_of(&it.image, self.agenda.now()));
                 let image = ImageFacts { digest, stop_signal: None };
                 Happened::Pulled { container: container.clone(), image }
