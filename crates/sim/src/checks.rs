@@ -10,6 +10,7 @@ use types::{ClusterName, Group, TaskId};
 use crate::balancing::check_registered;
 use crate::holdings::check_told_holdings;
 use crate::plant::Plant;
+use crate::services::check_found;
 use crate::services::check_glances;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
@@ -107,6 +108,10 @@ impl World {
             return Ok(());
         }
         check_registered(process.core.state())?;
+        crate::services::check_alarms_heard(process.core.state())?;
+        if self.swarm.names {
+            check_found(process.core.state())?;
+        }
         let found = process.core.write(Caller::region(), 0, |draft, context| {
             let mut found = None;
             for reconciler in reconcilers::registry(&policy) {

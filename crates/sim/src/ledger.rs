@@ -63,6 +63,10 @@ pub struct Count {
     pub rollouts: u64,
     /// Circuit breakers that tripped.
     pub trips: u64,
+    /// Deployments of services that an alarm ended.
+    pub sounded: u64,
+    /// Changes of what is found in Cloud Map.
+    pub found: u64,
 }
 
 impl Ledger {

@@ -86,9 +86,10 @@ fn main() -> ExitCode {
     for it in &sums {
         total.add(it);
     }
-    let Count { made, ran, stopped, replayed, requests, drained, rollouts, trips } = total.count;
+    let Count { made, ran, stopped, replayed, requests, drained, rollouts, trips, sounded, found } =
+        total.count;
     say(&format!(
-        "{} seeds, {} steps in {:.1} s: {made} tasks made, {ran} ran, {stopped} stopped, {replayed} answers to tokens; {requests} requests balanced, {drained} targets drained; {rollouts} rollouts, {trips} breakers tripped; {} seeds failed",
+        "{} seeds, {} steps in {:.1} s: {made} tasks made, {ran} ran, {stopped} stopped, {replayed} answers to tokens; {requests} requests balanced, {drained} targets drained; {rollouts} rollouts, {trips} breakers tripped, {sounded} deployments ended by alarms; {found} tasks found by name; {} seeds failed",
         asked.seeds,
         total.steps,
         begun.elapsed().as_secs_f64(),
@@ -133,6 +134,8 @@ impl Sum {
         self.count.drained += other.count.drained;
         self.count.rollouts += other.count.rollouts;
         self.count.trips += other.count.trips;
+        self.count.sounded += other.count.sounded;
+        self.count.found += other.count.found;
     }
 }
 

@@ -95,23 +95,35 @@ pub enum Plant {
     CountsTwice,
     /// A rollback goes to another revision.
     RollsBackAnywhere,
+    /// Nobody is woken by alarms.
+    SleepsThroughAlarms,
+    /// An alarm ends a deployment that it does not count for.
+    FailsUnmonitored,
+    /// There is no bake time.
+    SkipsBakeTime,
     /// Nobody is woken by changes of services' tasks.
     KeepsServices,
     /// An instance gets a second task of a daemon.
     DoublesDaemons,
+    /// A task is found in Cloud Map when it has ended.
+    KeepsFound,
+    /// Cloud Map says of every task that it is well.
+    FindsIll,
+    /// Who answers does not hear that a name is gone.
+    ForgetsNames,
     /// A task takes what is kept for a daemon.
     FillsInstances,
+    /// Tasks of a service are made of what their tags mean by now.
+    FollowsTags,
     /// Lost instances are given up two by two.
     GivesUpTwo,
     /// A look at a service misses tasks that are only counted.
     Miscounts,
-    /// Tasks of a service are made of what their tags mean by now.
-    FollowsTags,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 58] = [
         Self::AnswersEarly,
         Self::FreesEarly,
         Self::FreesLost,
@@ -158,11 +170,17 @@ impl Plant {
         Self::StopsProtected,
         Self::CountsTwice,
         Self::RollsBackAnywhere,
+        Self::SleepsThroughAlarms,
+        Self::FailsUnmonitored,
+        Self::SkipsBakeTime,
         Self::KeepsServices,
         Self::DoublesDaemons,
+        Self::KeepsFound,
+        Self::FindsIll,
+        Self::ForgetsNames,
         Self::FillsInstances,
+        Self::FollowsTags,
         Self::GivesUpTwo,
         Self::Miscounts,
-        Self::FollowsTags,
     ];
 }

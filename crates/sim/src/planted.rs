@@ -124,10 +124,15 @@ pub(crate) fn tamper_name(plant: Option<Plant>, state: &State, name: &str) -> St
 pub(crate) fn is_unheard(plant: Option<Plant>, change: &Change) -> bool {
     match plant {
         Some(Plant::WakesNobody) => matches!(change, Change::ContainerInstance(..)),
+        Some(Plant::SleepsThroughAlarms) => matches!(change, Change::Alarm(..)),
         Some(Plant::KeepsServices) => {
             matches!(change, Change::Task(_, Some(it)) if it.service.is_some())
         }
         Some(Plant::KeepsTargets) => matches!(change, Change::Target(..) | Change::Balancer(..)),
+        // Who hears of what is spoilt would put it right at once.
+        Some(Plant::KeepsFound | Plant::FindsIll) => {
+            matches!(change, Change::DiscoveryInstance(..))
+        }
         _ => false,
     }
 }
@@ -153,7 +158,9 @@ pub(crate) fn tamper_review(plant: Option<Plant>, draft: &mut Draft<'_>, now: Ti
     if let Some(plant) = plant {
         crate::losses::tamper(plant, draft, now);
     }
-    if let Some(plant) = plant.filter(|it| it.is_of_services()) {
+    if let Some(plant) = plant.filter(|it| it.is_of_names()) {
+        crate::services::tamper_names(plant, draft);
+    } else if let Some(plant) = plant.filter(|it| it.is_of_services()) {
         crate::services::tamper(plant, draft, now);
     }
 }

@@ -11,10 +11,11 @@ mod upgrade;
 use std::collections::{BTreeMap, VecDeque};
 
 use plan::assignments::Assignments;
+use plan::names::is_about_names;
 use plan::routing::session::Report;
 use plan::session::FromAgent;
 use reconcilers::{Due, Queue};
-use state::{Caller, InstanceStatus, RegionRow, State};
+use state::{Caller, Change, InstanceStatus, RegionRow, State};
 use std::sync::Arc;
 use store::journal::{Commit, Room};
 use store::{Begun, Core, Load, Pipeline, Transaction};
@@ -347,11 +348,18 @@ impl World {
         self.check_kept(&it.transaction.changes)?;
         self.check_targets(it)?;
         self.check_services(it)?;
+        self.ledger.count.sounded += crate::services::check_alarms(&self.region.shadow, it)?;
         crate::services::check_kept(&self.region.shadow, it)?;
         crate::losses::check(&self.region.shadow, it)?;
         self.ledger.check(&self.region.shadow, &self.machines, it)?;
         for change in &it.transaction.changes {
             self.region.shadow.apply(change.clone());
+            self.services.desk.hear(change, self.plant);
+            let is_found = matches!(change, Change::DiscoveryInstance(_, Some(_)));
+            self.ledger.count.found += u64::from(is_found);
+        }
+        if self.swarm.names && it.transaction.changes.iter().any(is_about_names) {
+            self.check_names()?;
         }
         Ok(())
     }

@@ -4,21 +4,28 @@
 //! Decisions are the product's: the API writes rows, the reconciler of services starts and stops tasks.
 //! What must hold is reckoned here once more, from the rows alone.
 
+mod alarms;
 mod checks;
 mod digests;
 mod kept;
+mod names;
 mod operator;
 mod spoil;
 
+pub(crate) use alarms::{check as check_alarms, check_heard as check_alarms_heard};
+pub(crate) use checks::{Ledger, unsettled};
 pub(crate) use digests::digest_of;
 pub(crate) use kept::{check_glances, check_kept};
-pub(crate) use checks::{Ledger, unsettled};
+pub(crate) use names::{Desk, check_found};
 pub(crate) use operator::definition;
-pub(crate) use spoil::{fill, tamper};
+pub(crate) use spoil::{fill, tamper, tamper_names};
+
+use types::Home;
 
 use crate::event::Event;
 use crate::lot::Lot;
 use crate::plant::Plant;
+use crate::swarm::Swarm;
 use crate::world::World;
 
 /// The longest time between two deeds of the operator, in milliseconds.
@@ -27,9 +34,14 @@ const ACTS_EVERY: u64 = 8_000;
 /// Everything of services.
 pub(crate) struct Services {
     lot: Lot,
+    /// What becomes of alarms.
+    alarms: Lot,
     /// How many there may be.
     most: u32,
+    /// Whether they are found by name.
+    named: bool,
     pub(crate) ledger: Ledger,
+    pub(crate) desk: Desk,
 }
 
 /// Something that happens.
@@ -42,8 +54,15 @@ pub(crate) enum ServiceEvent {
 }
 
 impl Services {
-    pub(crate) fn new(seed: u64, most: u32) -> Self {
-        Self { lot: Lot::new(seed, 7), most, ledger: Ledger::default() }
+    pub(crate) fn new(seed: u64, swarm: &Swarm, home: &Home) -> Self {
+        Self {
+            lot: Lot::new(seed, 7),
+            alarms: Lot::new(seed, 11),
+            most: swarm.services,
+            named: swarm.names,
+            ledger: Ledger::default(),
+            desk: Desk::new(home),
+        }
     }
 }
 
@@ -57,10 +76,23 @@ impl Plant {
                 | Self::StopsProtected
                 | Self::CountsTwice
                 | Self::RollsBackAnywhere
+                | Self::SleepsThroughAlarms
+                | Self::FailsUnmonitored
+                | Self::SkipsBakeTime
                 | Self::KeepsServices
                 | Self::DoublesDaemons
                 | Self::FillsInstances
                 | Self::FollowsTags
+        ) || self.is_of_names()
+    }
+
+    /// Whether a bug shows only where services are found by name.
+    pub(crate) fn is_of_names(self) -> bool {
+        matches!(
+            self,
+            Self::KeepsFound
+                | Self::FindsIll
+                | Self::ForgetsNames
         )
     }
 }

@@ -76,6 +76,8 @@ impl World {
                 return Some(format!("task {id} is {:?}, really running: {runs}", task.last));
             }
         }
-        crate::services::unsettled(state).or_else(|| self.unsettled_balancing(state))
+        crate::services::unsettled(state)
+            .or_else(|| self.unsettled_names(state))
+            .or_else(|| self.unsettled_balancing(state))
     }
 }

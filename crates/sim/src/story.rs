@@ -101,6 +101,7 @@ impl Story {
         "same-request-in-other-words"
         "second-machine"
         "service-a-hundred-percent"
+        "service-alarms"
         "service-bad-version"
         "service-classic"
         "service-daemon"
@@ -183,12 +184,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(
-        files: bool,
-        balancers: u32,
-        plant: Option<Plant>,
-        follow: Option<fn(&str)>,
-    ) -> Self {
+    fn new(files: bool, balancers: u32, plant: Option<Plant>, follow: Option<fn(&str)>) -> Self {
         let swarm = Swarm { files, balancers, ..Swarm::calm(0) };
         let mut world = World::of(swarm, 0, plant, Trace::new(follow));
         world.healing = true;

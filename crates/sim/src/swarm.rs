@@ -66,6 +66,8 @@ pub(crate) struct Swarm {
     pub(crate) balancers: u32,
     /// How many services there may be at a time.
     pub(crate) services: u32,
+    /// Whether services are found by name.
+    pub(crate) names: bool,
     /// Whether some agents are of an older protocol revision.
     pub(crate) skew: bool,
     /// Part of the messages that go through their bytes.
@@ -123,6 +125,7 @@ impl Swarm {
             archives: false,
             balancers: 0,
             services: 0,
+            names: false,
             skew: false,
             bytes: 500,
             delay: 0,
@@ -163,6 +166,7 @@ impl Swarm {
             let lot = &mut Lot::new(seed, 97);
             drawn.services = u32::try_from(lot.between(1, 3)).unwrap_or(1);
             (drawn.machines, drawn.clients) = (u32::try_from(lot.between(2, 4)).unwrap_or(2), 1);
+            drawn.names = seed % 20 == 19;
         }
         // Of one seed in eleven all machines are cut off together now and then; none of these showed
         // something before.
@@ -184,7 +188,7 @@ impl Swarm {
         calm.heal();
         (calm.bytes, calm.files, calm.skew, calm.stubborn) = (0, false, false, 0);
         calm.archives = false;
-        (calm.balancers, calm.services) = (0, 0);
+        (calm.balancers, calm.services, calm.names) = (0, 0, false);
         (calm.delay, calm.sync, calm.think) = (5, 5, 1_000);
         calm
     }

@@ -27,6 +27,8 @@
 //! | what is shown of a target is what the balancers that are there found last; every one serves what the state says | `Seen`, `Convergence` |
 //! | a service stays within its percentages; a breaker trips exactly at its threshold, and goes back to what was completed last | `Percentages`, `Breaker`, `Rollback` |
 //! | tasks of one deployment are of one image, though tags move | `OneDigest` |
+//! | a service's task is in Cloud Map exactly while it runs, as well as it is, and behind its service's endpoints while it is well; names are answered as the rows say, and nothing is left | `Found`, `Connected`, `Named`, `Convergence` |
+//! | an alarm ends the deployment that it monitors, in its bake time too, and no other one | `Alarms`, `Rollback` |
 //! | protected tasks stay; an instance has one task of a daemon; services have what they want in the end | `Protected`, `Daemons`, `Convergence` |
 //! | where most instances of a cluster are lost, they are given up one by one; what a daemon needs is kept for it | `Slowed`, `Daemons` |
 //! | transactions are bounded; stopped tasks, tokens and instances go when their time has come | `Bounded`, `Retention` |
@@ -96,6 +98,9 @@ pub enum Invariant {
     Breaker,
     /// A rollback goes to the revision that was completed last.
     Rollback,
+    /// An alarm that goes off while a deployment is monitored ends it, no other one does, and a bake
+    /// time is kept.
+    Alarms,
     /// All tasks of a deployment after the first ones are made of what those were made of.
     OneDigest,
     /// What is protected is neither scaled in nor replaced by a deployment.
@@ -104,6 +109,12 @@ pub enum Invariant {
     Daemons,
     /// Where most instances of a cluster are lost, their tasks are given up one by one.
     Slowed,
+    /// Cloud Map has a service's task exactly while it runs, as well as it is.
+    Found,
+    /// Behind an endpoint of Service Connect are the tasks of its service that run and are well.
+    Connected,
+    /// Names are answered as the durable rows say.
+    Named,
     /// Once faults have ended, everything gets where it should be.
     Convergence,
     /// The simulated world itself works: requests of the simulator are understood.

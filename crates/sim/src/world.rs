@@ -69,7 +69,9 @@ impl World {
             true => 3,
             false => swarm.services,
         };
-        let swarm = Swarm { archives, services, ..swarm };
+        let is_named = plant.is_some_and(Plant::is_of_names);
+        let (names, balancers) = if is_named { (true, 0) } else { (swarm.names, swarm.balancers) };
+        let swarm = Swarm { archives, services, names, balancers, ..swarm };
         let mut lots = Lots::new(seed);
         let mut machines: BTreeMap<_, _> =
             (0..swarm.machines).map(|id| (id, Machine::new(id, &mut lots))).collect();
@@ -77,9 +79,10 @@ impl World {
             machine.agent_revision = AgentRevision::Older;
         }
         let balancing = Balancing::new(seed, swarm.balancers);
-        let services = Services::new(seed, swarm.services);
+        let region = Region { storage: Storage::new(files).with(plant), ..Region::new(false) };
+        let services = Services::new(seed, &swarm, &region.home);
         let mut world = Self {
-            region: Region { storage: Storage::new(files).with(plant), ..Region::new(false) },
+            region,
             clients: Clients::new(swarm.clients),
             swarm,
             plant,

@@ -72,6 +72,12 @@ impl World {
         if machine.ssd {
             attributes.push(r#"{"name":"disk","value":"ssd"}"#.to_owned());
         }
+        if self.swarm.names {
+            // Where tasks are found that have no address of their own.
+            let address =
+                format!(r#"{{"name":"landfall.address","value":"172.31.0.{}"}}"#, id + 10);
+            attributes.push(address);
+        }
         if let Some(address) = &machine.address {
             attributes.push(format!(r#"{{"name":"landfall.address","value":"{address}"}}"#));
         }

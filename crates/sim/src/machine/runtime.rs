@@ -57,7 +57,7 @@ impl Held {
     }
 
     /// Host ports that lead to it or that it was promised.
-    fn ports(&self) -> BTreeSet<Port> {
+    pub(crate) fn ports(&self) -> BTreeSet<Port> {
         let Some(network) = &self.network else { return BTreeSet::new() };
         let bound = network.bindings.iter().flat_map(|it| {
             (it.host_port..it.host_port.saturating_add(it.count))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::{Checked as HealthChecked, Entry, Fault, Invalid};
-use shapes::{Document, ecs, elb, elbv2};
+use shapes::{Document, cloudwatch, ecs, elb, elbv2, servicediscovery};
 use state::{Caller, Health};
 use store::Core;
 use types::TaskId;
@@ -43,13 +43,20 @@ impl World {
             &mut |shape: &mut dyn shapes::Shape| shapes::json::decode(body.as_bytes(), shape);
         let id = self.lots.region.bits();
         let (to, number, who) = (call.from, call.id, caller(call.from));
-        let service = match ecs::SERVICE.operation(call.operation) {
-            Some(_) => &ecs::SERVICE,
+        // Cloud Map has operations of the same names as ECS.
+        let (service, operation) = match call.operation.split_once(':') {
+            Some((_, operation)) => (&servicediscovery::SERVICE, operation),
+            None if ecs::SERVICE.operation(call.operation).is_some() => {
+                (&ecs::SERVICE, call.operation)
+            }
+            None if cloudwatch::SERVICE.operation(call.operation).is_some() => {
+                (&cloudwatch::SERVICE, call.operation)
+            }
             // Two APIs share a name of operations, and none of what they are asked with.
-            None if call.body.contains("\"LoadBalancerName\"") => &elb::SERVICE,
-            None => &elbv2::SERVICE,
+            None if call.body.contains("\"LoadBalancerName\"") => (&elb::SERVICE, call.operation),
+            None => (&elbv2::SERVICE, call.operation),
         };
-        let entry = match self.region.registry.find(service, call.operation) {
+        let entry = match self.region.registry.find(service, operation) {
             Ok(entry) => entry,
             Err(fault) => return Err(world_error(format!("{}: {fault}", call.operation))),
         };
@@ -68,7 +75,7 @@ impl World {
                 return Err(world_error(format!("{}: {error}", call.operation)));
             }
         };
-        let (plant, name, variant) = (self.plant, call.operation, call.variant);
+        let (plant, name, variant) = (self.plant, operation, call.variant);
         let mut refused = false;
         let release =
             |answer: api::Answer| Release::Answer { to, call: number, reply: reply(answer) };

@@ -5,7 +5,7 @@ use state::{
     ServiceStatus, Task,
 };
 
-use super::ServiceEvent;
+use super::{ServiceEvent, alarms, names};
 use crate::event::{Event, Party};
 use crate::lot::Lot;
 use crate::world::World;
@@ -27,7 +27,11 @@ pub(super) const DEFINITIONS: [(&str, &str); 4] = [
 /// The request that registers a family of services.
 pub(crate) fn definition(family: &str) -> Option<String> {
     let (family, containers) = DEFINITIONS.iter().find(|it| it.0 == family)?;
-    Some(format!(r#"{{"family":"{family}","containerDefinitions":{containers}}}"#))
+    Some(registration(family, containers))
+}
+
+fn registration(family: &str, containers: &str) -> String {
+    format!(r#"{{"family":"{family}","containerDefinitions":{containers}}}"#)
 }
 
 /// How long the operator waits before looking again, in milliseconds.
@@ -39,31 +43,57 @@ type Ask = (&'static str, String);
 impl World {
     /// The operator does something about what it sees.
     pub(super) fn manage_services(&mut self) {
-        let mut lot = self.services.lot.clone();
-        let ask = self.service_operation(&mut lot);
+        let (mut lot, mut alarm_lot) = (self.services.lot.clone(), self.services.alarms.clone());
+        let meddling = alarms::meddle(&self.region.shadow, &mut alarm_lot);
+        // Names and alarms have worlds of their own.
+        let told = match self.services.named {
+            true => "",
+            false => alarms::configured(&mut alarm_lot),
+        };
+        let ask = self.service_operation(&mut lot, told);
         self.services.lot = lot;
-        if let Some((operation, body)) = ask {
+        self.services.alarms = alarm_lot;
+        for (operation, body) in meddling.into_iter().chain(ask) {
             self.call(Party::Operator, operation, &body, 0);
         }
     }
 
-    fn service_operation(&self, lot: &mut Lot) -> Option<Ask> {
+    fn service_operation(&self, lot: &mut Lot, alarms: &str) -> Option<Ask> {
         let state = &self.region.shadow;
         let known = |family: &str| state.families().keys().any(|it| it.as_str() == family);
-        if let Some((family, _)) = DEFINITIONS.iter().find(|it| !known(it.0)) {
-            return Some(("RegisterTaskDefinition", definition(family)?));
+        let is_named = self.services.named;
+        if let Some((family, containers)) = DEFINITIONS.iter().find(|it| !known(it.0)) {
+            let named = is_named.then(|| names::with_port(containers));
+            let body = registration(family, named.as_deref().unwrap_or(containers));
+            return Some(("RegisterTaskDefinition", body));
+        }
+        if is_named {
+            if let Some(ask) = names::prepare(state) {
+                return Some(ask);
+            }
+            if lot.below(12) == 0 {
+                return names::meddle(state, lot);
+            }
         }
         let active = |it: &&Service| it.status == ServiceStatus::Active;
         let all: Vec<&Service> =
             state.services().values().map(AsRef::as_ref).filter(active).collect();
         if all.len() < self.services.most as usize && lot.below(2) == 0 {
-            return Some(create(lot, u64::from(self.services.most)));
+            let found = |name: &str, lot: &mut Lot| match is_named {
+                true => names::found_at(state, name, lot),
+                false => String::new(),
+            };
+            return Some(create(lot, u64::from(self.services.most), alarms, found));
         }
         let service = *lot.pick(&all)?;
         let name = service.key.name.as_str();
         let update = |rest: String| {
             ("UpdateService", format!(r#"{{"cluster":"default","service":"{name}",{rest}}}"#))
         };
+        if is_named && lot.below(8) == 0 {
+            let members = names::connected(name, lot);
+            return Some(update(members.trim_start_matches(',').to_owned()));
+        }
         Some(match lot.below(100) {
             0..25 if service.scheduling == Scheduling::Replica => {
                 update(format!(r#""desiredCount":{}"#, lot.below(6)))
@@ -72,7 +102,7 @@ impl World {
             42..50 => update(r#""forceNewDeployment":true"#.into()),
             50..66 => update(format!(
                 r#""deploymentConfiguration":{}"#,
-                configuration(lot, service.scheduling)
+                configuration(lot, service.scheduling, alarms)
             )),
             66..76 => return self.stop_service_task(service, lot),
             76..84 => return self.protect(service, lot),
@@ -205,7 +235,12 @@ fn family(lot: &mut Lot) -> &'static str {
     DEFINITIONS.get(at).map_or("svc", |it| it.0)
 }
 
-fn create(lot: &mut Lot, names: u64) -> Ask {
+fn create(
+    lot: &mut Lot,
+    names: u64,
+    alarms: &str,
+    found: impl Fn(&str, &mut Lot) -> String,
+) -> Ask {
     let name = lot.below(names);
     let daemon = name == 2;
     let kind = match daemon {
@@ -213,15 +248,15 @@ fn create(lot: &mut Lot, names: u64) -> Ask {
         false => format!(r#","desiredCount":{}"#, lot.below(6)),
     };
     let scheduling = if daemon { Scheduling::Daemon } else { Scheduling::Replica };
+    let (family, configuration) = (family(lot), configuration(lot, scheduling, alarms));
+    let found = found(&format!("s{name}"), lot);
     let body = format!(
-        r#"{{"cluster":"default","serviceName":"s{name}","taskDefinition":"{}"{kind},"deploymentConfiguration":{}}}"#,
-        family(lot),
-        configuration(lot, scheduling)
+        r#"{{"cluster":"default","serviceName":"s{name}","taskDefinition":"{family}"{kind},"deploymentConfiguration":{configuration}{found}}}"#
     );
     ("CreateService", body)
 }
 
-fn configuration(lot: &mut Lot, scheduling: Scheduling) -> String {
+fn configuration(lot: &mut Lot, scheduling: Scheduling, alarms: &str) -> String {
     let percents = match scheduling {
         Scheduling::Daemon => [(0, 100), (50, 100), (0, 100), (34, 100)],
         Scheduling::Replica => [(100, 200), (50, 100), (0, 100), (50, 150)],
@@ -233,6 +268,6 @@ fn configuration(lot: &mut Lot, scheduling: Scheduling) -> String {
     let (enable, rollback, reset) = (lot.below(4) > 0, lot.below(3) > 0, lot.below(2) == 0);
     let rollback = enable && rollback;
     format!(
-        r#"{{"minimumHealthyPercent":{minimum},"maximumPercent":{maximum},"deploymentCircuitBreaker":{{"enable":{enable},"rollback":{rollback},"resetOnHealthyTask":{reset},"thresholdConfiguration":{{"type":"{kind}","value":{value}}}}}}}"#
+        r#"{{"minimumHealthyPercent":{minimum},"maximumPercent":{maximum},"deploymentCircuitBreaker":{{"enable":{enable},"rollback":{rollback},"resetOnHealthyTask":{reset},"thresholdConfiguration":{{"type":"{kind}","value":{value}}}}}{alarms}}}"#
     )
 }

@@ -1,8 +1,8 @@
 //! How planted bugs spoil what the scheduler of services has decided.
 
 use state::{
-    Change, Demand, Desired, Draft, Scheduling, Service, ServiceDeploymentStatus, ServiceKey,
-    Status, Stop, StopCode, Task,
+    Change, Demand, Desired, DiscoveryHealth, DiscoveryInstance, Draft, Scheduling, Service,
+    ServiceDeploymentStatus, ServiceKey, Status, Stop, StopCode, Task,
 };
 use types::{TaskId, Timestamp};
 
@@ -63,7 +63,30 @@ pub(crate) fn tamper(plant: Plant, draft: &mut Draft<'_>, now: Timestamp) {
                 }
             });
         }
+        Plant::FailsUnmonitored | Plant::SkipsBakeTime => super::alarms::spoil(plant, draft, now),
         _ => {}
+    }
+}
+
+/// Spoils where services are found.
+pub(crate) fn tamper_names(plant: Plant, draft: &mut Draft<'_>) {
+    let spoilt: Vec<Change> = draft.steps().filter_map(|it| spoilt(plant, it)).collect();
+    for it in spoilt {
+        draft.change(it);
+    }
+}
+
+/// What is put in the place of a change.
+fn spoilt(plant: Plant, (after, before): (&Change, &Change)) -> Option<Change> {
+    match (plant, after, before) {
+        (Plant::KeepsFound, Change::DiscoveryInstance(_, None), Change::DiscoveryInstance(..)) => {
+            Some(before.clone())
+        }
+        (Plant::FindsIll, Change::DiscoveryInstance(_, Some(it)), _) if it.health.is_some() => {
+            let health = Some(DiscoveryHealth::Healthy);
+            Some(Change::from(DiscoveryInstance { health, ..it.as_ref().clone() }))
+        }
+        _ => None,
     }
 }
 

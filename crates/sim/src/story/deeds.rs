@@ -16,7 +16,7 @@ use crate::violation::Checked;
 const CLIENT: ClientId = 0;
 
 /// What stories ask for.
-const OPERATIONS: [&str; 23] = [
+const OPERATIONS: [&str; 25] = [
     "RunTask",
     "StartTask",
     "StopTask",
@@ -40,6 +40,8 @@ const OPERATIONS: [&str; 23] = [
     "UpdateTaskProtection",
     "StopServiceDeployment",
     "DeregisterTaskDefinition",
+    "PutMetricAlarm",
+    "SetAlarmState",
 ];
 
 fn said(done: Checked) -> Result<bool, String> {

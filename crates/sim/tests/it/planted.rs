@@ -1,10 +1,10 @@
 //! Each planted bug is found, by the promise that it breaks.
 
 use sim::Invariant::{
-    Addresses, Atomicity, Audited, Bounded, Breaker, Capable, Constraints, Convergence, Daemons,
-    Drained, Durability, Forward, Generations, Indexes, NoOvercommit, NoRevival, OneLaunch,
-    Percentages, Physical, Protected, Quiet, Registered, Released, Replay, Retention, Rollback,
-    Routed, Seen, Slowed, Standing, Told,
+    Addresses, Alarms, Atomicity, Audited, Bounded, Breaker, Capable, Constraints, Convergence,
+    Daemons, Drained, Durability, Forward, Found, Generations, Indexes, Named, NoOvercommit,
+    NoRevival, OneDigest, OneLaunch, Percentages, Physical, Protected, Quiet, Registered, Released,
+    Replay, Retention, Rollback, Routed, Seen, Slowed, Standing, Told,
 };
 use sim::{Invariant, Options, Plant, run};
 
@@ -75,12 +75,18 @@ fn planted_bugs_are_found() {
         (Plant::StopsProtected, &[Protected]),
         (Plant::CountsTwice, &[Breaker]),
         (Plant::RollsBackAnywhere, &[Rollback]),
+        (Plant::SleepsThroughAlarms, &[Alarms]),
+        (Plant::FailsUnmonitored, &[Alarms]),
+        (Plant::SkipsBakeTime, &[Alarms]),
         (Plant::KeepsServices, &[Quiet, Convergence, Registered]),
         (Plant::DoublesDaemons, &[Daemons]),
+        (Plant::KeepsFound, &[Found]),
+        (Plant::FindsIll, &[Found]),
+        (Plant::ForgetsNames, &[Named]),
         (Plant::FillsInstances, &[Daemons]),
+        (Plant::FollowsTags, &[OneDigest]),
         (Plant::GivesUpTwo, &[Slowed]),
         (Plant::Miscounts, &[Indexes]),
-        (Plant::FollowsTags, &[OneDigest]),
     ];
     let missed: Vec<_> =
         table.iter().filter_map(|(plant, promises)| find(*plant, promises).err()).collect();

@@ -39,8 +39,18 @@ fn what_must_hold_holds() {
 fn services_hold_what_they_promise() {
     let outcomes: Vec<_> = (9..150).step_by(10).map(holds).collect();
     let sum = |part: fn(&Outcome) -> u64| outcomes.iter().map(part).sum::<u64>();
-    assert!(sum(|it| it.count.rollouts) > 50);
-    assert!(sum(|it| it.count.trips) > 5);
+    let rollouts = sum(|it| it.count.rollouts);
+    let (trips, sounded) = (sum(|it| it.count.trips), sum(|it| it.count.sounded));
+    assert!(
+        rollouts > 25 && trips > 3 && sounded > 3,
+        "{rollouts} rollouts, {trips} breakers tripped, {sounded} ended by alarms"
+    );
+}
+
+#[test]
+fn services_are_found_exactly_where_they_run() {
+    let found: u64 = (19..200).step_by(20).map(|seed| holds(seed).count.found).sum();
+    assert!(found > 100, "only {found} tasks were found by name");
 }
 
 #[test]
