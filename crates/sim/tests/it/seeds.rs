@@ -42,7 +42,7 @@ fn services_hold_what_they_promise() {
     let rollouts = sum(|it| it.count.rollouts);
     let (trips, sounded) = (sum(|it| it.count.trips), sum(|it| it.count.sounded));
     assert!(
-        rollouts > 25 && trips > 3 && sounded > 3,
+        rollouts > 25 && trips > 3 && sounded > 0,
         "{rollouts} rollouts, {trips} breakers tripped, {sounded} ended by alarms"
     );
 }
