@@ -49,8 +49,9 @@ class Service:
         self.web = Web(region, name, count=0, kind=kind, TargetType=target_type, Protocol=protocol, **group)
         self.ecs = self.web.ecs
         self.web.listen(protocol=protocol)
+        # One that has only just started may be told to end before it listens for that.
         self.containers = [{
-            "name": "web", "image": "landfall/demo", "cpu": 64, "memory": 64,
+            "name": "web", "stopTimeout": 2, "image": "landfall/demo", "cpu": 64, "memory": 64,
             "command": ["web", str(PORT)], "portMappings": [{"containerPort": PORT}], **container}]
         self.groups = [self.web.group]
         if beside:
