@@ -88,12 +88,7 @@ impl Plant {
 
     /// Whether a bug shows only where services are found by name.
     pub(crate) fn is_of_names(self) -> bool {
-        matches!(
-            self,
-            Self::KeepsFound
-                | Self::FindsIll
-                | Self::ForgetsNames
-        )
+        matches!(self, Self::KeepsFound | Self::FindsIll | Self::ForgetsNames)
     }
 }
 
