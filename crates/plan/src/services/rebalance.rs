@@ -25,6 +25,7 @@ pub(super) fn plan(plan: &mut Plan<'_>, counts: &BTreeMap<Zone, u32>, free: &BTr
     let was_moving = plan.snapshot.scene.is_rebalancing;
     if is_balanced {
         plan.service.remarks.drop(RemarkKind::Rebalancing);
+        plan.service.remarks.drop(RemarkKind::NotMoved);
         if was_moving {
             plan.say(events::balanced(counts));
         }
@@ -37,7 +38,10 @@ pub(super) fn plan(plan: &mut Plan<'_>, counts: &BTreeMap<Zone, u32>, free: &BTr
     let room = plan.bounds().upper.saturating_sub(plan.present());
     let count = plan.allowed(u32::from(room > 0));
     if count > 0 {
-        plan.remark(RemarkKind::Rebalancing, events::not_balanced(counts));
+        // Where there was no place the last time it is tried without a word.
+        if !plan.service.remarks.has(RemarkKind::NotMoved) {
+            plan.remark(RemarkKind::Rebalancing, events::not_balanced(counts));
+        }
         plan.step.start = Some(Starting::InZone(count, zone.clone()));
     }
 }

@@ -158,12 +158,12 @@ fn start_tasks(
     match start {
         _ if started.is_empty() => {}
         Starting::InZone(_, zone) => {
-            services::add_event(
-                draft,
-                service,
-                &events::started_to_rebalance(&started, zone),
-                context,
-            );
+            let sentence = events::started_to_rebalance(&started, zone);
+            services::add_event(draft, service, &sentence, context);
+            service.remarks.drop(RemarkKind::NotMoved);
+            if !service.remarks.has(RemarkKind::Rebalancing) {
+                service.remarks.add(Remark { kind: RemarkKind::Rebalancing, sentence });
+            }
         }
         _ => services::add_event(draft, service, &events::started(&started), context),
     }
