@@ -12,6 +12,7 @@ use crate::holdings::check_told_holdings;
 use crate::plant::Plant;
 use crate::services::check_found;
 use crate::services::check_glances;
+use crate::swarm::Naming;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
@@ -109,7 +110,7 @@ impl World {
         }
         check_registered(process.core.state())?;
         crate::services::check_alarms_heard(process.core.state())?;
-        if self.swarm.names {
+        if self.swarm.naming == Naming::Named {
             check_found(process.core.state())?;
         }
         let found = process.core.write(Caller::region(), 0, |draft, context| {

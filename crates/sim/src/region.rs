@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::event::{CallId, Event, Party, RegionEvent, Reply, WireId};
 use crate::hub::Hub;
 use crate::plant::Plant;
+use crate::swarm::Naming;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
@@ -358,7 +359,7 @@ impl World {
             let is_found = matches!(change, Change::DiscoveryInstance(_, Some(_)));
             self.ledger.count.found += u64::from(is_found);
         }
-        if self.swarm.names && it.transaction.changes.iter().any(is_about_names) {
+        if self.swarm.naming == Naming::Named && it.transaction.changes.iter().any(is_about_names) {
             self.check_names()?;
         }
         Ok(())

@@ -25,7 +25,7 @@ use types::Home;
 use crate::event::Event;
 use crate::lot::Lot;
 use crate::plant::Plant;
-use crate::swarm::Swarm;
+use crate::swarm::{Naming, Swarm};
 use crate::world::World;
 
 /// The longest time between two deeds of the operator, in milliseconds.
@@ -59,7 +59,7 @@ impl Services {
             lot: Lot::new(seed, 7),
             alarms: Lot::new(seed, 11),
             most: swarm.services,
-            named: swarm.names,
+            named: swarm.naming == Naming::Named,
             ledger: Ledger::default(),
             desk: Desk::new(home),
         }

@@ -48,6 +48,13 @@ impl Fault {
     ];
 }
 
+/// Whether services are in Cloud Map and have client aliases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    Nameless,
+    Named,
+}
+
 /// What goes wrong in a run, and how much there is of everything. Times are in milliseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Swarm {
@@ -67,7 +74,7 @@ pub(crate) struct Swarm {
     /// How many services there may be at a time.
     pub(crate) services: u32,
     /// Whether services are found by name.
-    pub(crate) names: bool,
+    pub(crate) naming: Naming,
     /// Whether some agents are of an older protocol revision.
     pub(crate) skew: bool,
     /// Part of the messages that go through their bytes.
@@ -125,7 +132,7 @@ impl Swarm {
             archives: false,
             balancers: 0,
             services: 0,
-            names: false,
+            naming: Naming::Nameless,
             skew: false,
             bytes: 500,
             delay: 0,
@@ -166,7 +173,7 @@ impl Swarm {
             let lot = &mut Lot::new(seed, 97);
             drawn.services = u32::try_from(lot.between(1, 3)).unwrap_or(1);
             (drawn.machines, drawn.clients) = (u32::try_from(lot.between(2, 4)).unwrap_or(2), 1);
-            drawn.names = seed % 20 == 19;
+            drawn.naming = if seed % 20 == 19 { Naming::Named } else { Naming::Nameless };
         }
         // Of one seed in eleven all machines are cut off together now and then; none of these showed
         // something before.
@@ -188,7 +195,7 @@ impl Swarm {
         calm.heal();
         (calm.bytes, calm.files, calm.skew, calm.stubborn) = (0, false, false, 0);
         calm.archives = false;
-        (calm.balancers, calm.services, calm.names) = (0, 0, false);
+        (calm.balancers, calm.services, calm.naming) = (0, 0, Naming::Nameless);
         (calm.delay, calm.sync, calm.think) = (5, 5, 1_000);
         calm
     }

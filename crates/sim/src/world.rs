@@ -18,7 +18,7 @@ use crate::orders::Orders;
 use crate::plant::Plant;
 use crate::region::{Region, Storage};
 use crate::services::Services;
-use crate::swarm::Swarm;
+use crate::swarm::{Naming, Swarm};
 use crate::trace::Trace;
 use crate::violation::{Checked, Violation};
 
@@ -70,8 +70,9 @@ impl World {
             false => swarm.services,
         };
         let is_named = plant.is_some_and(Plant::is_of_names);
-        let (names, balancers) = if is_named { (true, 0) } else { (swarm.names, swarm.balancers) };
-        let swarm = Swarm { archives, services, names, balancers, ..swarm };
+        let (naming, balancers) =
+            if is_named { (Naming::Named, 0) } else { (swarm.naming, swarm.balancers) };
+        let swarm = Swarm { archives, balancers, services, naming, ..swarm };
         let mut lots = Lots::new(seed);
         let mut machines: BTreeMap<_, _> =
             (0..swarm.machines).map(|id| (id, Machine::new(id, &mut lots))).collect();

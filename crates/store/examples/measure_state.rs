@@ -231,6 +231,7 @@ impl Words {
             reason: None,
             bindings: Vec::new(),
             image_digest: Some(format!("sha256:{:064x}", dice.bits())),
+            pinned_digest: None,
             health: Health::Unknown,
         }
     }

@@ -8,6 +8,7 @@ use plan::agent::{Core, Input, Settings};
 use super::{Agent, RESERVED_PORTS};
 use crate::event::{AgentCall, Event, MachineEvent, MachineId, Party, RegionEvent, Reply};
 use crate::plant::Plant;
+use crate::swarm::Naming;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::{World, world_error};
 
@@ -72,7 +73,7 @@ impl World {
         if machine.ssd {
             attributes.push(r#"{"name":"disk","value":"ssd"}"#.to_owned());
         }
-        if self.swarm.names {
+        if self.swarm.naming == Naming::Named {
             // Where tasks are found that have no address of their own.
             let address =
                 format!(r#"{{"name":"landfall.address","value":"172.31.0.{}"}}"#, id + 10);

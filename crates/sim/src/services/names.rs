@@ -65,7 +65,7 @@ pub(super) fn found_at(state: &State, name: &str, lot: &mut Lot) -> String {
     let row = state.discovery_services().values().find(|it| it.name == list);
     if let Some(row) = row.filter(|_| lot.below(3) > 0) {
         let arn = format!("arn:aws:servicediscovery:us-east-1:123456789012:service/{}", row.id);
-        members += &format!(
+        members = format!(
             r#","serviceRegistries":[{{"registryArn":"{arn}","containerName":"app","containerPort":{INSIDE}}}]"#
         );
     }
