@@ -80,6 +80,7 @@ impl Queue {
             Outcome::Settled => {}
             Outcome::Again => self.wake(seat, subject.clone(), context.now),
             Outcome::AgainAt(at) => self.wake(seat, subject.clone(), at),
+            Outcome::Others(all) => all.into_iter().for_each(|(it, at)| self.wake(seat, it, at)),
         }
         Some(Reviewed { reconciler: name, subject, changes: draft.changes().len() })
     }

@@ -48,7 +48,7 @@ pub enum Subject {
 }
 
 /// What one look found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing to do until something changes.
     Settled,
@@ -56,6 +56,8 @@ pub enum Outcome {
     Again,
     /// Nothing to do before that time.
     AgainAt(Timestamp),
+    /// Nothing to do, but at those, which the same reconciler is to look at then.
+    Others(Vec<(Subject, Timestamp)>),
 }
 
 /// A standing control loop.

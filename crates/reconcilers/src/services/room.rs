@@ -1,7 +1,8 @@
 //! Wakes services when something beside them has changed: an instance has come, drains, or has let go
-//! of a task; a balancer, whose word on their targets counts, has come or gone; an alarm that may end
+//! of a task; a daemon that room was kept for; a balancer, whose word on their targets counts, has come or gone; an alarm that may end
 //! their deployment is another one than before.
 
+use core::mem;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use state::{
     Change, Context, Draft, InstanceStatus, Scheduling, Service, ServiceKey, ServiceRevisionKey,
     ServiceStatus, State, Switch,
 };
-use types::{ClusterName, InstanceId, Zone};
+use types::{ClusterName, InstanceId, Timestamp, Zone};
 
 use super::look;
 use crate::{Outcome, Reconciler, Subject};
@@ -43,6 +44,8 @@ pub(crate) struct Waiting {
     zones: BTreeMap<ClusterName, BTreeSet<Zone>>,
     /// Who is to be looked at next.
     next: BTreeSet<ServiceKey>,
+    /// Who is to be looked at later, as a look has found.
+    later: BTreeMap<ServiceKey, Timestamp>,
 }
 
 /// Notes whether a service waits for a place.
@@ -101,6 +104,10 @@ impl Reconciler for Room {
         match change {
             Change::ContainerInstance(id, Some(_)) => Some(Subject::Instance(*id)),
             Change::Task(_, Some(it)) if it.released => Some(Subject::Cluster(it.cluster.clone())),
+            // Room that was kept for a daemon may be free now.
+            Change::Service(key, Some(it)) if it.scheduling == Scheduling::Daemon => {
+                Some(Subject::Cluster(key.cluster.clone()))
+            }
             Change::Balancer(..) => Some(Subject::Region),
             Change::Alarm(name, _) => Some(Subject::Alarm(name.clone())),
             _ => None,
@@ -120,12 +127,17 @@ impl Reconciler for Room {
             Subject::Alarm(name) => {
                 draft.state().indexes().services_watching(name).cloned().collect()
             }
+            Subject::Service(key) => BTreeSet::from([key.clone()]),
             _ => return Outcome::Settled,
         };
         self.waiting().next.extend(services);
         loop {
-            let Some(key) = self.waiting().next.pop_first() else { return Outcome::Settled };
-            look(draft, &key, self.observed_for, &self.waiting, context);
+            let Some(key) = self.waiting().next.pop_first() else { return self.others() };
+            match look(draft, &key, self.observed_for, &self.waiting, context) {
+                Outcome::Again => drop(self.waiting().later.insert(key, context.now)),
+                Outcome::AgainAt(at) => drop(self.waiting().later.insert(key, at)),
+                Outcome::Settled | Outcome::Others(_) => {}
+            }
             if draft.room() < CHANGES_OF_LOOK {
                 return Outcome::Again;
             }
@@ -154,6 +166,14 @@ fn zones(state: &State, cluster: &ClusterName) -> BTreeSet<Zone> {
 }
 
 impl Room {
+    /// Whom a look has found something for that is due later.
+    fn others(&self) -> Outcome {
+        let later = mem::take(&mut self.waiting().later);
+        let later: Vec<_> =
+            later.into_iter().map(|(key, at)| (Subject::Service(key), at)).collect();
+        if later.is_empty() { Outcome::Settled } else { Outcome::Others(later) }
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

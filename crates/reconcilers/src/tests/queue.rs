@@ -146,6 +146,15 @@ fn an_earlier_call_counts_and_a_later_one_does_not_postpone() {
 }
 
 #[test]
+fn a_look_may_name_others_that_are_due_later() {
+    let mut bench = bench(1, &["only"]);
+    bench.plan(1, Outcome::Others(vec![(subject(2), Timestamp(100)), (subject(3), Timestamp(50))]));
+    assert_eq!(bench.looked_at(0), [("only", subject(1))]);
+    assert_eq!(bench.looked_at(100), [("only", subject(3)), ("only", subject(2))]);
+    assert_eq!(bench.looked_at(1000), []);
+}
+
+#[test]
 fn who_has_more_to_do_is_asked_again_at_once_but_after_those_who_wait() {
     let mut bench = bench(2, &["only"]);
     bench.plan(1, Outcome::Again);
