@@ -111,6 +111,10 @@ pub enum Plant {
     FindsIll,
     /// Who answers does not hear that a name is gone.
     ForgetsNames,
+    /// An endpoint goes on sending to a task that leaves.
+    ReachesLeaving,
+    /// A task that runs is left out of its service's endpoint.
+    LeavesOut,
     /// A task takes what is kept for a daemon.
     FillsInstances,
     /// Tasks of a service are made of what their tags mean by now.
@@ -123,7 +127,7 @@ pub enum Plant {
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 60] = [
         Self::AnswersEarly,
         Self::FreesEarly,
         Self::FreesLost,
@@ -178,6 +182,8 @@ impl Plant {
         Self::KeepsFound,
         Self::FindsIll,
         Self::ForgetsNames,
+        Self::ReachesLeaving,
+        Self::LeavesOut,
         Self::FillsInstances,
         Self::FollowsTags,
         Self::GivesUpTwo,

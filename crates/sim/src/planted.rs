@@ -133,6 +133,7 @@ pub(crate) fn is_unheard(plant: Option<Plant>, change: &Change) -> bool {
         Some(Plant::KeepsFound | Plant::FindsIll) => {
             matches!(change, Change::DiscoveryInstance(..))
         }
+        Some(Plant::ReachesLeaving | Plant::LeavesOut) => matches!(change, Change::Target(..)),
         _ => false,
     }
 }

@@ -88,7 +88,14 @@ impl Plant {
 
     /// Whether a bug shows only where services are found by name.
     pub(crate) fn is_of_names(self) -> bool {
-        matches!(self, Self::KeepsFound | Self::FindsIll | Self::ForgetsNames)
+        matches!(
+            self,
+            Self::KeepsFound
+                | Self::FindsIll
+                | Self::ForgetsNames
+                | Self::ReachesLeaving
+                | Self::LeavesOut
+        )
     }
 }
 

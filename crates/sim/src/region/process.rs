@@ -12,6 +12,7 @@ use crate::balancing::Lines;
 use crate::event::{Event, RegionEvent};
 use crate::hub::Hub;
 use crate::plant::Plant;
+use crate::swarm::Naming;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
@@ -33,11 +34,13 @@ impl World {
         self.resolve(core.state())?;
         self.region.clock.begin(self.agenda.now());
         core.advance(self.region_clock());
+        let is_small = self.balancing.balancers.is_empty() && self.swarm.naming == Naming::Nameless;
         let plan = api::region::RegionPlan {
             zones: ZONES.iter().filter_map(|it| Zone::parse(it).ok()).collect(),
             vpc_base: 0xac1f_0000,
-            // Small, so that addresses run out and come back; load balancers need larger subnets.
-            vpc_prefix: if self.balancing.balancers.is_empty() { 24 } else { 16 },
+            // Small, so that addresses run out and come back; load balancers and endpoints of Service
+            // Connect need larger subnets.
+            vpc_prefix: if is_small { 24 } else { 16 },
         };
         let founded = core.write(Caller::region(), 0, |draft, context| {
             api::region::first_start(draft, context, &plan)

@@ -86,6 +86,16 @@ fn spoilt(plant: Plant, (after, before): (&Change, &Change)) -> Option<Change> {
             let health = Some(DiscoveryHealth::Healthy);
             Some(Change::from(DiscoveryInstance { health, ..it.as_ref().clone() }))
         }
+        (Plant::ReachesLeaving, Change::Target(_, Some(it)), Change::Target(_, Some(_)))
+            if it.draining.is_some() && it.key.group.contains(":service-connect/") =>
+        {
+            Some(before.clone())
+        }
+        (Plant::LeavesOut, Change::Target(key, Some(_)), Change::Target(_, None))
+            if key.group.contains(":service-connect/") =>
+        {
+            Some(before.clone())
+        }
         _ => None,
     }
 }

@@ -1,10 +1,10 @@
 //! Each planted bug is found, by the promise that it breaks.
 
 use sim::Invariant::{
-    Addresses, Alarms, Atomicity, Audited, Bounded, Breaker, Capable, Constraints, Convergence,
-    Daemons, Drained, Durability, Forward, Found, Generations, Indexes, Named, NoOvercommit,
-    NoRevival, OneDigest, OneLaunch, Percentages, Physical, Protected, Quiet, Registered, Released,
-    Replay, Retention, Rollback, Routed, Seen, Slowed, Standing, Told,
+    Addresses, Alarms, Atomicity, Audited, Bounded, Breaker, Capable, Connected, Constraints,
+    Convergence, Daemons, Drained, Durability, Forward, Found, Generations, Indexes, Named,
+    NoOvercommit, NoRevival, OneDigest, OneLaunch, Percentages, Physical, Protected, Quiet,
+    Registered, Released, Replay, Retention, Rollback, Routed, Seen, Slowed, Standing, Told,
 };
 use sim::{Invariant, Options, Plant, run};
 
@@ -83,6 +83,8 @@ fn planted_bugs_are_found() {
         (Plant::KeepsFound, &[Found]),
         (Plant::FindsIll, &[Found]),
         (Plant::ForgetsNames, &[Named]),
+        (Plant::ReachesLeaving, &[Connected, Registered]),
+        (Plant::LeavesOut, &[Connected, Registered]),
         (Plant::FillsInstances, &[Daemons]),
         (Plant::FollowsTags, &[OneDigest]),
         (Plant::GivesUpTwo, &[Slowed]),
