@@ -128,8 +128,10 @@ impl LostInstances {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let from = told.get(&brake.cluster).map_or(Bound::Unbounded, |it| Bound::Excluded(*it));
         let silent = draft.state().indexes().silent(&brake.cluster);
-        let due = silent.range((from, Bound::Unbounded)).copied();
-        let due: Vec<_> = due.take_while(|it| it.0.after(wait) <= context.now).collect();
+        let untold = silent.range((from, Bound::Unbounded)).copied();
+        let is_due = |it: &(Timestamp, InstanceId)| it.0.after(wait) <= context.now;
+        let due: Vec<_> = untold.clone().take_while(is_due).collect();
+        let next = untold.map(|it| it.0.after(wait)).find(|it| *it > context.now);
         for instance in due {
             for service in services_on(draft.state(), instance.1) {
                 if draft.room() < CHANGES_OF_TELLING {
@@ -141,7 +143,7 @@ impl LostInstances {
             }
             told.insert(brake.cluster.clone(), instance);
         }
-        Outcome::AgainAt(at)
+        Outcome::AgainAt(next.map_or(at, |it| it.min(at)))
     }
 }
 

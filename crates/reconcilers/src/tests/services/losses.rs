@@ -76,6 +76,23 @@ fn most_instances_are_given_up_one_by_one_and_the_service_says_so_once() {
 }
 
 #[test]
+fn who_waits_for_a_later_loss_says_so_when_its_minute_is_over() {
+    let mut fleet = Fleet::new(9);
+    fleet.create(1, 100, 200, Image::Runs);
+    fleet.run(10);
+    let home = fleet.tasks().first().expect("a task").instance;
+    for bits in (1..=9).filter(|it| InstanceId::new(*it) != home).take(5) {
+        lose(&mut fleet, bits..=bits);
+    }
+    fleet.run(3);
+    fleet.world.step(|draft, now| instances::disconnect(draft, home, now));
+    fleet.run(58);
+    assert_eq!((given_up(&fleet), told(&fleet)), (1, 0));
+    fleet.run(3);
+    assert_eq!((given_up(&fleet), told(&fleet)), (1, 1));
+}
+
+#[test]
 fn an_instance_that_the_operator_deregisters_is_replaced_at_once() {
     let mut fleet = steady();
     lose(&mut fleet, 1..=6);
