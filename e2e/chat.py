@@ -1,33 +1,20 @@
 """The example's chat as services of a region, and its users: clients of socket.io, each a process of Node.js."""
 
-import contextlib
-import fcntl
-import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
+import node
+from node import MADE, alone
 from until import QUICKLY, until
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples/socketio"
-MADE = ROOT / "target/example"
-
-
-@contextlib.contextmanager
-def alone():
-    """Nobody else makes anything in that folder meanwhile."""
-    MADE.mkdir(parents=True, exist_ok=True)
-    with open(MADE / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def images():
@@ -42,25 +29,8 @@ def images():
 
 
 def client_folder():
-    """The example's client with what it needs of npm; made once for what it is made of, and whole or
-    not at all."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("the chat's users need Node.js and npm")
-    sources = sorted((EXAMPLE / "client").glob("*.js*"))
-    made_of = hashlib.sha256(b"".join(it.read_bytes() for it in sources)).hexdigest()
-    folder = MADE / f"client-{made_of[:16]}"
-    with alone():
-        if not folder.exists():
-            fresh = Path(tempfile.mkdtemp(dir=MADE))
-            for it in sources:
-                shutil.copy(it, fresh)
-            done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=fresh,
-                                  capture_output=True, text=True)
-            if done.returncode != 0:
-                shutil.rmtree(fresh)
-                pytest.skip(f"the chat's client cannot be installed here: {done.stderr}")
-            fresh.rename(folder)
-    return folder
+    """The example's client with what it needs of npm."""
+    return node.installed(EXAMPLE / "client")
 
 
 class Client:

@@ -131,6 +131,7 @@ def reader(tmp_path):
     ("docs/guides/load-balancers.md", ""),
     ("docs/guides/service-discovery.md", ""),
     ("docs/guides/services.md", ""),
+    ("docs/guides/clients.md", ""),
     ("docs/guides/failures.md", ""),
     ("docs/guides/service-connect.md", ""),
 ])
