@@ -209,9 +209,11 @@ fn fixed(config: Option<&shape::FixedResponseActionConfig>) -> Result<Action, Er
     })
 }
 
-/// An action as the API shows it.
-pub(super) fn view(action: &Action) -> Vec<shape::Action> {
-    let mut shown = shape::Action { order: Some(1), ..Default::default() };
+/// An action as the API shows it. Its order, and how long nobody would stay with a group, are told
+/// where they were sent, as AWS has it.
+pub(super) fn view(action: &Action, sent: Option<Vec<shape::Action>>) -> Vec<shape::Action> {
+    let sent = sent.and_then(|it| it.into_iter().next()).unwrap_or_default();
+    let mut shown = shape::Action { order: sent.order, ..Default::default() };
     match action {
         Action::Forward { groups, stickiness } => {
             shown.r#type = Some("forward".into());
@@ -219,7 +221,13 @@ pub(super) fn view(action: &Action) -> Vec<shape::Action> {
             if let [only] = groups.as_slice() {
                 shown.target_group_arn = Some(only.group.clone());
             }
-            shown.forward_config = Some(forward_view(groups, *stickiness));
+            let said = sent.forward_config.and_then(|it| it.target_group_stickiness_config);
+            let seconds = stickiness.and_then(|it| i32::try_from(it.as_secs()).ok());
+            let stickiness = shape::TargetGroupStickinessConfig {
+                enabled: Some(stickiness.is_some()),
+                duration_seconds: seconds.or_else(|| said?.duration_seconds),
+            };
+            shown.forward_config = Some(forward_view(groups, stickiness));
         }
         Action::Redirect(to) => {
             shown.r#type = Some("redirect".into());
@@ -246,7 +254,7 @@ pub(super) fn view(action: &Action) -> Vec<shape::Action> {
 
 fn forward_view(
     groups: &[WeightedGroup],
-    stickiness: Option<Duration>,
+    stickiness: shape::TargetGroupStickinessConfig,
 ) -> shape::ForwardActionConfig {
     let tuple = |it: &WeightedGroup| shape::TargetGroupTuple {
         target_group_arn: Some(it.group.clone()),
@@ -254,9 +262,6 @@ fn forward_view(
     };
     shape::ForwardActionConfig {
         target_groups: Some(groups.iter().map(tuple).collect()),
-        target_group_stickiness_config: Some(shape::TargetGroupStickinessConfig {
-            enabled: Some(stickiness.is_some()),
-            duration_seconds: stickiness.and_then(|it| i32::try_from(it.as_secs()).ok()),
-        }),
+        target_group_stickiness_config: Some(stickiness),
     }
 }

@@ -10,7 +10,7 @@ use state::{
     TargetGroup, TargetProtocol, TargetType,
 };
 
-use super::{Error, find};
+use super::{Error, find, view};
 
 /// What an attribute may say.
 #[derive(Clone, Copy)]
@@ -27,6 +27,9 @@ use Values::{Number, Switch, Text, Words};
 
 /// An attribute: its name, its default, and what it may say.
 type Known = (&'static str, &'static str, Values);
+
+/// A key and a value as they were sent.
+type Asked = (Option<String>, Option<String>);
 
 /// Attributes of both kinds of load balancers.
 const OF_BOTH: [Known; 4] = [
@@ -209,7 +212,7 @@ pub(super) fn modify_load_balancer_attributes(
     let found = find::load_balancer(draft.state(), ask.load_balancer_arn.as_deref())?;
     let mut after = found.as_ref().clone();
     let asked = ask.attributes.unwrap_or_default().into_iter().map(|it| (it.key, it.value));
-    put(&mut after.attributes, asked, &known_to_load_balancer(found))?;
+    put(&mut after.attributes, asked, ("Load balancer", &known_to_load_balancer(found)))?;
     let says = |name: &str| after.attributes.get(name).map_or("", String::as_str);
     if says("access_logs.s3.enabled") == "true" && says("access_logs.s3.bucket").is_empty() {
         return Err(Error::configuration(
@@ -248,7 +251,9 @@ pub(super) fn modify_target_group_attributes(
     let found = find::target_group(draft.state(), ask.target_group_arn.as_deref())?;
     let mut after = found.as_ref().clone();
     let asked = ask.attributes.unwrap_or_default().into_iter().map(|it| (it.key, it.value));
-    put(&mut after.attributes, asked, &known_to_group(found))?;
+    let asked: Vec<_> = asked.collect();
+    check_stickiness(&asked, found.protocol)?;
+    put(&mut after.attributes, asked.into_iter(), ("Target group", &known_to_group(found)))?;
     check_group(&after)?;
     let shown = of_group(&after);
     draft.change(Change::from(after));
@@ -282,7 +287,7 @@ pub(super) fn modify_listener_attributes(
     let found = find::listener(draft.state(), ask.listener_arn.as_deref())?;
     let mut after = found.as_ref().clone();
     let asked = ask.attributes.unwrap_or_default().into_iter().map(|it| (it.key, it.value));
-    put(&mut after.attributes, asked, &known_to_listener(found.protocol))?;
+    put(&mut after.attributes, asked, ("Listener", &known_to_listener(found.protocol)))?;
     let shown = of_listener(&after);
     draft.change(Change::from(after));
     Ok(shape::ModifyListenerAttributesOutput { attributes: Some(shown) })
@@ -324,17 +329,20 @@ fn known_to_listener(protocol: ListenerProtocol) -> Vec<Known> {
     }
 }
 
-/// Puts what is asked for into what is set.
+/// Puts what is asked for into what is set. `of` names the kind of thing, and what it knows.
 fn put(
     set: &mut BTreeMap<String, String>,
-    asked: impl Iterator<Item = (Option<String>, Option<String>)>,
-    known: &[Known],
+    asked: impl Iterator<Item = Asked>,
+    of: (&str, &[Known]),
 ) -> Result<(), Error> {
+    let (kind, known) = of;
     let mut seen = BTreeSet::new();
     for (key, value) in asked {
         let (key, value) = (key.unwrap_or_default(), value.unwrap_or_default());
         let Some((_, _, values)) = known.iter().find(|it| it.0 == key) else {
-            return Err(Error::configuration(format!("Key '{key}' is not recognized")));
+            return Err(Error::configuration(format!(
+                "{kind} attribute key '{key}' is not recognized"
+            )));
         };
         if !allows(*values, &value) {
             return Err(Error::configuration(format!(
@@ -345,6 +353,31 @@ fn put(
             return Err(Error::configuration(format!("Key '{key}' is given twice")));
         }
         set.insert(key, value);
+    }
+    Ok(())
+}
+
+/// What keeps clients at their targets has words of its own where it does not fit.
+fn check_stickiness(asked: &[Asked], protocol: TargetProtocol) -> Result<(), Error> {
+    let of_clients = asked.iter().filter(|it| it.0.as_deref() == Some("stickiness.type"));
+    for says in of_clients.filter_map(|it| it.1.as_deref()) {
+        let of_http = matches!(protocol, TargetProtocol::Http | TargetProtocol::Https);
+        let fits = match says {
+            "app_cookie" | "lb_cookie" => of_http,
+            "source_ip" => !of_http,
+            _ => {
+                return Err(Error::configuration(
+                    "'Stickiness type' must be one of [app_cookie, lb_cookie, source_ip]",
+                ));
+            }
+        };
+        if !fits {
+            let protocol = view::target_protocol(protocol);
+            return Err(Error::configuration(format!(
+                "Stickiness type '{says}' is not supported for target groups with the {protocol} \
+                 protocol"
+            )));
+        }
     }
     Ok(())
 }
@@ -378,7 +411,7 @@ fn check_group(group: &TargetGroup) -> Result<(), Error> {
     }
     if sticky && group.protocol == TargetProtocol::Tls {
         return Err(Error::configuration(
-            "Stickiness is not supported for target groups with the TLS protocol",
+            "You cannot enable stickiness on target groups with the TLS protocol",
         ));
     }
     if says("load_balancing.algorithm.anomaly_mitigation") == "on" && algorithm != "weighted_random"

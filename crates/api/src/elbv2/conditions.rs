@@ -43,7 +43,7 @@ pub(super) fn parse(conditions: &[shape::RuleCondition]) -> Result<Vec<Condition
     let ranges = parsed.iter().map(ranges_of).sum::<usize>();
     if texts.len() + ranges > VALUES_MAX {
         return Err(Error::invalid(format!(
-            "Rules can have at most {VALUES_MAX} condition values"
+            "A rule can only have '{VALUES_MAX}' condition values"
         )));
     }
     let is_pattern = |it: &&Condition| !is_regex(it) && !matches!(it, Condition::Method(_));
@@ -84,18 +84,21 @@ fn one(condition: &shape::RuleCondition) -> Result<Condition, Error> {
         }
         "http-header" => header(condition.http_header_config.clone().unwrap_or_default()),
         "http-request-method" => {
-            let config = condition.http_request_method_config.clone().unwrap_or_default();
+            let config = condition.http_request_method_config.clone();
+            let config = config.ok_or_else(|| without("HttpRequestMethodConfig", field))?;
             methods(config.values.unwrap_or_default())
         }
         "query-string" => {
-            let config = condition.query_string_config.clone().unwrap_or_default();
+            let config = condition.query_string_config.clone();
+            let config = config.ok_or_else(|| without("QueryStringConfig", field))?;
             query(config.values.unwrap_or_default())
         }
         "source-ip" => {
-            let config = condition.source_ip_config.clone().unwrap_or_default();
+            let config = condition.source_ip_config.clone();
+            let config = config.ok_or_else(|| without("SourceIpConfig", field))?;
             let ranges = config.values.unwrap_or_default();
             if ranges.is_empty() {
-                return Err(missing(field));
+                return Err(valueless(field));
             }
             let ranges = ranges.iter().map(|it| range(it)).collect::<Result<_, _>>()?;
             Ok(Condition::SourceIp(ranges))
@@ -132,15 +135,23 @@ fn either(
             values.iter().try_for_each(|it| check_regex(field, it))?;
             Ok(Given::Expressions(values))
         }
-        (None, None, None, None) => Err(missing(field)),
+        (None, None, None, None) => Err(missing()),
         _ => Err(Error::invalid(format!(
             "You cannot specify values of a '{field}' condition in more than one way"
         ))),
     }
 }
 
-fn missing(field: &str) -> Error {
-    Error::invalid(format!("A condition value must be specified for '{field}'"))
+fn missing() -> Error {
+    Error::invalid("A condition value must be specified")
+}
+
+fn valueless(field: &str) -> Error {
+    Error::invalid(format!("A '{field}' value must be specified"))
+}
+
+fn without(config: &str, field: &str) -> Error {
+    Error::invalid(format!("A '{config}' must be specified with '{field}'"))
 }
 
 fn header(config: shape::HttpHeaderConditionConfig) -> Result<Condition, Error> {
@@ -161,26 +172,31 @@ fn header(config: shape::HttpHeaderConditionConfig) -> Result<Condition, Error> 
 
 fn methods(values: Vec<String>) -> Result<Condition, Error> {
     if values.is_empty() {
-        return Err(missing("http-request-method"));
+        return Err(valueless("http-request-method"));
     }
     values.iter().try_for_each(|it| check_length("http-request-method", it, NAME_CHARS_MAX))?;
     let good =
         |it: &String| it.bytes().all(|it| it.is_ascii_uppercase() || matches!(it, b'-' | b'_'));
-    match values.iter().find(|it| !good(it)) {
-        None => Ok(Condition::Method(values)),
-        Some(bad) => Err(Error::invalid(format!("'{bad}' is not a valid request method"))),
+    if values.iter().all(good) {
+        return Ok(Condition::Method(values));
     }
+    Err(Error::invalid(
+        "The 'http-request-method' value is invalid; the allowed characters are A-Z, hyphen and \
+         underscore",
+    ))
 }
 
 fn query(values: Vec<shape::QueryStringKeyValuePair>) -> Result<Condition, Error> {
     if values.is_empty() {
-        return Err(missing("query-string"));
+        return Err(valueless("query-string"));
     }
     let pair = |it: shape::QueryStringKeyValuePair| {
-        let value = it.value.ok_or_else(|| missing("query-string"))?;
+        let value = it.value.ok_or_else(|| {
+            Error::invalid("A 'Value' must be specified in 'QueryStringKeyValuePair'")
+        })?;
         let key = it.key.filter(|it| !it.is_empty());
-        check_length("query-string", &value, VALUE_CHARS_MAX)?;
-        key.iter().try_for_each(|it| check_length("query-string", it, VALUE_CHARS_MAX))?;
+        check_length("Value", &value, VALUE_CHARS_MAX)?;
+        key.iter().try_for_each(|it| check_length("Key", it, VALUE_CHARS_MAX))?;
         Ok(QueryPattern { key, value })
     };
     values.into_iter().map(pair).collect::<Result<_, Error>>().map(Condition::Query)
@@ -199,7 +215,7 @@ fn range(text: &str) -> Result<Cidr, Error> {
 
 fn check_length(field: &str, value: &str, most: usize) -> Result<(), Error> {
     if value.is_empty() {
-        return Err(missing(field));
+        return Err(missing());
     }
     if value.chars().count() > most {
         return Err(Error::invalid(format!(

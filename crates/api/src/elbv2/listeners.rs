@@ -65,7 +65,7 @@ pub(super) fn create_listener(
         conditions: Vec::new(),
         action: asked.action,
         transforms: Vec::new(),
-        spec: stored::to_vec(&shape::CreateRuleInput::default()),
+        spec: spec(asked.actions),
         tags: Vec::new(),
     };
     draft.change(Change::from(listener.clone()));
@@ -158,6 +158,7 @@ pub(super) fn modify_listener(
     let load_balancer = find::of_listener(state, &before)?.clone();
     let rule = default_rule(state, &before.arn).map(|it| it.as_ref().clone());
     let shown = view::listener(state, &before);
+    let sent = ask.default_actions.clone().map(spec);
     let moves = ask.protocol.is_some();
     let over = shape::CreateListenerInput {
         load_balancer_arn: Some(load_balancer.arn.clone()),
@@ -195,7 +196,8 @@ pub(super) fn modify_listener(
     };
     draft.change(Change::from(after.clone()));
     if let Some(rule) = rule {
-        draft.change(Change::from(Rule { action, ..rule }));
+        let spec = sent.unwrap_or_else(|| rule.spec.clone());
+        draft.change(Change::from(Rule { action, spec, ..rule }));
     }
     let shown = view::listener(draft.state(), &after);
     Ok(shape::ModifyListenerOutput { listeners: Some(vec![shown]) })
@@ -203,6 +205,11 @@ pub(super) fn modify_listener(
 
 fn default_rule<'a>(state: &'a State, listener: &str) -> Option<&'a Arc<Rule>> {
     find::rules(state, listener).find(|it| it.priority.is_none())
+}
+
+/// The default rule's actions as they were sent.
+fn spec(actions: Vec<shape::Action>) -> Vec<u8> {
+    stored::to_vec(&shape::CreateRuleInput { actions: Some(actions), ..Default::default() })
 }
 
 fn tail_of(listener: &str) -> &str {
@@ -217,6 +224,8 @@ struct Asked {
     ssl_policy: Option<String>,
     alpn_policy: Option<String>,
     action: Action,
+    /// That action as it was sent.
+    actions: Vec<shape::Action>,
     tags: Vec<state::Tag>,
 }
 
@@ -248,11 +257,11 @@ impl Asked {
             (false, None) => None,
         };
         let alpn_policy = alpn_policy(ask.alpn_policy, protocol)?;
-        let asked = ask.default_actions.unwrap_or_default();
-        let action = actions::parse(state, &asked, load_balancer.kind)?;
+        let actions = ask.default_actions.unwrap_or_default();
+        let action = actions::parse(state, &actions, load_balancer.kind)?;
         check_protocols(state, protocol, &action)?;
         let tags = tags::parse(ask.tags)?;
-        Ok(Self { protocol, port, certificates, ssl_policy, alpn_policy, action, tags })
+        Ok(Self { protocol, port, certificates, ssl_policy, alpn_policy, action, actions, tags })
     }
 
     fn same_as(&self, standing: &Listener) -> bool {

@@ -60,6 +60,7 @@ pub(super) fn create_rule(
         transforms: conditions::transforms(ask.transforms.as_deref().unwrap_or_default())?,
         tags: tags::parse(ask.tags.clone())?,
         spec: stored::to_vec(&shape::CreateRuleInput {
+            actions: ask.actions,
             conditions: ask.conditions,
             transforms: ask.transforms,
             ..Default::default()
@@ -157,15 +158,16 @@ pub(super) fn modify_rule(
     }
     let listener = find::listener(state, Some(&rule.listener))?;
     let load_balancer = find::of_listener(state, listener)?;
-    let mut spec: shape::CreateRuleInput = stored::from_slice(&rule.spec).unwrap_or_default();
+    let mut spec = view::spec(&rule);
     if let Some(asked) = ask.conditions {
         rule.conditions = conditions::parse(&asked)?;
         spec.conditions = Some(asked);
     }
-    if let Some(asked) = &ask.actions {
-        rule.action = actions::parse(state, asked, load_balancer.kind)?;
+    if let Some(asked) = ask.actions {
+        rule.action = actions::parse(state, &asked, load_balancer.kind)?;
         listeners::check_protocols(state, listener.protocol, &rule.action)?;
         view::check_groups(state, &load_balancer.arn, &rule.action)?;
+        spec.actions = Some(asked);
     }
     match (ask.transforms, ask.reset_transforms) {
         (Some(_), Some(true)) => {

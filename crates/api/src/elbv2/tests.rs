@@ -171,6 +171,49 @@ fn a_target_drains_and_can_come_back() {
     assert_eq!(region.state.targets().len(), 1);
 }
 
+/// What a listener made with this forward action shows of it.
+fn forwarded(region: &mut Fixture, action: shape::Action) -> shape::Action {
+    let lb = load_balancer(region, "shown");
+    let ask = shape::CreateListenerInput {
+        load_balancer_arn: Some(lb.clone()),
+        protocol: Some("HTTP".into()),
+        port: Some(80),
+        default_actions: Some(vec![action]),
+        ..Default::default()
+    };
+    region.write(listeners::create_listener, ask).expect("made");
+    let ask = shape::DescribeListenersInput { load_balancer_arn: Some(lb), ..Default::default() };
+    let answer = region.read(listeners::describe_listeners, ask).expect("described");
+    let shown = answer.listeners.and_then(|it| it.into_iter().next()).expect("one");
+    shown.default_actions.and_then(|it| it.into_iter().next()).expect("an action")
+}
+
+#[test]
+fn an_action_shows_its_order_and_the_seconds_of_stickiness_where_they_were_sent() {
+    let mut region = region();
+    let tg = group(&mut region, "blue");
+    let [short] = forward(&tg).try_into().expect("one action");
+    let shown = forwarded(&mut region, short.clone());
+    assert_eq!((shown.order, &shown.target_group_arn), (None, &short.target_group_arn));
+    let stickiness = |it: shape::Action| it.forward_config?.target_group_stickiness_config;
+    let seconds = |it| stickiness(it).map(|it| (it.enabled, it.duration_seconds));
+    assert_eq!(seconds(shown), Some((Some(false), None)));
+
+    let config = shape::ForwardActionConfig {
+        target_group_stickiness_config: Some(shape::TargetGroupStickinessConfig {
+            enabled: Some(false),
+            duration_seconds: Some(60),
+        }),
+        ..Default::default()
+    };
+    let long = shape::Action { order: Some(7), forward_config: Some(config), ..short };
+    let mut region = self::region();
+    assert_eq!(group(&mut region, "blue"), tg);
+    let shown = forwarded(&mut region, long);
+    assert_eq!(shown.order, Some(7));
+    assert_eq!(seconds(shown), Some((Some(false), Some(60))));
+}
+
 #[test]
 fn rules_trade_places() {
     let mut region = region();

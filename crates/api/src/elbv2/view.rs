@@ -127,7 +127,7 @@ pub(super) fn listener(state: &State, it: &Listener) -> shape::Listener {
         load_balancer_arn: Some(it.load_balancer.clone()),
         port: Some(i32::from(it.port)),
         protocol: Some(listener_protocol(it.protocol).into()),
-        default_actions: default.map(|it| actions::view(&it.action)),
+        default_actions: default.map(|it| actions::view(&it.action, spec(it).actions)),
         certificates: certificate.map(|it| vec![it]),
         ssl_policy: it.ssl_policy.clone(),
         alpn_policy: it.alpn_policy.clone().map(|it| vec![it]),
@@ -154,15 +154,20 @@ pub(super) fn listener_protocol(protocol: ListenerProtocol) -> &'static str {
 
 /// A rule, with conditions and transforms as they were sent.
 pub(super) fn rule(it: &Rule) -> shape::Rule {
-    let spec: shape::CreateRuleInput = stored::from_slice(&it.spec).unwrap_or_default();
+    let spec = spec(it);
     shape::Rule {
         rule_arn: Some(it.arn.clone()),
         priority: Some(it.priority.map_or_else(|| "default".to_owned(), |it| it.to_string())),
         conditions: Some(spec.conditions.unwrap_or_default().into_iter().map(short).collect()),
-        actions: Some(actions::view(&it.action)),
+        actions: Some(actions::view(&it.action, spec.actions)),
         is_default: Some(it.priority.is_none()),
         transforms: Some(spec.transforms.unwrap_or_default()),
     }
+}
+
+/// What a rule's client sent.
+pub(super) fn spec(it: &Rule) -> shape::CreateRuleInput {
+    stored::from_slice(&it.spec).unwrap_or_default()
 }
 
 /// AWS shows the values of host and path conditions in both forms, however they were sent.

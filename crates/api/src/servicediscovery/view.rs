@@ -32,10 +32,13 @@ pub(super) fn namespace(state: &State, it: &Namespace) -> shape::Namespace {
 /// A namespace in a list. O(its services).
 pub(super) fn namespace_summary(state: &State, it: &Namespace) -> shape::NamespaceSummary {
     let services = state.indexes().discovery().services_of(&it.id).count();
-    let dns = it.kind.zone().map(|zone| shape::DnsProperties {
-        hosted_zone_id: Some(zone.to_owned()),
-        soa: zone::soa_ttl(state, zone).map(|ttl| shape::SOA { ttl: Some(i64::from(ttl)) }),
-    });
+    let zone = it.kind.zone();
+    let ttl = zone.and_then(|it| zone::soa_ttl(state, it)).map(i64::from);
+    // AWS has an empty SOA record of namespaces without DNS.
+    let dns = shape::DnsProperties {
+        hosted_zone_id: zone.map(str::to_owned),
+        soa: Some(shape::SOA { ttl }),
+    };
     shape::NamespaceSummary {
         arn: Some(find::namespace_arn(state, &it.id)),
         create_date: Some(Timestamp(it.created_at.0)),
@@ -43,7 +46,7 @@ pub(super) fn namespace_summary(state: &State, it: &Namespace) -> shape::Namespa
         id: Some(it.id.clone()),
         name: Some(it.name.clone()),
         properties: Some(shape::NamespaceProperties {
-            dns_properties: dns,
+            dns_properties: Some(dns),
             http_properties: Some(shape::HttpProperties { http_name: Some(it.http_name.clone()) }),
         }),
         resource_owner: Some(state.home().account.to_string()),

@@ -11,7 +11,9 @@ fn set(protocol: TargetProtocol, pairs: &[(&str, &str)]) -> Result<(), Error> {
     let mut group = target_group("arn", protocol);
     let known = known_to_group(&group);
     let asked = pairs.iter().map(|(key, value)| (Some((*key).into()), Some((*value).into())));
-    put(&mut group.attributes, asked, &known)?;
+    let asked: Vec<Asked> = asked.collect();
+    check_stickiness(&asked, protocol)?;
+    put(&mut group.attributes, asked.into_iter(), ("Target group", &known))?;
     check_group(&group)
 }
 
@@ -42,13 +44,16 @@ fn mitigation_goes_with_chance_only() {
 #[test]
 fn network_load_balancers_know_clients_by_their_address_and_by_nothing_else() {
     set(TargetProtocol::Tcp, &[("stickiness.type", "source_ip")]).expect("is fine");
-    for other in ["source_ip_dest_ip", "source_ip_dest_ip_proto", "lb_cookie"] {
-        let why = format!("Value '{other}' is not valid for the attribute 'stickiness.type'");
-        refused(TargetProtocol::Tcp, &[("stickiness.type", other)], &why);
+    for other in ["source_ip_dest_ip", "source_ip_dest_ip_proto"] {
+        let why = "'Stickiness type' must be one of [app_cookie, lb_cookie, source_ip]";
+        refused(TargetProtocol::Tcp, &[("stickiness.type", other)], why);
     }
+    let why =
+        "Stickiness type 'lb_cookie' is not supported for target groups with the TCP protocol";
+    refused(TargetProtocol::Tcp, &[("stickiness.type", "lb_cookie")], why);
     let sticky = [("stickiness.enabled", "true")];
     set(TargetProtocol::Udp, &sticky).expect("is fine");
-    let why = "Stickiness is not supported for target groups with the TLS protocol";
+    let why = "You cannot enable stickiness on target groups with the TLS protocol";
     refused(TargetProtocol::Tls, &sticky, why);
 }
 
@@ -99,7 +104,7 @@ fn what_nothing_would_act_on_is_refused() {
     refused(TargetProtocol::Tls, &[interval], why);
     let refuses = |known: &[Known], name: &str| {
         let asked = [(Some(name.to_owned()), Some("true".to_owned()))].into_iter();
-        put(&mut BTreeMap::new(), asked, known).is_err()
+        put(&mut BTreeMap::new(), asked, ("Load balancer", known)).is_err()
     };
     assert!(refuses(&OF_APPLICATION, "waf.fail_open.enabled"));
     assert!(refuses(&OF_NETWORK, "access_logs.s3.enabled"));

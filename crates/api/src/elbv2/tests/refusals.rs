@@ -205,7 +205,7 @@ fn load_balancers_are_refused_in_awss_words() {
         SetIpAddressType {"LoadBalancerArn": "$web", "IpAddressType": "dualstack"}
             InvalidSubnet: The subnets of this region have no IPv6 addresses: IP address type 'dualstack' is not possible
         ModifyLoadBalancerAttributes {"LoadBalancerArn": "$web", "Attributes": [{"Key": "x", "Value": "1"}]}
-            InvalidConfigurationRequest: Key 'x' is not recognized
+            InvalidConfigurationRequest: Load balancer attribute key 'x' is not recognized
         ModifyLoadBalancerAttributes {"LoadBalancerArn": "$web", "Attributes": [{"Key": "idle_timeout.timeout_seconds", "Value": "0"}]}
             InvalidConfigurationRequest: Value '0' is not valid for the attribute 'idle_timeout.timeout_seconds'
         AddTags {"ResourceArns": ["$web"], "Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}
@@ -264,6 +264,14 @@ fn target_groups_and_targets_are_refused_in_awss_words() {
             ValidationError: Health check timeout '31' must be smaller than the interval '30'
         ModifyTargetGroupAttributes {"TargetGroupArn": "$tg", "Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "3601"}]}
             InvalidConfigurationRequest: Value '3601' is not valid for the attribute 'deregistration_delay.timeout_seconds'
+        ModifyTargetGroupAttributes {"TargetGroupArn": "$tg", "Attributes": [{"Key": "x", "Value": "1"}]}
+            InvalidConfigurationRequest: Target group attribute key 'x' is not recognized
+        ModifyTargetGroupAttributes {"TargetGroupArn": "$tg", "Attributes": [{"Key": "stickiness.type", "Value": "source_ip"}]}
+            InvalidConfigurationRequest: Stickiness type 'source_ip' is not supported for target groups with the HTTP protocol
+        ModifyTargetGroupAttributes {"TargetGroupArn": "$udp-tg", "Attributes": [{"Key": "stickiness.type", "Value": "lb_cookie"}]}
+            InvalidConfigurationRequest: Stickiness type 'lb_cookie' is not supported for target groups with the UDP protocol
+        ModifyTargetGroupAttributes {"TargetGroupArn": "$tg", "Attributes": [{"Key": "stickiness.type", "Value": "moon"}]}
+            InvalidConfigurationRequest: 'Stickiness type' must be one of [app_cookie, lb_cookie, source_ip]
         DeleteTargetGroup {"TargetGroupArn": "$tg"}
             ResourceInUse: Target group '$tg' is currently in use by a listener or a rule
         RegisterTargets {"TargetGroupArn": "$tg", "Targets": [{"Id": "i-0"}]}
@@ -326,7 +334,7 @@ fn listeners_and_certificates_are_refused_in_awss_words() {
         ModifyListener {"ListenerArn": "$http", "DefaultActions": [{"Type": "forward", "TargetGroupArn": "$taken"}]}
             TargetGroupAssociationLimit: Target group '$taken' cannot be associated with more than one load balancer
         ModifyListenerAttributes {"ListenerArn": "$http", "Attributes": [{"Key": "x", "Value": "1"}]}
-            InvalidConfigurationRequest: Key 'x' is not recognized
+            InvalidConfigurationRequest: Listener attribute key 'x' is not recognized
         AddListenerCertificates {"ListenerArn": "$https", "Certificates": [{"CertificateArn": "arn:aws:acm:us-east-1:1:certificate/no"}]}
             CertificateNotFound: Certificate 'arn:aws:acm:us-east-1:1:certificate/no' not found
         RemoveListenerCertificates {"ListenerArn": "$https", "Certificates": [{"CertificateArn": "$cert"}]}
@@ -355,19 +363,25 @@ fn rules_are_refused_in_awss_words() {
         CreateRule {"Conditions": [{"Field": "moon", "Values": ["x"]}]}
             ValidationError: Condition field 'moon' must be one of '[path-pattern, host-header, http-header, http-request-method, query-string, source-ip]'
         CreateRule {"Conditions": [{"Field": "path-pattern", "Values": []}]}
-            ValidationError: A condition value must be specified for 'path-pattern'
+            ValidationError: A condition value must be specified
+        CreateRule {"Conditions": [{"Field": "http-request-method"}]}
+            ValidationError: A 'HttpRequestMethodConfig' must be specified with 'http-request-method'
+        CreateRule {"Conditions": [{"Field": "source-ip", "SourceIpConfig": {"Values": []}}]}
+            ValidationError: A 'source-ip' value must be specified
+        CreateRule {"Conditions": [{"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "k"}]}}]}
+            ValidationError: A 'Value' must be specified in 'QueryStringKeyValuePair'
         CreateRule {"Conditions": [{"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "a23456789-123456789-123456789-123456789-1", "Values": ["a"]}}]}
             ValidationError: The 'HttpHeaderName' value is too long; the limit is '40'
         CreateRule {"Conditions": [{"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["A23456789-123456789-123456789-123456789-1"]}}]}
             ValidationError: The 'http-request-method' value is too long; the limit is '40'
         CreateRule {"Conditions": [{"Field": "path-pattern", "Values": ["/1", "/2", "/3", "/4", "/5", "/6"]}]}
-            ValidationError: Rules can have at most 5 condition values
+            ValidationError: A rule can only have '5' condition values
         CreateRule {"Conditions": [{"Field": "path-pattern", "Values": ["/******"]}]}
             ValidationError: Rules can have at most 5 wildcard characters
         CreateRule {"Conditions": [{"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.1"]}}]}
             ValidationError: '10.0.0.1' is not a valid CIDR block
         CreateRule {"Conditions": [{"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["get"]}}]}
-            ValidationError: 'get' is not a valid request method
+            ValidationError: The 'http-request-method' value is invalid; the allowed characters are A-Z, hyphen and underscore
         CreateRule {"Conditions": [{"Field": "host-header", "Values": ["localhost"]}]}
             ValidationError: Condition value 'localhost' is not a valid host name pattern
         CreateRule {"Conditions": [{"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "Host", "Values": ["a"]}}]}

@@ -42,6 +42,14 @@ fn a_private_namespace_has_a_hosted_zone_that_only_it_manages() {
 }
 
 #[test]
+fn a_namespace_without_dns_says_that_it_has_no_soa_record() {
+    let mut region = region();
+    let id = http(&mut region, "shop");
+    let dns = get(&region, &id).properties.and_then(|it| it.dns_properties).expect("is told");
+    assert_eq!((dns.hosted_zone_id, dns.soa), (None, Some(shape::SOA { ttl: None })));
+}
+
+#[test]
 fn a_repeated_creation_makes_nothing_and_gives_the_first_answer() {
     let mut region = region();
     let ask = shape::CreatePrivateDnsNamespaceRequest {
