@@ -15,20 +15,27 @@ use crate::services;
 /// Instances that are passed over one by one; then one is looked for that has room for everything.
 const PASSED_OVER: usize = 16;
 
+/// Instances that are passed over before it is taken that nobody has an interface to spare: what is
+/// looked for has room for every daemon by then, but only one interface.
+const PASSED_OVER_MAX: usize = 80;
+
 /// The request without an instance that was passed over. After many of them it is one for the task
-/// and all daemons together, so that whatever is found is right, even if strategies like another one
-/// better.
+/// and all daemons together, so that whatever is found has the room, even if strategies like another
+/// one better.
 pub(super) fn elsewhere(
     state: &State,
     request: &Request,
     narrowed: Request,
     passed: &[Explanation],
 ) -> Request {
-    let Some(last) = passed.last().filter(|_| passed.len() < PASSED_OVER) else {
-        return Request { demand: with_daemons(state, request), ..request.clone() };
-    };
     let mut narrowed = narrowed;
-    let row = state.container_instance(last.instance);
+    if passed.len() >= PASSED_OVER {
+        narrowed.demand = with_daemons(state, request);
+    }
+    if passed.len() >= PASSED_OVER_MAX {
+        narrowed.zones = Some(Vec::new());
+    }
+    let row = passed.last().and_then(|it| state.container_instance(it.instance));
     let text = row.map(|it| format!("not(ec2InstanceId == {})", it.ec2_instance_id));
     let apart = text.and_then(|it| Expression::parse(&it).ok());
     narrowed.constraints.extend(apart.map(Constraint::MemberOf));
@@ -89,6 +96,7 @@ fn belongs(state: &State, service: &Service, instance: InstanceId) -> bool {
     let never = |it: &Misfit| match it {
         Misfit::Cpu { needs, of, .. } => needs > of,
         Misfit::Memory { needs, of, .. } => needs > of,
+        Misfit::Interface { of } => *of == 0,
         it => services::is_no_place(it),
     };
     launch.is_some_and(|it| match placement::check(state, instance, it.request()) {
@@ -101,7 +109,7 @@ fn belongs(state: &State, service: &Service, instance: InstanceId) -> bool {
 fn short(host: &Host, task: &Demand, daemons: &[(&Service, &Demand)]) -> Option<Misfit> {
     let (cpu, memory) = host.left();
     let resources = [(Resource::Cpu, cpu, task.cpu.0), (Resource::Memory, memory, task.memory.0)];
-    resources.into_iter().find_map(|(resource, free, needs)| {
+    let short_of = |(resource, free, needs): (Resource, u32, u32)| {
         let of = |it: &Demand| match resource {
             Resource::Cpu => it.cpu.0,
             Resource::Memory => it.memory.0,
@@ -111,5 +119,18 @@ fn short(host: &Host, task: &Demand, daemons: &[(&Service, &Demand)]) -> Option<
         let daemon = first.0.key.name.clone();
         let is_short = needs > 0 && free < needs.saturating_add(kept);
         is_short.then_some(Misfit::Kept { resource, needs, free, kept, daemon })
-    })
+    };
+    resources.into_iter().find_map(short_of).or_else(|| short_of_interfaces(host, task, daemons))
+}
+
+fn short_of_interfaces(
+    host: &Host,
+    task: &Demand,
+    daemons: &[(&Service, &Demand)],
+) -> Option<Misfit> {
+    let free = host.interfaces_left().filter(|_| task.interface)?;
+    let mut awaited = daemons.iter().filter(|it| it.1.interface).peekable();
+    let daemon = awaited.peek()?.0.key.name.clone();
+    let kept = u32::try_from(awaited.count()).unwrap_or(u32::MAX);
+    (free <= kept).then_some(Misfit::KeptInterface { free, kept, daemon })
 }

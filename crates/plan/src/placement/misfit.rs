@@ -75,6 +75,15 @@ pub enum Misfit {
         /// How many it can hold.
         of: u32,
     },
+    /// What interfaces are left are kept for daemons whose tasks are yet to come.
+    KeptInterface {
+        /// Left.
+        free: u32,
+        /// For daemons.
+        kept: u32,
+        /// The first of them.
+        daemon: ServiceName,
+    },
     /// No address is left in the subnets of the request that lie in its zone.
     Address {
         /// Which ones.
@@ -108,7 +117,9 @@ impl Misfit {
                 "RESOURCE:MEMORY"
             }
             Self::Ports { .. } => "RESOURCE:PORTS",
-            Self::Interface { .. } | Self::Address { .. } => "RESOURCE:ENI",
+            Self::Interface { .. } | Self::KeptInterface { .. } | Self::Address { .. } => {
+                "RESOURCE:ENI"
+            }
             Self::Gpu { .. } => "RESOURCE:GPU",
         }
     }
@@ -126,7 +137,10 @@ impl Misfit {
             Self::Kept { needs, free, kept, .. } => {
                 short((*needs).into(), free.saturating_sub(*kept).into())
             }
-            Self::Ports { .. } | Self::Interface { .. } | Self::Address { .. } => 1_000,
+            Self::Ports { .. }
+            | Self::Interface { .. }
+            | Self::KeptInterface { .. }
+            | Self::Address { .. } => 1_000,
             Self::Distinct => 2_000,
             Self::MemberOf { .. } | Self::Attribute { .. } | Self::Location { .. } => 10_000,
             Self::Agent => 1_000_000,
@@ -179,6 +193,13 @@ impl fmt::Display for Misfit {
             }
             Self::Interface { of } => {
                 write!(f, "needs a network interface, none of {of} is free")
+            }
+            Self::KeptInterface { free, kept, daemon } => {
+                write!(
+                    f,
+                    "needs a network interface, {free} are free and {kept} kept for the daemon \
+                     {daemon}"
+                )
             }
             Self::Address { subnets } => {
                 write!(f, "needs an address, none is free in {}", subnets.join(", "))

@@ -315,6 +315,7 @@ pub fn is_no_place(misfit: &Misfit) -> bool {
         | Misfit::Kept { .. }
         | Misfit::Ports { .. }
         | Misfit::Interface { .. }
+        | Misfit::KeptInterface { .. }
         | Misfit::Address { .. }
         | Misfit::Gpu { .. } => false,
     }

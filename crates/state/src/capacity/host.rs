@@ -114,7 +114,12 @@ impl Host {
 
     /// Whether a network interface is left.
     pub fn has_interface(&self) -> bool {
-        self.limits.interfaces.is_none_or(|it| self.interfaces < u64::from(it))
+        self.interfaces_left().is_none_or(|it| it > 0)
+    }
+
+    /// Network interfaces left; `None` if nothing bounds them.
+    pub fn interfaces_left(&self) -> Option<u32> {
+        Some(left(self.limits.interfaces?, self.interfaces))
     }
 
     pub(super) fn fits(&self, shape: &Shape) -> bool {

@@ -158,3 +158,57 @@ fn a_daemon_without_room_says_so_and_counts_no_failure() {
     fleet.run(2);
     assert_eq!(on(&fleet, 1), (3, 1));
 }
+
+/// An instance with room for many tasks that has so many network interfaces for them.
+fn with_interfaces(bits: u128, count: u32) -> ContainerInstance {
+    let resources = Resources {
+        cpu: Cpu(1 << 20),
+        memory: MemoryMib(1 << 20),
+        interfaces: Some(count),
+        ..Resources::default()
+    };
+    ContainerInstance { resources, ..instance(bits) }
+}
+
+/// Tasks of the service and of the daemon each take an interface from now on.
+fn give_interfaces(fleet: &mut Fleet) {
+    let rows = fleet.world.state.task_definitions().values();
+    let mut row = rows.map(AsRef::as_ref).next().expect("a definition").clone();
+    row.demand.interface = true;
+    fleet.world.put(row);
+}
+
+#[test]
+fn the_network_interface_of_a_daemon_is_kept_too() {
+    let mut fleet = Fleet::new(0);
+    fleet.create(12, 100, 200, Image::Runs);
+    create_daemon(&mut fleet);
+    give_interfaces(&mut fleet);
+    fleet.world.run_until(SECOND);
+    fleet.world.put(with_interfaces(1, 3));
+    fleet.run(1);
+    assert_eq!(on(&fleet, 1), (2, 1));
+    let mut waits = row(&fleet);
+    waits.deployments[0].wait_until =
+        Some(fleet.world.now.after(core::time::Duration::from_mins(1)));
+    fleet.world.put(waits);
+    end_daemon(&mut fleet);
+    fleet.run(40);
+    assert_eq!(on(&fleet, 1), (2, 0), "nobody else takes it");
+    let kept = "1 are free and 1 kept for the daemon zagent";
+    assert!(fleet.events().iter().any(|it| it.contains(kept)), "{:?}", fleet.events());
+}
+
+#[test]
+fn where_every_interface_is_kept_for_daemons_looking_for_one_ends() {
+    let mut fleet = Fleet::new(0);
+    fleet.create(3, 100, 200, Image::Runs);
+    create_daemon(&mut fleet);
+    give_interfaces(&mut fleet);
+    fleet.world.run_until(SECOND);
+    for bits in 1..=100 {
+        fleet.world.put(with_interfaces(bits, 1));
+    }
+    fleet.run(1);
+    assert_eq!((1..=100).map(|it| on(&fleet, it).0).sum::<usize>(), 0);
+}
