@@ -92,8 +92,7 @@ pub fn route_among(
     if let Some(target) = request.header("x-amz-target") {
         return target_route(services, target);
     }
-    let kind = request.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-    if kind.starts_with("application/x-www-form-urlencoded") || names_action(request.query) {
+    if is_form(request) || names_action(request.query) {
         return action_route(services, request);
     }
     path_route(services, request)
@@ -139,6 +138,13 @@ fn with_target_prefix(
     services.iter().find(fits).copied()
 }
 
+/// Media types are written in letters of any size. Source: RFC 9110, 8.3.1.
+fn is_form(request: &Incoming<'_>) -> bool {
+    let kind = request.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
 fn names_action(query: &str) -> bool {
     query.split('&').any(|pair| pair.starts_with("Action="))
 }
@@ -146,22 +152,22 @@ fn names_action(query: &str) -> bool {
 /// `Action=DescribeVpcs&Version=2016-11-15`. Services that share a version, or a name in
 /// signatures, are told apart by the other of the two.
 fn action_route(services: &[&'static Service], request: &Incoming<'_>) -> Result<Route, Refusal> {
-    let unreadable = |error: DecodeError| Refusal {
-        protocol: Protocol::Query,
-        fault: Fault::unreadable(Protocol::Query, &error),
-    };
-    let form = request.form().map_err(unreadable)?;
     let signing_name = sigv4::claimed_service(request);
-    let version = form.value("Version");
     let query_protocol = |service: &Service| {
         let spoken = |it: &&Protocol| matches!(it, Protocol::Query | Protocol::Ec2);
         service.protocols.iter().find(spoken).copied()
     };
+    // Who is asked by a name alone still answers in its own form.
+    let named = services.iter().filter(|service| signing_name == Some(service.signing_name));
+    let mut protocol = named.copied().find_map(query_protocol).unwrap_or(Protocol::Query);
+    let form = request
+        .form()
+        .map_err(|error| Refusal { protocol, fault: Fault::unreadable(protocol, &error) })?;
+    let version = form.value("Version");
     let candidates = services.iter().copied().filter(|service| {
         signing_name.is_none_or(|name| name == service.signing_name)
             && version.is_none_or(|version| version == service.api_version)
     });
-    let mut protocol = Protocol::Query;
     let action = form.value("Action");
     for service in candidates {
         let Some(spoken) = query_protocol(service) else { continue };

@@ -103,6 +103,22 @@ fn operations_that_nobody_has_are_refused_in_the_words_of_their_protocol() {
 }
 
 #[test]
+fn a_version_that_nobody_has_is_refused_in_the_form_of_the_service_that_is_asked() {
+    for body in ["Action=DescribeVpcs&Version=2014-10-01", "Action=%ff"] {
+        let old = post(&[FORM, scope("ec2")], body);
+        let refusal = route(&old.incoming()).map(drop).expect_err("it is not served");
+        assert_eq!(refusal.protocol, Protocol::Ec2, "{body}");
+    }
+}
+
+#[test]
+fn a_form_is_one_in_letters_of_any_size() {
+    let large = ("content-type", "Application/X-WWW-Form-URLencoded");
+    let asked = post(&[large, scope("ec2")], "Action=DescribeVpcs&Version=2016-11-15");
+    assert_eq!(asked.found(), Ok(("ec2", "DescribeVpcs", Protocol::Ec2)));
+}
+
+#[test]
 fn a_body_that_cannot_be_read_is_told_as_aws_tells_it() {
     let run = (TARGET, "AmazonEC2ContainerServiceV20141113.RunTask");
     let read = |body| {
