@@ -85,7 +85,8 @@ fn what_a_certificate_says_is_shown_and_its_key_is_not() {
     assert_eq!(shown.r#type.as_ref().map(shape::CertificateType::as_str), Some("IMPORTED"));
     let ask = shape::GetCertificateRequest { certificate_arn: Some(arn) };
     let given = region.read(certificates::get_certificate, ask).expect("given");
-    assert!(given.certificate.is_some_and(|it| it.trim() == RSA.0.trim()));
+    assert!(given.certificate.as_ref().is_some_and(|it| it.trim() == RSA.0.trim()));
+    assert_eq!(given.certificate_chain, given.certificate, "it is the whole of its chain");
     assert!(!format!("{:?}", region.state).contains("PRIVATE KEY"));
 }
 
