@@ -43,10 +43,11 @@ fn check(
     if wanted.is_empty() {
         return Err(combination("Must specify either Statistics or ExtendedStatistics"));
     }
-    if from >= to {
-        return Err(combination(
-            "The parameter StartTime must be less than the parameter EndTime.",
-        ));
+    if from == to {
+        return Err(value("The parameter StartTime must not equal parameter EndTime."));
+    }
+    if from > to {
+        return Err(value("The parameter StartTime must be less than the parameter EndTime."));
     }
     if !is_period(period) {
         return Err(value(format!("The value {period} for parameter Period is invalid.")));

@@ -199,7 +199,12 @@ fn questions_that_cost_too_much_or_ask_for_what_is_not_kept_are_refused() {
         ),
         (
             ask(0, 0, 60),
-            "InvalidParameterCombination",
+            "InvalidParameterValue",
+            "The parameter StartTime must not equal parameter EndTime.",
+        ),
+        (
+            ask(60, 0, 60),
+            "InvalidParameterValue",
             "The parameter StartTime must be less than the parameter EndTime.",
         ),
         (ask(0, 60, 61), "InvalidParameterValue", "The value 61 for parameter Period is invalid."),
