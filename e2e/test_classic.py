@@ -1,6 +1,12 @@
 """Services behind Classic Load Balancers: one port of each instance, and no task is stopped before its
 instance is out."""
 
+import datetime
+import http.client
+import json
+import ssl
+import urllib.request
+
 import pytest
 
 import image
@@ -139,6 +145,69 @@ def test_an_update_behind_a_classic_load_balancer_fails_no_request(balancer):
     said = classic.events()
     assert f"deregistered 1 instances in (elb {classic.name})" in said
     assert f"registered 1 instances in (elb {classic.name})" in said
+
+
+HOST = "shop.example.com"
+
+
+def ask(classic, port, context=None, cookie=None):
+    """Which task answers a request, and with which cookies."""
+    connection = http.client.HTTPConnection(classic.node(), port, timeout=60)
+    try:
+        connection.connect()
+        if context:
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=HOST)
+        connection.request("GET", "/", headers={"Cookie": cookie} if cookie else {})
+        answer = connection.getresponse()
+        return json.loads(answer.read())["TaskARN"], answer.headers.get_all("Set-Cookie", [])
+    finally:
+        connection.close()
+
+
+def summed(classic, metric):
+    """The greatest sum of a minute of this hour; 0 if there is none."""
+    now, hour = datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(hours=1)
+    found = classic.region.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/ELB", MetricName=metric, Period=60, StartTime=now - hour, EndTime=now + hour,
+        Statistics=["Sum"], Dimensions=[{"Name": "LoadBalancerName", "Value": classic.name}])
+    return max((it["Sum"] for it in found["Datapoints"]), default=0)
+
+
+def test_a_classic_load_balancer_ends_tls_knows_its_clients_and_is_measured(balancer):
+    web = balancer()
+    named = {"LoadBalancerName": web.name}
+    arn = web.region.client("acm").request_certificate(DomainName=HOST)["CertificateArn"]
+    web.elb.create_load_balancer_listeners(**named, Listeners=[
+        {"Protocol": protocol, "LoadBalancerPort": port, "InstancePort": PORT, "SSLCertificateId": arn}
+        for protocol, port in [("HTTPS", 443), ("SSL", 444)]])
+    web.elb.create_lb_cookie_stickiness_policy(**named, PolicyName="sticky", CookieExpirationPeriod=60)
+    web.elb.set_load_balancer_policies_of_listener(
+        **named, LoadBalancerPort=443, PolicyNames=["sticky", "ELBSecurityPolicy-2016-08"])
+    with urllib.request.urlopen(f"{web.region.endpoint}/_landfall/ca.pem") as answer:
+        context = ssl.create_default_context(cadata=answer.read().decode())
+
+    def bound():
+        try:
+            task, cookies = ask(web, 443, context)
+            return cookies and (task, cookies)
+        except OSError:
+            return None
+
+    task, cookies = until(bound, 30, what="the listeners are served, with their policies")
+    own, other = (it.split(";", 1) for it in cookies)
+    assert own[0].startswith("AWSELB=") and own[1] == "PATH=/;MAX-AGE=60"
+    assert other[0].startswith("AWSELBCORS=") and other[1] == "PATH=/;MAX-AGE=60;SECURE;SAMESITE=None"
+    until(lambda: all(ask(web, 443, context, cookie=own[0]) == (task, []) for _ in range(4)), 30,
+          what="it is known wherever it comes in")
+    assert ask(web, 444, context, cookie=own[0])[1] == [], "bytes are carried as they come"
+    free, all_tasks = set(), {it["taskArn"] for it in web.tasks()}
+    until(lambda: free.add(ask(web, 80)[0]) or free == all_tasks, 30, what="others are asked in turn")
+
+    for metric in ["RequestCount", "Latency", "HTTPCode_Backend_2XX"]:
+        until(lambda: summed(web, metric) > 0, 60, what=f"{metric} is told of")
+
+    web.elb.delete_load_balancer_listeners(**named, LoadBalancerPorts=[443, 444])
+    web.region.client("acm").delete_certificate(CertificateArn=arn)
 
 
 def test_a_task_whose_instance_fails_its_checks_is_replaced(balancer):

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use plan::routing::attributes::Sticky;
+use plan::routing::attributes::{ClassicCookie, Sticky};
 use plan::routing::{Head, Headers, Step};
 use plan::stickiness::{
-    APPLICATION_COOKIE, COOKIE_LIFE, Claim, GROUP_COOKIE, GROUP_COOKIE_CORS, Mark, TARGET_COOKIE,
-    TARGET_COOKIE_CORS,
+    APPLICATION_COOKIE, CLASSIC_COOKIE, CLASSIC_COOKIE_CORS, Claim, GROUP_COOKIE,
+    GROUP_COOKIE_CORS, TARGET_COOKIE, TARGET_COOKIE_CORS,
 };
 use state::ProtocolVersion;
 use types::{Timestamp, Zone};
@@ -17,7 +17,6 @@ use types::{Timestamp, Zone};
 use crate::answer::{Fault, Made};
 use crate::cookies;
 use crate::counters::Metric;
-use crate::date;
 use crate::http1::field::Name;
 use crate::http1::request_head::RequestHead;
 use crate::rewrite::{encoded, host_name};
@@ -60,15 +59,28 @@ pub(crate) struct Forward {
     pub(crate) number: u32,
     pub(crate) zone: Option<Zone>,
     pub(crate) transformed: Transformed,
-    /// Values of `Set-Cookie` that the answer gets.
-    pub(crate) cookies: Vec<String>,
-    /// Name of the application's cookie, and what its answer is bound with.
-    pub(crate) bound: Option<(String, Claim)>,
+    /// For how long the client is to stay with the group, if it is told so with the answer.
+    pub(crate) settle: Option<Duration>,
+    pub(crate) came: Came,
+}
+
+/// Where a client belongs by its cookies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// Nowhere in this group.
+    Free,
+    /// At a target that this group had, and its number if it has it still.
+    Bound(Option<u32>),
 }
 
 impl Forward {
     pub(crate) fn target(&self) -> Option<&Rc<LocalTarget>> {
         self.group.targets.get(self.number as usize)
+    }
+
+    /// Whether the request goes to the target that the client had before.
+    pub(crate) fn has_stayed(&self) -> bool {
+        self.came == Came::Bound(Some(self.number))
     }
 
     /// The request is under way from now on.
@@ -164,6 +176,7 @@ struct Claims {
     group: Option<Claim>,
     target: Option<Claim>,
     application: Option<Claim>,
+    classic: Option<Claim>,
 }
 
 impl Claims {
@@ -171,7 +184,7 @@ impl Claims {
         let mut claims = Self::default();
         for field in asked.head.fields.iter().filter(|it| it.meaning == Name::Cookie) {
             let value = field.value.of(asked.buffer);
-            if memchr::memmem::find(value, b"AWSALB").is_none() {
+            if memchr::memmem::find(value, b"AWS").is_none() {
                 continue;
             }
             let claim = |name: &str| {
@@ -186,6 +199,10 @@ impl Claims {
                 .or_else(|| claim(TARGET_COOKIE))
                 .or_else(|| claim(TARGET_COOKIE_CORS));
             claims.application = claims.application.or_else(|| claim(APPLICATION_COOKIE));
+            claims.classic = claims
+                .classic
+                .or_else(|| claim(CLASSIC_COOKIE))
+                .or_else(|| claim(CLASSIC_COOKIE_CORS));
         }
         claims
     }
@@ -208,7 +225,8 @@ impl Choice<'_> {
             return Fate::Fault(Fault::VersionMismatch);
         }
         let zone = self.zone(view);
-        let kept = self.kept(view);
+        let came = self.came(view);
+        let kept = if let Came::Bound(before) = came { before } else { None };
         let number = view.with(zone.as_ref(), self.now, |rotation| {
             if rotation.fails_open() {
                 view.meter.add(Metric::UnhealthyRoutingRequests, 1);
@@ -220,16 +238,8 @@ impl Choice<'_> {
         if view.sticky().is_some() && kept != Some(number) {
             view.meter.add(Metric::NonStickyRequests, 1);
         }
-        let mut forward = Forward {
-            group: Rc::clone(view),
-            number,
-            zone,
-            transformed,
-            cookies: Vec::new(),
-            bound: None,
-        };
-        self.bind(&mut forward, settle);
-        Fate::Forward(Box::new(forward))
+        let group = Rc::clone(view);
+        Fate::Forward(Box::new(Forward { group, number, zone, transformed, settle, came }))
     }
 
     /// Whether the group's targets can be given what the client speaks.
@@ -266,14 +276,22 @@ impl Choice<'_> {
     }
 
     /// The target that the client had before.
-    fn kept(&self, view: &GroupView) -> Option<u32> {
-        let claim = match view.sticky()? {
-            Sticky::LoadBalancer(_) => self.claims.target?,
-            Sticky::Application { name, .. } if self.has_cookie(name) => self.claims.application?,
-            Sticky::Application { .. } | Sticky::SourceIp => return None,
-        };
+    fn came(&self, view: &GroupView) -> Came {
+        let claims = self.claims;
+        let claim = view.sticky().and_then(|it| match it {
+            Sticky::LoadBalancer(_) => claims.target,
+            Sticky::Application { name, .. } => {
+                claims.application.filter(|_| self.has_cookie(name))
+            }
+            Sticky::Classic(ClassicCookie::Own(_)) => claims.classic,
+            Sticky::Classic(ClassicCookie::As(name)) => {
+                claims.classic.filter(|_| self.has_cookie(name))
+            }
+            Sticky::SourceIp => None,
+        });
         let ready = &view.group.ready;
-        ready.target_number(claim.target_of(ready.mark)?)
+        let target = claim.and_then(|it| it.target_of(ready.mark));
+        target.map_or(Came::Free, |it| Came::Bound(ready.target_number(it)))
     }
 
     fn has_cookie(&self, name: &str) -> bool {
@@ -281,47 +299,6 @@ impl Choice<'_> {
         let mut fields = head.fields.iter().filter(|it| it.meaning == Name::Cookie);
         fields.any(|it| cookies::values(it.value.of(buffer), name).next().is_some())
     }
-
-    /// The cookies that the answer gets.
-    fn bind(&self, forward: &mut Forward, settle: Option<Duration>) {
-        let mark = forward.group.group.ready.mark;
-        if let Some(duration) = settle {
-            let claim = Claim { group: mark, target: None, until: self.now.after(duration) };
-            self.set(&mut forward.cookies, [GROUP_COOKIE, GROUP_COOKIE_CORS], &claim);
-        }
-        match forward.group.sticky() {
-            None | Some(Sticky::SourceIp) => {}
-            Some(Sticky::LoadBalancer(duration)) => {
-                if let Some(claim) = self.claim(forward, mark, *duration) {
-                    self.set(&mut forward.cookies, [TARGET_COOKIE, TARGET_COOKIE_CORS], &claim);
-                }
-            }
-            Some(Sticky::Application { name, duration }) => {
-                let claim = self.claim(forward, mark, *duration);
-                let name = name.clone();
-                forward.bound = claim.map(|it| (name, it));
-            }
-        }
-    }
-
-    fn claim(&self, forward: &Forward, group: Mark, duration: Duration) -> Option<Claim> {
-        let target = forward.group.group.ready.target_mark(forward.number);
-        Some(Claim { group, target: Some(target?), until: self.now.after(duration) })
-    }
-
-    fn set(&self, to: &mut Vec<String>, [name, cors]: [&str; 2], claim: &Claim) {
-        let value = cookies::seal(claim, &self.serving.snapshot.seal);
-        let expires = date::http(self.now.after(COOKIE_LIFE));
-        to.push(format!("{name}={value}; Expires={expires}; Path=/"));
-        to.push(format!("{cors}={value}; Expires={expires}; Path=/; SameSite=None; Secure"));
-    }
-}
-
-/// The cookie that keeps a client with its target as long as the application's own cookie lives.
-pub(crate) fn application_cookie(claim: &Claim, seal: &[u8], now: Timestamp) -> String {
-    let value = cookies::seal(claim, seal);
-    let expires = date::http(now.after(COOKIE_LIFE));
-    format!("{APPLICATION_COOKIE}={value}; Expires={expires}; Path=/")
 }
 
 /// Text of a head, for logs.

@@ -54,6 +54,41 @@ pub(crate) fn values<'a>(field: &'a [u8], name: &'a str) -> impl Iterator<Item =
     })
 }
 
+/// Attributes of an application's cookie that the load balancer's takes over. Source: Classic Load
+/// Balancers User Guide, "Application-controlled session stickiness".
+const FOLLOWED: [&str; 12] = [
+    "path",
+    "port",
+    "domain",
+    "secure",
+    "httponly",
+    "discard",
+    "max-age",
+    "expires",
+    "version",
+    "comment",
+    "commenturl",
+    "samesite",
+];
+
+/// What a `Set-Cookie` field of that cookie says of how long it lasts and where it belongs, each with
+/// a semicolon before it. `None` for another cookie, and where the field ends with a semicolon: as AWS
+/// has it, such a one is overlooked.
+pub(crate) fn attributes_of(field: &[u8], name: &str) -> Option<String> {
+    let field = field.trim_ascii();
+    let mut parts = field.split(|it| *it == b';');
+    values(parts.next()?, name).next().filter(|_| !field.ends_with(b";"))?;
+    let mut attributes = String::new();
+    for part in parts.filter_map(|it| core::str::from_utf8(it.trim_ascii()).ok()) {
+        let word = part.split('=').next().unwrap_or_default().trim_end();
+        if FOLLOWED.iter().any(|it| it.eq_ignore_ascii_case(word)) {
+            attributes.push(';');
+            attributes.push_str(part);
+        }
+    }
+    Some(attributes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +108,19 @@ mod tests {
         }
         assert_eq!(open(b"", b"key"), None);
         assert_eq!(open(&value.as_bytes()[..value.len() - 8], b"key"), None);
+    }
+
+    #[test]
+    fn an_applications_cookie_says_how_long_it_lasts_and_where_it_belongs() {
+        let of = |field: &str| attributes_of(field.as_bytes(), "SESSION");
+        let whole =
+            "SESSION=1; Path=/shop; max-age=60;HttpOnly; Secure; Priority=High; SameSite=Lax";
+        let taken = ";Path=/shop;max-age=60;HttpOnly;Secure;SameSite=Lax";
+        assert_eq!(of(whole).as_deref(), Some(taken));
+        assert_eq!(of("SESSION=").as_deref(), Some(""));
+        for other in ["SESSION=1; Path=/;", "SESSIONS=1", "a=1; SESSION=2", ""] {
+            assert_eq!(of(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -4,11 +4,14 @@
 //! Application Load Balancers and Network Load Balancers User Guides, "CloudWatch metrics";
 //! handbook 7.5.
 
+mod classic;
+
 use core::iter;
 use std::collections::BTreeMap;
 
 use plan::routing::session::Series;
-use types::Timestamp;
+pub(crate) use state::classic_name;
+use types::{Timestamp, Zone};
 
 use crate::counters::{BUCKETS, Count, Metric, Subject, bucket_start};
 
@@ -20,6 +23,8 @@ const MICROS: f64 = 1_000_000.0;
 pub(crate) struct Hosts {
     /// ARNs of the load balancer and the group.
     pub(crate) subject: Subject,
+    /// Those in this zone only; of Classic Load Balancers.
+    pub(crate) zone: Option<Zone>,
     pub(crate) healthy: u32,
     pub(crate) unhealthy: u32,
     pub(crate) anomalies: Option<Anomalies>,
@@ -94,7 +99,9 @@ impl Subjected<'_> {
         for metric in Metric::ALL {
             let Some(name) = self.name(*metric) else { continue };
             let more = since(count.of(*metric), before.map(|it| it.of(*metric)));
-            if more > 0 {
+            if more > 0 && self.classic().is_some() {
+                self.add(name, classic::value(name, more), into);
+            } else if more > 0 {
                 self.add(name, One(number(more)), into);
             }
         }
@@ -109,6 +116,7 @@ impl Subjected<'_> {
             | Metric::ActiveTlsFlows
             | Metric::ActiveUdpFlows
             | Metric::TargetResponseMicros => None,
+            _ if self.classic().is_some() => classic::name(metric),
             _ if !self.is_network() => Some(metric.name()),
             Metric::NewConnections => Some("NewFlowCount"),
             Metric::RejectedConnections => Some("RejectedFlowCount"),
@@ -144,7 +152,8 @@ impl Subjected<'_> {
         let least = if first == 0 { 0.0 } else { number(bucket_start(first)) / MICROS };
         let greatest = number(bucket_start(last + 1)) / MICROS;
         let (min, max) = (least.min(mean), greatest.max(mean));
-        self.add("TargetResponseTime", Many { count: number(many), sum, min, max }, into);
+        let name = if self.classic().is_some() { "Latency" } else { "TargetResponseTime" };
+        self.add(name, Many { count: number(many), sum, min, max }, into);
     }
 
     /// Requests that a group's targets have answered: a load balancer counts its own.
@@ -166,6 +175,9 @@ impl Subjected<'_> {
     }
 
     fn connections(&self, count: &Count, into: &mut Vec<Series>) {
+        if self.classic().is_some() {
+            return;
+        }
         let all = if self.is_network() { "ActiveFlowCount" } else { "ActiveConnectionCount" };
         let by_protocol = [Metric::ActiveTcpFlows, Metric::ActiveTlsFlows, Metric::ActiveUdpFlows];
         let by_protocol = by_protocol.into_iter().map(|it| (it.name(), it));
@@ -178,12 +190,28 @@ impl Subjected<'_> {
     }
 
     fn hosts(&self, hosts: &Hosts, into: &mut Vec<Series>) {
+        if self.classic().is_some() {
+            let zone = hosts.zone.as_ref().map(|it| ("AvailabilityZone".into(), it.to_string()));
+            let dimensions: Vec<_> = zone.into_iter().chain([self.balancer()]).collect();
+            let told =
+                [("HealthyHostCount", hosts.healthy), ("UnHealthyHostCount", hosts.unhealthy)];
+            for (metric, count) in told {
+                let value = One(count.into()).into();
+                into.push(self.series(metric, value, dimensions.clone()));
+            }
+            return;
+        }
         self.add_to_group("HealthyHostCount", One(hosts.healthy.into()), into);
         self.add_to_group("UnHealthyHostCount", One(hosts.unhealthy.into()), into);
         if let Some(Anomalies { anomalous, mitigated }) = hosts.anomalies {
             self.add_to_group("AnomalousHostCount", One(anomalous.into()), into);
             self.add_to_group("MitigatedHostCount", One(mitigated.into()), into);
         }
+    }
+
+    /// The name of the load balancer, if it is a Classic one.
+    fn classic(&self) -> Option<&str> {
+        classic_name(&self.subject.load_balancer)
     }
 
     fn is_network(&self) -> bool {
@@ -198,13 +226,17 @@ impl Subjected<'_> {
 
     /// Adds a value for the group only; nothing without one.
     fn add_to_group(&self, metric: &str, value: impl Into<Many>, into: &mut Vec<Series>) {
-        let Some(group) = &self.subject.group else { return };
+        let group = self.subject.group.as_ref().filter(|_| self.classic().is_none());
+        let Some(group) = group else { return };
         let group = group.rsplit(':').next().unwrap_or(group).to_owned();
         let dimensions = vec![("TargetGroup".to_owned(), group), self.balancer()];
         into.push(self.series(metric, value.into(), dimensions));
     }
 
     fn balancer(&self) -> (String, String) {
+        if let Some(name) = self.classic() {
+            return ("LoadBalancerName".to_owned(), name.to_owned());
+        }
         let name = behind(&self.subject.load_balancer, "loadbalancer/");
         ("LoadBalancer".to_owned(), name.to_owned())
     }
@@ -293,7 +325,7 @@ mod tests {
         let at = |seconds: i64| Timestamp(1_800_014_400_000 + seconds * 1000);
         let anomalies = Some(Anomalies { anomalous: 1, mitigated: 0 });
         let subject = subject("app", Some("blue"));
-        let hosts = [Hosts { subject, healthy: 2, unhealthy: 0, anomalies }];
+        let hosts = [Hosts { subject, zone: None, healthy: 2, unhealthy: 0, anomalies }];
         let first = told.news(&meters.read(), &hosts, at(0));
         assert_eq!(
             lines(&first),
@@ -319,6 +351,51 @@ mod tests {
         assert_eq!(lines(&second), ["HTTPCode_ELB_503_Count app/web/1 1 1.0000 1.0000 1.0000"]);
         // Not noted, because nobody took it: told again.
         assert_eq!(lines(&told.news(&meters.read(), &hosts, at(20))), lines(&second));
+    }
+
+    #[test]
+    fn a_classic_load_balancer_has_names_of_its_own() {
+        let meters = Meters::default();
+        let subject = |group: Option<&str>| Subject {
+            load_balancer: "classic/web".into(),
+            group: group.map(ToOwned::to_owned),
+        };
+        let balancer = meters.meter(&subject(None));
+        balancer.add(Metric::Requests, 3);
+        balancer.add(Metric::NewTcpFlows, 2);
+        balancer.add(Metric::NewConnections, 9);
+        balancer.add(Metric::ActiveConnections, 1);
+        balancer.add(Metric::Elb503, 1);
+        balancer.add(Metric::Elb5xx, 1);
+        let group = meters.meter(&subject(Some("classic/web/80")));
+        group.add(Metric::Target2xx, 2);
+        group.add(Metric::TargetConnectionErrors, 4);
+        group.time(Duration::from_millis(2));
+        let hosts = |zone: Option<&str>, healthy: u32| Hosts {
+            subject: subject(Some("classic/web/80")),
+            zone: zone.map(|it| Zone::parse(it).expect("a zone")),
+            healthy,
+            unhealthy: 1,
+            anomalies: None,
+        };
+        let hosts = [hosts(Some("us-east-1a"), 2), hosts(None, 3)];
+        let told = Told::default().news(&meters.read(), &hosts, Timestamp(1_800_014_400_000));
+        assert_eq!(
+            lines(&told),
+            [
+                "BackendConnectionErrors web 1 4.0000 4.0000 4.0000",
+                "HTTPCode_Backend_2XX web 2 2.0000 1.0000 1.0000",
+                "HTTPCode_ELB_5XX web 1 1.0000 1.0000 1.0000",
+                "HealthyHostCount us-east-1a+web 1 2.0000 2.0000 2.0000",
+                "HealthyHostCount web 1 3.0000 3.0000 3.0000",
+                "Latency web 1 0.0020 0.0018 0.0020",
+                "RequestCount web 2 2.0000 1.0000 1.0000",
+                "RequestCount web 3 3.0000 1.0000 1.0000",
+                "UnHealthyHostCount us-east-1a+web 1 1.0000 1.0000 1.0000",
+                "UnHealthyHostCount web 1 1.0000 1.0000 1.0000",
+            ]
+        );
+        assert!(told.iter().all(|it| it.dimensions.iter().any(|it| it.0 == "LoadBalancerName")));
     }
 
     #[test]

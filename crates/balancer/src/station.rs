@@ -10,19 +10,19 @@ use std::path::PathBuf;
 use plan::anomaly;
 use plan::routing::session::{FromBalancer, Report, TargetReport, ToBalancer};
 use plan::routing::{Generation, Reception, RoutingTable};
-use state::{Anomaly, TargetHealth};
+use state::{TargetHealth, TargetKey};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use types::Protocol;
 
 use crate::access_files::{self, Destinations};
 use crate::balancer::{Applied, Balancer, Config};
-use crate::counters::{Count, Subject};
 use crate::flow::Flows;
 use crate::flow::clients::{Answers, nobody_answers};
 use crate::health::Checker;
+use crate::hosts::hosts;
 use crate::keep;
-use crate::metrics::{Anomalies, Hosts, Told};
+use crate::metrics::Told;
 use crate::reserve::{Reserved, places};
 use crate::session::{self, Call, Heard};
 use crate::thread::Clock;
@@ -318,40 +318,12 @@ impl Station {
     /// Says what was counted since it was said last. What nobody takes is said with the next one.
     fn count(&mut self, out: &mpsc::Sender<FromBalancer>) {
         let (counts, at) = (self.balancer.counters(), (self.clock)());
-        let news = self.told.news(&counts, &self.hosts(&counts), at);
+        let health = |it: &TargetKey| self.checker.health(it);
+        let hosts = hosts(&self.balancer.snapshot(), counts.keys(), &health);
+        let news = self.told.news(&counts, &hosts, at);
         if news.is_empty() || out.try_send(FromBalancer::Counted(news)).is_ok() {
             self.told.note(counts, at);
         }
-    }
-
-    /// How many targets of each group are healthy, for each load balancer that names it.
-    fn hosts(&self, counts: &BTreeMap<Subject, Count>) -> Vec<Hosts> {
-        let snapshot = self.balancer.snapshot();
-        let groups: BTreeMap<&str, _> =
-            snapshot.groups.iter().map(|it| (it.ready.told.arn.as_str(), it)).collect();
-        let mut all = Vec::new();
-        for subject in counts.keys() {
-            let group = subject.group.as_deref().and_then(|it| groups.get(it));
-            let Some(group) = group else { continue };
-            let (mut healthy, mut unhealthy) = (0, 0);
-            let mut anomalies = Anomalies::default();
-            for target in &group.targets {
-                match self.checker.health(&target.key) {
-                    TargetHealth::Healthy => healthy += 1,
-                    TargetHealth::WrongCode(_) | TargetHealth::Timeout | TargetHealth::Failed => {
-                        unhealthy += 1;
-                    }
-                    TargetHealth::Initial => {}
-                }
-                if let Some(anomaly) = target.anomaly() {
-                    anomalies.anomalous += u32::from(anomaly != Anomaly::Recovering);
-                    anomalies.mitigated += u32::from(anomaly != Anomaly::Detected);
-                }
-            }
-            let anomalies = group.ready.told.version.map(|_| anomalies);
-            all.push(Hosts { subject: subject.clone(), healthy, unhealthy, anomalies });
-        }
-        all
     }
 
     fn report(&self) -> Report {

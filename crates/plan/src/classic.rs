@@ -18,7 +18,6 @@ use state::{
 };
 
 use crate::routing::{Group, Listener, LoadBalancer, PortRule, Target};
-use crate::stickiness::COOKIE_LIFE;
 
 pub(crate) use standing::FAILED;
 pub use standing::{InstanceStanding, standing};
@@ -177,21 +176,18 @@ fn attributes(of: &ClassicAttributes) -> BTreeMap<String, String> {
 }
 
 fn stickiness(policy: &ClassicPolicy) -> BTreeMap<String, String> {
+    let sticky =
+        set(&[("stickiness.enabled", "true"), ("stickiness.type", "landfall.classic_cookie")]);
     match policy {
         ClassicPolicy::LoadBalancerCookie { expiration } => {
-            let duration = expiration.unwrap_or(COOKIE_LIFE).as_secs().to_string();
-            set(&[
-                ("stickiness.enabled", "true"),
-                ("stickiness.lb_cookie.duration_seconds", &duration),
-                ("stickiness.type", "lb_cookie"),
-            ])
+            let period = expiration.map(|it| it.as_secs().to_string());
+            let period = period.map(|it| ("stickiness.lb_cookie.duration_seconds".into(), it));
+            sticky.into_iter().chain(period).collect()
         }
-        ClassicPolicy::ApplicationCookie { cookie } => set(&[
-            ("stickiness.app_cookie.cookie_name", cookie),
-            ("stickiness.app_cookie.duration_seconds", &COOKIE_LIFE.as_secs().to_string()),
-            ("stickiness.enabled", "true"),
-            ("stickiness.type", "app_cookie"),
-        ]),
+        ClassicPolicy::ApplicationCookie { cookie } => {
+            let name = ("stickiness.app_cookie.cookie_name".into(), cookie.clone());
+            sticky.into_iter().chain([name]).collect()
+        }
         ClassicPolicy::Tls { .. } => BTreeMap::new(),
     }
 }

@@ -19,6 +19,10 @@ pub const APPLICATION_COOKIE: &str = "AWSALBAPP-0";
 pub const GROUP_COOKIE: &str = "AWSALBTG";
 /// The same for requests from other sites.
 pub const GROUP_COOKIE_CORS: &str = "AWSALBTGCORS";
+/// Cookie of Classic Load Balancers, of both kinds.
+pub const CLASSIC_COOKIE: &str = "AWSELB";
+/// The same for requests from other sites, where the load balancer says for itself how long it lasts.
+pub const CLASSIC_COOKIE_CORS: &str = "AWSELBCORS";
 /// What cookies say about their own life, whatever the claim in them says.
 pub const COOKIE_LIFE: Duration = Duration::from_hours(7 * 24);
 

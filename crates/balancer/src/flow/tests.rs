@@ -181,6 +181,16 @@ async fn a_client_for_whom_there_is_no_target_is_reset() {
     let mut client = TcpStream::connect(bench.at).await.expect("connects");
     client.read_u8().await.expect_err("is reset");
     assert_eq!(bench.counted(Metric::ElbResets), 1);
+
+    // A Classic Load Balancer asks nobody who is not in service.
+    let port = stream_server().await;
+    let closed = [("landfall.fail_open.enabled", "false")];
+    let bench = Bench::new(ListenerProtocol::Tcp, &[port], &closed);
+    let mut client = TcpStream::connect(bench.at).await.expect("connects");
+    client.read_u8().await.expect_err("is reset");
+    bench.snapshot.groups[0].set_health(0, true);
+    let mut client = TcpStream::connect(bench.at).await.expect("connects");
+    assert_eq!(client.read_u16().await.expect("its port"), port);
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use super::pump::{Broken, Coding};
 use super::request_head::Version;
 use super::work::Work;
 use crate::answer::{Fault, reason};
-use crate::choose::{Forward, application_cookie};
-use crate::cookies;
+use crate::binding::Binding;
+use crate::choose::Forward;
 use crate::limits;
 use crate::record::Record;
 use crate::rewrite::{Fields as _, Lines, Return, answer_fields, itoa};
@@ -356,18 +356,14 @@ pub(crate) fn answer_cookies(
     answer: &AnswerHead,
     head: &[u8],
 ) -> Vec<String> {
-    let mut all = forward.cookies.clone();
-    if let Some((name, claim)) = &forward.bound {
-        let sets = answer.fields.iter().any(|it| {
-            it.name.of(head).eq_ignore_ascii_case(b"set-cookie")
-                && cookies::values(it.value.of(head), name).next().is_some()
-        });
-        if sets {
-            let now = thread.time(Instant::now());
-            all.push(application_cookie(claim, &serving.snapshot.seal, now));
-        }
+    if forward.settle.is_none() && forward.group.sticky().is_none() {
+        return Vec::new();
     }
-    all
+    let seal = &serving.snapshot.seal;
+    let binding = Binding { forward, seal, now: thread.time(Instant::now()) };
+    let set =
+        answer.fields.iter().filter(|it| it.name.of(head).eq_ignore_ascii_case(b"set-cookie"));
+    binding.cookies(set.map(|it| it.value.of(head)))
 }
 
 fn write_first_line(out: &mut Vec<u8>, answer: &AnswerHead, head: &[u8]) {

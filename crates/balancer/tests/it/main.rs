@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, reason = "tests may fail so")]
 
+mod classic;
 mod frames;
 mod hostile;
 mod http1;

@@ -37,6 +37,15 @@ impl Origin {
 pub(crate) fn scripted(serve: impl Fn(usize, &mut Client) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("bound");
+    answering(listener, serve);
+    address
+}
+
+/// Does the same with what comes to a socket.
+pub(crate) fn answering(
+    listener: TcpListener,
+    serve: impl Fn(usize, &mut Client) + Send + Sync + 'static,
+) {
     let serve = Arc::new(serve);
     thread::spawn(move || {
         for (number, stream) in (0..).zip(listener.incoming()) {
@@ -44,7 +53,6 @@ pub(crate) fn scripted(serve: impl Fn(usize, &mut Client) + Send + Sync + 'stati
             thread::spawn(move || serve(number, &mut Client::of(stream)));
         }
     });
-    address
 }
 
 /// Where an [`endless`] answer ends after all: far more than what sockets and a balancer hold.

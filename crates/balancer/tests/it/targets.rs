@@ -1,16 +1,17 @@
 //! What a target does, and what its clients see of it: streams, kept connections, failures.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
 
 use balancer::Metric;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use state::{ProtocolVersion, TargetProtocol, Transform};
 use types::{Timestamp, Zone};
 
 use super::lab::{GROUP, Lab, NOW, PATIENCE, attributes, group, status, target};
-use super::origin::scripted;
+use super::origin::{answering, scripted};
 use super::tls::secure;
 
 /// Waits until it is time.
@@ -314,6 +315,39 @@ fn a_cookie_binds_for_its_time_and_at_every_balancer_of_the_region() {
     assert_eq!(inside, letter.to_string().repeat(4));
     let outside = letters(&at(Timestamp(NOW.0 + 3_600_000)), 4, &cookie);
     assert_eq!(outside.matches('a').count(), 2, "{outside}");
+}
+
+#[test]
+fn a_client_is_bound_to_the_target_that_has_answered_it() {
+    // Nobody listens there yet, and nobody else can.
+    let place = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .expect("a socket");
+    bind(&place, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("binds");
+    let place = TcpListener::from(place);
+    let late = place.local_addr().expect("bound");
+    let lab = Lab::with(|table| {
+        let mut targets = vec![target(lettered('a')), target(late)];
+        targets.sort_by(|a, b| (&a.id, a.port).cmp(&(&b.id, b.port)));
+        table.groups[0].targets = targets;
+        table.groups[0].attributes = attributes(&[("stickiness.enabled", "true")]);
+    });
+    let cookies: Vec<String> = (0..4)
+        .map(|_| {
+            let answer = lab.get("/");
+            assert!(answer.ends_with('a'), "{answer}");
+            let cookie = answer.lines().find_map(|it| it.strip_prefix("Set-Cookie: AWSALB="));
+            cookie.and_then(|it| it.split(';').next()).expect("a cookie").to_owned()
+        })
+        .collect();
+    listen(&place, 16).expect("listens");
+    answering(place, |_, balancer| {
+        while balancer.head().is_some() {
+            let _ = balancer.0.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nz");
+        }
+    });
+    for cookie in cookies {
+        assert_eq!(letters(&lab, 1, &format!("Cookie: AWSALB={cookie}\r\n")), "a");
+    }
 }
 
 #[test]

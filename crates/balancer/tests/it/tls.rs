@@ -27,7 +27,7 @@ const EXACT: &str = include_str!("exact.pem");
 const WILDCARD: &str = include_str!("wildcard.pem");
 const KEY: &str = include_str!("key.pem");
 
-fn certificate(arn: &str, names: &[&str], chain: &str) -> Certificate {
+pub(crate) fn certificate(arn: &str, names: &[&str], chain: &str) -> Certificate {
     let names = names.iter().map(|it| (*it).to_owned()).collect();
     Certificate { arn: arn.into(), names, chain: chain.into(), key: KEY.into() }
 }
@@ -89,7 +89,7 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
+pub(crate) const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
 
 pub(crate) fn config(
     versions: &[&'static SupportedProtocolVersion],

@@ -27,8 +27,9 @@ pub(crate) fn put_counted(
 }
 
 fn sample(it: &session::Series, now: Timestamp) -> Option<Sample> {
-    let load_balancer = it.dimensions.iter().find(|(name, _)| name == "LoadBalancer");
+    let load_balancer = it.dimensions.iter().find(|it| it.0.starts_with("LoadBalancer"));
     let namespace = match load_balancer {
+        Some((name, _)) if name == "LoadBalancerName" => "AWS/ELB",
         Some((_, value)) if value.starts_with("net/") => "AWS/NetworkELB",
         Some((_, value)) if value.starts_with("app/") => "AWS/ApplicationELB",
         // Those of endpoints of Service Connect are no load balancers' of AWS.
@@ -49,11 +50,11 @@ fn sample(it: &session::Series, now: Timestamp) -> Option<Sample> {
     })
 }
 
-/// The unit of a metric of load balancers. Source: Application Load Balancers and Network Load
-/// Balancers User Guides, "CloudWatch metrics".
+/// The unit of a metric of load balancers. Source: Application, Network and Classic Load Balancers
+/// User Guides, "CloudWatch metrics".
 fn unit(metric: &str) -> &'static str {
     match metric {
-        "TargetResponseTime" => "Seconds",
+        "TargetResponseTime" | "Latency" => "Seconds",
         _ if metric.contains("Bytes") => "Bytes",
         _ => "Count",
     }

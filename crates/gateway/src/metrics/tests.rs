@@ -354,6 +354,10 @@ fn what_balancers_have_counted_is_told_under_awss_names() {
         counted("RequestCount", "app/web/1", 7.0),
         counted("ProcessedBytes", "net/tcp/1", 9.0),
         counted("RequestCount", "app/web/1", f64::NAN),
+        session::Series {
+            dimensions: vec![("LoadBalancerName".into(), "app/old".into())],
+            ..counted("Latency", "", 0.5)
+        },
     ];
     put_counted(&world.store, "one", &all, NOW);
     let ask = shape::GetMetricStatisticsInput {
@@ -370,5 +374,7 @@ fn what_balancers_have_counted_is_told_under_awss_names() {
     assert_eq!(found, [(Some(7.0), Some(shape::StandardUnit::Count))]);
     let listed = world.store.list(&telemetry::metrics::Filter::default(), None, 9);
     let named: Vec<_> = listed.iter().map(|it| (it.namespace.as_str(), it.unit.as_str())).collect();
-    assert_eq!(named, [("AWS/ApplicationELB", "Count"), ("AWS/NetworkELB", "Bytes")]);
+    let expected =
+        [("AWS/ApplicationELB", "Count"), ("AWS/ELB", "Seconds"), ("AWS/NetworkELB", "Bytes")];
+    assert_eq!(named, expected);
 }

@@ -82,6 +82,8 @@ fn missing_data_count_as_the_documentation_says() {
          - - - - -: INSUFFICIENT_DATA HOLD ALARM OK
          0 X X - X: ALARM ALARM ALARM ALARM
          - - X - -: ALARM HOLD ALARM OK
+         X - - - -: ALARM HOLD ALARM OK
+         - - - - 0: OK OK OK OK
          - - - - X: HOLD HOLD ALARM OK
          - - - X -: HOLD HOLD ALARM OK
          - - - X 0: OK OK OK OK

@@ -6,7 +6,7 @@ use types::{AccountId, Home, Region, Timestamp, Zone};
 
 use super::*;
 use crate::balancing::Rotation;
-use crate::routing::attributes::{GroupAttributes, Sticky};
+use crate::routing::attributes::{ClassicCookie, GroupAttributes, Sticky};
 use crate::routing::{Compiled, Generation, told};
 
 fn zone(letter: char) -> Zone {
@@ -135,20 +135,27 @@ fn cookies_are_those_of_the_listener_that_names_their_policy() {
     let mut it = web();
     let short = ClassicPolicy::LoadBalancerCookie { expiration: Some(Duration::from_mins(1)) };
     let own = ClassicPolicy::ApplicationCookie { cookie: "SESSION".into() };
-    it.policies = [("short".into(), short), ("own".into(), own)].into();
+    let session = ClassicPolicy::LoadBalancerCookie { expiration: None };
+    it.policies =
+        [("short".into(), short), ("own".into(), own), ("session".into(), session)].into();
     it.listeners = vec![
         listener(ClassicProtocol::Http, 80, 8080),
         listener(ClassicProtocol::Http, 81, 8080),
         listener(ClassicProtocol::Http, 82, 8080),
+        listener(ClassicProtocol::Http, 83, 8080),
     ];
     it.listeners[1].policies = vec!["short".into()];
     it.listeners[2].policies = vec!["own".into()];
+    it.listeners[3].policies = vec!["session".into()];
     let groups = groups(&region(it.clone(), Vec::new()), &it);
     let sticky: Vec<_> =
         groups.iter().map(|it| GroupAttributes::of(&it.attributes).sticky).collect();
-    let own = Sticky::Application { name: "SESSION".into(), duration: COOKIE_LIFE };
-    let short = Sticky::LoadBalancer(Duration::from_mins(1));
-    assert_eq!(sticky, [None, None, Some(short), Some(own)]);
+    let own = ClassicCookie::As("SESSION".into());
+    let short = ClassicCookie::Own(Some(Duration::from_mins(1)));
+    let session = ClassicCookie::Own(None);
+    let expected = [short, own, session].map(|it| Some(Sticky::Classic(it)));
+    assert_eq!(sticky[..2], [None, None]);
+    assert_eq!(sticky[2..], expected);
 }
 
 #[test]

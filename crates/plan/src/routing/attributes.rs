@@ -141,6 +141,20 @@ pub enum Sticky {
     },
     /// By the client's address; network load balancers only.
     SourceIp,
+    /// By the cookie of a Classic Load Balancer (`landfall.classic_cookie`).
+    Classic(ClassicCookie),
+}
+
+/// How long the cookie of a Classic Load Balancer lasts. Only the client looks at that: the cookie is
+/// made once, and stands whenever it comes back.
+///
+/// Source: Classic Load Balancers User Guide, "Configure sticky sessions".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClassicCookie {
+    /// For that long; `None` is as long as the browser runs.
+    Own(Option<Duration>),
+    /// As long as the application's cookie of that name.
+    As(String),
 }
 
 /// When a group counts as too ill to choose from its healthy targets only.
@@ -254,6 +268,12 @@ fn sticky(set: &Set) -> Sticky {
             duration: seconds(set, "stickiness.app_cookie.duration_seconds", DAY),
         },
         Some("source_ip") => Sticky::SourceIp,
+        Some("landfall.classic_cookie") => {
+            let follows = set.get("stickiness.app_cookie.cookie_name").cloned();
+            let period = read(set, "stickiness.lb_cookie.duration_seconds");
+            let own = || ClassicCookie::Own(period.map(Duration::from_secs));
+            Sticky::Classic(follows.map_or_else(own, ClassicCookie::As))
+        }
         _ => Sticky::LoadBalancer(seconds(set, "stickiness.lb_cookie.duration_seconds", DAY)),
     }
 }

@@ -256,7 +256,8 @@ fn by_weight(shares: &[(usize, u32)], dice: u64) -> Option<usize> {
 impl ReadyGroup {
     fn new(told: Group) -> Self {
         let attributes = GroupAttributes::of(&told.attributes);
-        let mark = Mark::of(&[&told.arn]);
+        // Listeners that lead to the same port of the same instances know each other's clients.
+        let mark = Mark::of(&[told.checked_in.as_deref().unwrap_or(&told.arn)]);
         let mark_of = |it: &super::Target| Mark::of(&[&it.id, &it.port.to_string()]);
         let targets = told.targets.iter().map(mark_of).zip(0..).collect();
         Self { told, attributes, mark, targets }
