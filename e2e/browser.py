@@ -67,7 +67,9 @@ class Browser:
             self.socket.close()
         self.process.terminate()
         self.process.wait()
-        shutil.rmtree(self.profile, ignore_errors=True)
+        # Its children still write there for a moment.
+        until(lambda: shutil.rmtree(self.profile, ignore_errors=True) or not os.path.exists(self.profile),
+              what="the browser's folder is gone")
 
 
 class Page:

@@ -145,6 +145,24 @@ def test_what_an_instance_or_a_zone_had_starts_elsewhere_and_users_go_on(started
 
 
 @set_up("bridge")
+def test_who_is_at_a_task_that_stood_still_hears_what_was_said_meanwhile(started, users, region):
+    """Still for longer than a task waits for Redis, and more said than a newcomer is told."""
+    everybody_hears(users, "before")
+    still = started.instance_of(users[0].task())["containerInstanceArn"]
+    others = [it for it in users if started.instance_of(it.task())["containerInstanceArn"] != still]
+    region.landfall("fault", "pause", still, "--for", "8s")
+    said = {(it.name, f"meanwhile {n}") for n in range(60) for it in others}
+    for n in range(60):
+        for it in others:
+            it.say(f"meanwhile {n}")
+    everybody_hears(users, "after")
+    for it in users:
+        until(lambda it=it: said <= set(it.heard()), 60, what=f"{it.name} hears all of it")
+    nobody_heard_twice(users)
+    until(lambda: region.connected() == 3, 60, what="three instances")
+
+
+@set_up("bridge")
 def test_two_browsers_chat(started, users):
     browser = Browser()
     try:
@@ -194,7 +212,7 @@ def reader(region, tmp_path):
 
 @pytest.mark.beside
 def test_five_commands_of_the_readme_bring_it_up_and_another_release_is_one_more(reader, folder):
-    typed = [it for it in commands(EXAMPLE / "README.md") if not it.startswith("sudo landfall up")]
+    typed = [it for it in commands(EXAMPLE / "README.md") if not it.startswith("landfall up")]
     assert len(typed) == 4
     reader("\n".join(typed))
     region = 'eval "$(landfall env)";'

@@ -56,8 +56,11 @@ def main():
         archive.parent.mkdir(parents=True, exist_ok=True)
         layout = assemble(Path(scratch), *ARCHITECTURES[debian])
         partial = archive.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(pack(layout))
-        partial.rename(archive)
+        try:
+            partial.write_bytes(pack(layout))
+            partial.rename(archive)
+        except OSError as error:
+            give_up(f"{archive} cannot be written: {error.strerror}")
     print(archive)
 
 

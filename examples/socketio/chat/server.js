@@ -12,7 +12,7 @@ const page = readFileSync(new URL("index.html", import.meta.url));
 const task = await whoAmI();
 
 const http = createServer((request, response) => {
-  const found = request.method === "GET" && request.url.split("?")[0] === "/";
+  const found = ["GET", "HEAD"].includes(request.method) && request.url.split("?")[0] === "/";
   response.writeHead(found ? 200 : 404, { "content-type": "text/html; charset=utf-8" });
   response.end(found ? page : "not found\n");
 });
@@ -22,10 +22,16 @@ http.keepAliveTimeout = 75_000;
 const redis = connect();
 const subscriber = redis.duplicate();
 subscriber.on("error", () => {}); // the same is said of the other connection
-// What other tasks said while this one did not hear Redis. Who has seen it does not show it again.
-subscriber.on("ready", async () => {
-  for (const message of await read(redis)) io.local.emit("message", message);
+// Until when it was certain that this task hears Redis, and since when it may have missed something:
+// Redis was away, or the task itself had no time of the processor.
+let heard = Date.now();
+let missed;
+subscriber.on("ping-interval", () => { heard = Date.now(); });
+subscriber.on("ready", () => {
+  missed ??= heard;
+  catchUp();
 });
+redis.on("ready", catchUp);
 // What the adapter was publishing when Redis went.
 process.on("unhandledRejection", (error) => console.error(`not passed on: ${error.message}`));
 const io = new Server(http, { adapter: createAdapter(redis, subscriber) });
@@ -48,14 +54,32 @@ io.on("connection", async (socket) => {
     io.emit("message", message);
     if (typeof acknowledge === "function") acknowledge();
   });
-  // What was said since the last message that this client has seen.
-  const { last } = socket.handshake.auth;
+  await tell(socket);
+});
+
+// What was said since the last message that this client has seen. What Redis did not answer is told
+// once it answers again.
+async function tell(socket) {
   try {
-    for (const message of await read(redis, last)) socket.emit("message", message);
+    for (const message of await read(redis, socket.handshake.auth.last)) socket.emit("message", message);
+    socket.data.told = true;
   } catch (error) {
     console.error(`no history: ${error.message}`);
   }
-});
+}
+
+// What this task's clients have not heard. Who has seen it does not show it again.
+async function catchUp() {
+  if (!redis.isReady || !subscriber.isReady) return;
+  for (const socket of io.sockets.sockets.values()) if (!socket.data.told) await tell(socket);
+  if (missed === undefined) return;
+  try {
+    for (const message of await read(redis, `${missed}-0`)) io.local.emit("message", message);
+    missed = undefined;
+  } catch (error) {
+    console.error(`not caught up: ${error.message}`);
+  }
+}
 
 // The balancer sends nobody new by now. Who is still here is let go, and connects to another task.
 process.once("SIGTERM", async () => {
@@ -73,6 +97,14 @@ await Promise.all([redis.connect(), subscriber.connect()]);
 async function whoAmI() {
   const endpoint = process.env.ECS_CONTAINER_METADATA_URI_V4;
   if (!endpoint) return { id: `process-${process.pid}`, zone: "here", release: RELEASE };
-  const { TaskARN, AvailabilityZone } = await (await fetch(`${endpoint}/task`)).json();
-  return { id: TaskARN.split("/").at(-1).slice(0, 8), zone: AvailabilityZone, release: RELEASE };
+  for (;;) {
+    try {
+      const { TaskARN, AvailabilityZone } = await (await fetch(`${endpoint}/task`)).json();
+      return { id: TaskARN.split("/").at(-1).slice(0, 8), zone: AvailabilityZone, release: RELEASE };
+    } catch (error) {
+      // An agent that starts again answers in a moment. No target is healthy before that.
+      console.error(`who am I? ${error.cause?.message ?? error.message}`);
+      await new Promise((then) => setTimeout(then, 200));
+    }
+  }
 }

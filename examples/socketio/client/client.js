@@ -37,8 +37,21 @@ socket.on("message", (message) => {
 
 const lines = createInterface({ input: process.stdin });
 const started = Date.now();
+let unheard = 0;
+let over = false;
+const leave = () => { if (over && unheard === 0) socket.close(); };
 lines.on("line", (text) => {
   const id = `${process.pid}-${started}-${++said}`;
-  socket.emit("say", { id, from: name, text }, () => show("acknowledged", { text }));
+  unheard += 1;
+  socket.emit("say", { id, from: name, text }, () => {
+    unheard -= 1;
+    show("acknowledged", { text });
+    leave();
+  });
 });
-lines.on("close", () => socket.close());
+// Whoever is piped in is heard to the end, unless nobody listens.
+lines.on("close", () => {
+  over = true;
+  leave();
+  setTimeout(() => socket.close(), 10_000).unref();
+});
