@@ -1,13 +1,17 @@
 """Services behind load balancers: replaced, scaled, killed and drained while clients never pause."""
 
+import os
+import signal
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
 import image
 from balanced import Service, address, fall_ill, gated, kill
 from until import until
-from web import Load, serving
+from web import Load, balancers, serving
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +111,31 @@ def test_an_instance_is_drained_without_a_failed_request(service):
             status("ACTIVE")
     assert load.failed == []
     service.assert_never_less_or_more(3, 6)
+
+
+def test_the_only_balancer_is_replaced_without_a_failed_request_and_killed_it_fails_only_what_it_had(
+        balanced, service):
+    service = service(count=2)
+    with Load(service.web) as load:
+        end_one(balanced, signal.SIGTERM)
+        load.more(100)
+        assert load.failed == []
+        gone = end_one(balanced, signal.SIGKILL)
+        load.more(100)
+        until(lambda: "CONNECTED" in balanced.landfall("balancer", "status").stdout, 60,
+              what="the next one is there")
+    assert [it for it in load.failed if it[0] > gone] == []
+
+
+def end_one(region, how):
+    """Ends its only balancer; gives when it was gone."""
+    before = balancers(region)
+    assert len(before) == 1
+    os.kill(*before, how)
+    until(lambda: not Path(f"/proc/{min(before)}").exists(), 60, what="it is gone")
+    gone = time.time()
+    until(lambda: len(balancers(region) - before) == 1, 60, what="another one")
+    return gone
 
 
 @pytest.fixture

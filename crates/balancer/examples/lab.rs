@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use balancer::{Applied, Balancer, Config};
+use balancer::{Applied, Balancer, Config, Gate, Inheritance};
 use plan::routing::{
     Certificate, Generation, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target,
 };
@@ -56,7 +56,14 @@ async fn serve(table: RoutingTable) -> Result<(), Box<dyn Error>> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(0))
     };
-    let config = Config { threads: 1, addresses: Vec::new(), clock: Arc::new(clock) };
+    let gate = Gate::open();
+    let config = Config {
+        threads: 1,
+        addresses: Vec::new(),
+        clock: Arc::new(clock),
+        gate,
+        inheritance: Inheritance::none(),
+    };
     let balancer = Balancer::start(config)?;
     match balancer.apply(table).await {
         Applied::Served(refused) if refused.is_empty() => {}

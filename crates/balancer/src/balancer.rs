@@ -13,6 +13,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::access_log::{Lines, Sink};
 use crate::counters::{Count, Meters, Subject};
+use crate::gate::Gate;
+use crate::inheritance::Inheritance;
 use crate::limits;
 use crate::listeners::{self, Doors};
 use crate::snapshot::Snapshot;
@@ -30,6 +32,10 @@ pub struct Config {
     pub addresses: Vec<IpAddr>,
     /// The time of the day.
     pub clock: Clock,
+    /// Clients are taken in once this is open.
+    pub gate: Arc<Gate>,
+    /// Where its listening sockets come from, and who holds them.
+    pub inheritance: Arc<Inheritance>,
 }
 
 /// A balancer that runs. It stops when this is dropped.
@@ -39,6 +45,7 @@ pub struct Balancer {
     addresses: Vec<IpAddr>,
     targets: Targets,
     sockets: Mutex<Sockets>,
+    inheritance: Arc<Inheritance>,
     snapshot: RwLock<Arc<Snapshot>>,
     /// One table is applied at a time.
     applying: tokio::sync::Mutex<()>,
@@ -78,6 +85,7 @@ impl Balancer {
             log,
             connector: Connector::new(),
             clock: config.clock,
+            gate: config.gate,
         });
         let mut threads = Vec::with_capacity(config.threads);
         for number in 0..config.threads.max(1) {
@@ -97,6 +105,7 @@ impl Balancer {
             addresses: config.addresses,
             targets: Targets::default(),
             sockets: Mutex::default(),
+            inheritance: config.inheritance,
             snapshot: RwLock::default(),
             applying: tokio::sync::Mutex::new(()),
             lines: Mutex::new(Some(lines)),
@@ -139,7 +148,7 @@ impl Balancer {
     ) -> (BTreeMap<SocketAddr, io::Error>, Vec<listeners::Sockets>) {
         let http = snapshot.doors.iter().filter(|it| it.1.speaks_http());
         let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = sockets.settle(http.map(|it| it.0), self.threads.len());
+        let refused = sockets.settle(http.map(|it| it.0), self.threads.len(), &self.inheritance);
         let orders = (0..self.threads.len()).map(|thread| sockets.of(thread)).collect();
         (refused, orders)
     }

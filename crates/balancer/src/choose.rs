@@ -88,21 +88,32 @@ impl Forward {
         Some(Flight::new(Rc::clone(self.target()?), self.zone.clone()))
     }
 
-    /// Another target for a request that has not reached the ones that were tried.
+    /// Another target for a request that has not reached the ones that were tried, in another zone if
+    /// that is possible: theirs may be lost as a whole.
     pub(crate) fn choose_again(&mut self, tried: &[u32], dice: u64, now: Timestamp) -> bool {
-        let next = self.group.with(self.zone.as_ref(), now, |rotation| {
-            let draws = (0..DRAWS).filter_map(|it| rotation.next(dice.wrapping_add(it), now));
-            draws.into_iter().find(|it| !tried.contains(it))
+        let zone = self.zone.as_ref();
+        let near = self.in_zones_of(tried);
+        let next = self.group.with(zone, now, |rotation| {
+            let other = rotation.next_but(&near, dice, now);
+            other.or_else(|| rotation.next_but(tried, dice, now))
         });
         if let Some(number) = next {
             self.number = number;
         }
         next.is_some()
     }
-}
 
-/// How often another target is drawn, before it is taken that there is none.
-const DRAWS: u64 = 8;
+    /// The targets in the zones of these, and these.
+    fn in_zones_of(&self, tried: &[u32]) -> Vec<u32> {
+        let targets = &self.group.group.ready.told.targets;
+        let zone = |it: &u32| targets.get(*it as usize)?.zone.as_ref();
+        let zones: Vec<&Zone> = tried.iter().filter_map(zone).collect();
+        let is_near =
+            |it: &plan::routing::Target| it.zone.as_ref().is_some_and(|it| zones.contains(&it));
+        let near = (0..).zip(targets).filter(|it| tried.contains(&it.0) || is_near(it.1));
+        near.map(|it| it.0).collect()
+    }
+}
 
 /// The fields of a head as routing looks at them.
 struct Fields<'a>(Asked<'a>);

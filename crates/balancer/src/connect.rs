@@ -1,5 +1,6 @@
 //! Connecting to targets.
 
+use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::limits;
 use crate::stream::Stream;
 
 /// Why there is no connection to a target.
@@ -25,13 +25,15 @@ pub(crate) enum ConnectError {
     Tls(#[source] io::Error),
 }
 
-/// Connects to a target in the group's protocol.
+/// Connects to a target in the group's protocol. So long may it take to take the connection, and as
+/// long to shake hands.
 pub(crate) async fn connect(
     address: SocketAddr,
     protocol: TargetProtocol,
     tls: &Arc<ClientConfig>,
+    within: Duration,
 ) -> Result<Stream, ConnectError> {
-    connect_by(TcpStream::connect(address), address, protocol, tls).await
+    connect_by(TcpStream::connect(address), address, protocol, (tls, within)).await
 }
 
 /// Likewise, over a connection to it that is being made.
@@ -39,9 +41,9 @@ pub(crate) async fn connect_by(
     making: impl Future<Output = io::Result<TcpStream>>,
     address: SocketAddr,
     protocol: TargetProtocol,
-    tls: &Arc<ClientConfig>,
+    (tls, within): (&Arc<ClientConfig>, Duration),
 ) -> Result<Stream, ConnectError> {
-    let stream = match timeout(limits::CONNECT, making).await {
+    let stream = match timeout(within, making).await {
         Err(_) => return Err(ConnectError::Timeout),
         Ok(connected) => connected.map_err(ConnectError::Refused)?,
     };
@@ -52,7 +54,7 @@ pub(crate) async fn connect_by(
     }
     let connector = TlsConnector::from(Arc::clone(tls));
     let name = ServerName::IpAddress(address.ip().into());
-    match timeout(limits::HANDSHAKE, connector.connect(name, stream)).await {
+    match timeout(within, connector.connect(name, stream)).await {
         Err(_) => Err(ConnectError::Timeout),
         Ok(shaken) => Ok(Stream::Client(Box::new(shaken.map_err(ConnectError::Tls)?))),
     }

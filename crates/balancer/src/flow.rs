@@ -13,6 +13,8 @@ use tokio::task::AbortHandle;
 use types::Protocol;
 
 use crate::counters::{Meter, Meters, Metric, Subject};
+use crate::gate::Gate;
+use crate::inheritance::Inheritance;
 use crate::snapshot::{Entrance, Snapshot};
 use crate::targets::Target;
 use crate::tls::Connector;
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     snapshot: RwLock<Arc<Snapshot>>,
     connector: Connector,
     answers: clients::Answers,
+    gate: Arc<Gate>,
+    inheritance: Arc<Inheritance>,
     /// No two balancers of a machine choose alike, so that nobody can aim at one target.
     seed: u64,
     all_meters: Arc<Meters>,
@@ -75,12 +79,19 @@ pub(crate) struct Flows {
 
 impl Flows {
     /// None yet; they will be counted there. `answers` tells which targets can be spoken to from the
-    /// addresses of clients.
-    pub(crate) fn new(meters: Arc<Meters>, answers: clients::Answers) -> Self {
+    /// addresses of clients. Clients are taken in once the gate is open, at sockets
+    /// that may be inherited.
+    pub(crate) fn new(
+        meters: Arc<Meters>,
+        answers: clients::Answers,
+        (gate, inheritance): (Arc<Gate>, Arc<Inheritance>),
+    ) -> Self {
         let shared = Shared {
             snapshot: RwLock::default(),
             connector: Connector::new(),
             answers,
+            gate,
+            inheritance,
             seed: getrandom::u64().unwrap_or_default(),
             all_meters: meters,
             meters: Mutex::default(),
@@ -111,8 +122,11 @@ impl Flows {
                 }
             }
         }
-        for task in before.into_values() {
+        for ((address, transport), task) in before {
             task.abort();
+            if transport == Protocol::Tcp {
+                self.shared.inheritance.give_up(address);
+            }
         }
         refused
     }
@@ -121,7 +135,7 @@ impl Flows {
         let shared = Arc::clone(&self.shared);
         Ok(match transport {
             Protocol::Tcp => {
-                let listener = streams::open(address)?;
+                let listener = streams::open(address, &shared.inheritance)?;
                 tokio::spawn(streams::accept(shared, address, listener)).abort_handle()
             }
             Protocol::Udp => {

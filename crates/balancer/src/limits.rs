@@ -31,13 +31,23 @@ pub(crate) const FORWARDED_ADDRESSES: usize = 30;
 /// How long connecting to a target may take. Source: as above ("HTTP 504").
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
+/// How long a target is waited for before another one is asked: longer than the second after which a
+/// first packet that was lost is sent again.
+const CONNECT_EARLY: Duration = Duration::from_secs(2);
+
+/// How long the target of that attempt may take to take a connection. The last one has the rest of
+/// [`CONNECT`].
+pub(crate) fn connect_within(attempt: u32) -> Duration {
+    if attempt < ATTEMPTS { CONNECT_EARLY } else { CONNECT.saturating_sub(CONNECT_EARLY) }
+}
+
 /// How long a TLS handshake may take.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long a balancer that is about to end, or a listener that is gone, waits for the first bytes of
-/// a connection that it has taken in: clients ask at once, and one that is turned away unheard has
-/// lost its request.
-pub(crate) const FIRST_WORDS: Duration = Duration::from_secs(1);
+/// How long a balancer that is about to end, or a listener that is gone, waits for a request on a
+/// connection that it has: it may be on its way, and one that is turned away unheard is lost. The
+/// answer says that it was the last.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long a head may take from its first byte to its last, if the idle timeout is not shorter. An
 /// idle timeout alone would be met by one byte now and then.

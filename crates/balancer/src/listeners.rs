@@ -110,6 +110,7 @@ impl Doors {
 }
 
 async fn accept(thread: Rc<Thread>, door: Rc<Door>, listener: tokio::net::TcpListener) {
+    thread.shared.gate.passed().await;
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {

@@ -50,6 +50,8 @@ pub(crate) enum Heard {
     Opened,
     /// The control plane says something.
     Said(ToBalancer),
+    /// There is none, and there may be none for long.
+    Unopened,
 }
 
 /// Why a session is not open.
@@ -85,8 +87,13 @@ pub(crate) async fn talk(
             }
             Err(error) if !complained => {
                 complained = true;
-                let error = &error as &dyn core::error::Error;
-                tracing::warn!(error, "no session with the control plane; serving without");
+                {
+                    let error = &error as &dyn core::error::Error;
+                    tracing::warn!(error, "no session with the control plane; serving without");
+                }
+                if tell.send(Heard::Unopened).await.is_err() {
+                    return;
+                }
             }
             Err(_) => {}
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
+use crate::inheritance::Inheritance;
 use crate::limits;
 use crate::listeners;
 
@@ -23,17 +24,20 @@ impl Sockets {
         &mut self,
         wanted: impl Iterator<Item = &'a SocketAddr>,
         threads: usize,
+        inheritance: &Inheritance,
     ) -> BTreeMap<SocketAddr, io::Error> {
         let mut open = BTreeMap::new();
         let mut refused = BTreeMap::new();
         for address in wanted {
             let standing = self.open.remove(address);
-            match standing.map_or_else(|| open_all(*address, threads), Ok) {
+            match standing.map_or_else(|| open_all(*address, threads, inheritance), Ok) {
                 Ok(sockets) => drop(open.insert(*address, sockets)),
                 Err(error) => drop(refused.insert(*address, error)),
             }
         }
-        self.open = open;
+        for address in core::mem::replace(&mut self.open, open).into_keys() {
+            inheritance.give_up(address);
+        }
         refused
     }
 
@@ -46,12 +50,22 @@ impl Sockets {
     }
 }
 
-fn open_all(address: SocketAddr, threads: usize) -> io::Result<Vec<Arc<TcpListener>>> {
-    (0..threads).map(|_| open(address).map(Arc::new)).collect()
+/// So many listening sockets at an address: those that were left there, or fresh ones.
+pub(crate) fn open_all(
+    address: SocketAddr,
+    count: usize,
+    inheritance: &Inheritance,
+) -> io::Result<Vec<Arc<TcpListener>>> {
+    if let Some(left) = inheritance.take(address, count) {
+        return Ok(left);
+    }
+    let fresh = (0..count).map(|_| open(address).map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
+    inheritance.keep(address, &fresh);
+    Ok(fresh)
 }
 
 /// A listening socket that others of ours may share the address with.
-pub(crate) fn open(address: SocketAddr) -> io::Result<TcpListener> {
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use plan::anomaly;
 use plan::routing::session::{FromBalancer, Report, TargetReport, ToBalancer};
@@ -19,10 +20,13 @@ use crate::access_files::{self, Destinations};
 use crate::balancer::{Applied, Balancer, Config};
 use crate::flow::Flows;
 use crate::flow::clients::{Answers, nobody_answers};
+use crate::gate::Gate;
 use crate::health::Checker;
 use crate::hosts::hosts;
+use crate::inheritance::Inheritance;
 use crate::keep;
 use crate::metrics::Told;
+use crate::remembered::{self, Remembered};
 use crate::reserve::{Reserved, places};
 use crate::session::{self, Call, Heard};
 use crate::thread::Clock;
@@ -35,6 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How often it is said what was counted.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
+/// How long clients wait at most for the first word of the control plane.
+const ENTER_WITHIN: Duration = Duration::from_secs(2);
 /// How long the last lines of access logs may take to be written.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// How long those who are being served may take to leave a balancer that ends.
@@ -76,11 +82,17 @@ pub struct StationConfig {
     pub nodes: Nodes,
     /// The time of the day.
     pub clock: Clock,
+    /// Listening sockets of the balancer before this one, and who holds those of this one.
+    pub inheritance: Arc<Inheritance>,
 }
 
 /// Runs a balancer until it is told to stop; then nobody is taken in any more, and those who are
-/// being served may end. `serves` is called once, as soon as the kept table is served, and before
-/// anything is said to the control plane.
+/// being served may end. `serves` is called once, as soon as sockets listen by the kept table, and
+/// before anything is said to the control plane.
+///
+/// Clients wait at those sockets until the control plane has said its first word: while this balancer
+/// was not known to it, targets of the kept table may have been taken away. If it says nothing they are
+/// taken in by the kept table.
 ///
 /// # Errors
 ///
@@ -105,6 +117,7 @@ pub async fn run(
     let (tell, mut heard) = mpsc::channel(session::INBOUND_MAX);
     let talking = tokio::spawn(session::talk(call, tell, to_send));
     let mut say_at = Instant::now();
+    let enter_at = Instant::now() + ENTER_WITHIN;
     let mut count = interval(COUNT_EVERY);
     count.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut window = interval(anomaly::WINDOW);
@@ -118,6 +131,7 @@ pub async fn run(
                 station.hear(heard, &out).await;
                 say_at = say_at.min(Instant::now() + GATHER);
             }
+            () = sleep_until(enter_at), if !station.gate.is_open() => station.enter_as_kept().await,
             () = changed => {
                 station.note_health();
                 say_at = say_at.min(Instant::now() + GATHER);
@@ -149,7 +163,11 @@ pub async fn run(
 struct Station {
     balancer: Balancer,
     flows: Flows,
+    gate: Arc<Gate>,
+    inheritance: Arc<Inheritance>,
     checker: Checker,
+    /// What the one before has found.
+    remembered: Remembered,
     reserved: Reserved,
     folder: PathBuf,
     addresses: Vec<IpAddr>,
@@ -163,24 +181,38 @@ struct Station {
     destinations: watch::Sender<Destinations>,
     /// What of the counters has been said.
     told: Told,
+    /// What the next balancer finds of how targets are.
+    kept: Option<Report>,
     /// What was said last in the session that stands, and when.
     said: Option<(Report, Instant)>,
 }
 
 impl Station {
     fn start(config: StationConfig) -> io::Result<(Call, Self)> {
-        let StationConfig { call, folder, buckets: _, threads, addresses, nodes, clock } = config;
-        let own = Config { threads, addresses: addresses.clone(), clock: clock.clone() };
+        let StationConfig { call, folder, threads, addresses, nodes, clock, inheritance, .. } =
+            config;
+        let gate = Gate::closed();
+        let own = Config {
+            threads,
+            addresses: addresses.clone(),
+            clock: clock.clone(),
+            gate: Arc::clone(&gate),
+            inheritance: Arc::clone(&inheritance),
+        };
         let balancer = Balancer::start(own)?;
         let answers = match &nodes {
             Nodes::Here { answers, .. } => Answers::clone(answers),
             Nodes::Elsewhere => nobody_answers(),
         };
-        let flows = Flows::new(balancer.meters(), answers);
+        let flows =
+            Flows::new(balancer.meters(), answers, (Arc::clone(&gate), Arc::clone(&inheritance)));
         let station = Self {
             balancer,
             flows,
+            gate,
+            inheritance,
             checker: Checker::new(),
+            remembered: Remembered::load(&folder),
             reserved: Reserved::default(),
             folder,
             addresses,
@@ -190,6 +222,7 @@ impl Station {
             others_finish: Box::new(|| false),
             destinations: watch::Sender::default(),
             told: Told::default(),
+            kept: None,
             said: None,
         };
         Ok((call, station))
@@ -207,13 +240,35 @@ impl Station {
     async fn hear(&mut self, heard: Heard, out: &mpsc::Sender<FromBalancer>) {
         match heard {
             Heard::Opened => self.said = None,
-            Heard::Said(ToBalancer::Told(table)) => self.take_and_keep(table).await,
+            Heard::Unopened => self.enter_as_kept().await,
+            Heard::Said(ToBalancer::Told(table)) => {
+                self.take_and_keep(table).await;
+                self.enter();
+            }
             Heard::Said(ToBalancer::Reserve { question, addresses, port, transports }) => {
                 let refused = self.reserve(addresses, port, &transports).err();
                 // A session that is full of answers is about to end, and asks nothing more.
                 drop(out.try_send(FromBalancer::Reserved { question, refused }));
             }
         }
+    }
+
+    /// Takes clients in without a word of the control plane, by what is kept: by now, what those whose
+    /// place this balancer takes were told last.
+    async fn enter_as_kept(&mut self) {
+        if self.gate.is_open() {
+            return;
+        }
+        if let Some(table) = keep::load(&self.folder) {
+            self.take(table).await;
+        }
+        self.enter();
+    }
+
+    /// Takes clients in. What was inherited and is not served now is not waited for any more.
+    fn enter(&self) {
+        self.inheritance.give_up_rest();
+        self.gate.unlock();
     }
 
     async fn take_and_keep(&mut self, table: RoutingTable) {
@@ -255,6 +310,7 @@ impl Station {
         let snapshot = self.balancer.snapshot();
         self.reserved.give_back(|place| snapshot.doors.contains_key(place));
         self.checker.settle(&snapshot.compiled);
+        self.remembered.settle(&snapshot.compiled, |it| self.checker.health(it));
         self.destinations.send_replace(access_files::destinations(&snapshot));
         self.note_health();
     }
@@ -264,12 +320,18 @@ impl Station {
     fn note_health(&self) {
         for group in &self.balancer.snapshot().groups {
             for (number, target) in (0..).zip(&group.targets) {
-                match self.checker.health(&target.key) {
+                match self.health(&target.key) {
                     TargetHealth::Initial => group.forget_health(number),
                     found => group.set_health(number, found == TargetHealth::Healthy),
                 }
             }
         }
+    }
+
+    /// How a target is: as its checks have come to, or as it was when the balancer before this one
+    /// looked last.
+    fn health(&self, key: &TargetKey) -> TargetHealth {
+        self.remembered.or(key, self.checker.health(key))
     }
 
     /// Compares what the targets of each group have answered. Answers whether anything is to be told.
@@ -304,6 +366,12 @@ impl Station {
         if (self.others_finish)() {
             report.suppose_busy();
         }
+        if self.kept.as_ref() != Some(&report) {
+            if let Err(error) = remembered::keep(&self.folder, &report) {
+                tracing::warn!(%error, folder = %self.folder.display(), "cannot keep what checks found");
+            }
+            self.kept = Some(report.clone());
+        }
         let now = Instant::now();
         let is_due = self
             .said
@@ -318,7 +386,7 @@ impl Station {
     /// Says what was counted since it was said last. What nobody takes is said with the next one.
     fn count(&mut self, out: &mpsc::Sender<FromBalancer>) {
         let (counts, at) = (self.balancer.counters(), (self.clock)());
-        let health = |it: &TargetKey| self.checker.health(it);
+        let health = |it: &TargetKey| self.health(it);
         let hosts = hosts(&self.balancer.snapshot(), counts.keys(), &health);
         let news = self.told.news(&counts, &hosts, at);
         if news.is_empty() || out.try_send(FromBalancer::Counted(news)).is_ok() {
@@ -337,7 +405,7 @@ impl Station {
         }
         for group in snapshot.groups.iter().filter(|it| it.ready.told.checked_in.is_none()) {
             for (told, shared) in group.ready.told.targets.iter().zip(&group.targets) {
-                let health = self.checker.health(&shared.key);
+                let health = self.health(&shared.key);
                 let key = (shared.key.group.as_str(), shared.key.id.as_str());
                 let in_flight = shared.in_flight() + elsewhere.get(&key).unwrap_or(&0);
                 let report = TargetReport::new(&shared.key.group, told, health, in_flight);

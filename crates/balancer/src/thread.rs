@@ -13,6 +13,7 @@ use types::Timestamp;
 use crate::access_log;
 use crate::counters::{Meter, Meters, Subject};
 use crate::date;
+use crate::gate::Gate;
 use crate::http1::work::Work;
 use crate::limits;
 use crate::tls::Connector;
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) log: access_log::Sink,
     pub(crate) connector: Connector,
     pub(crate) clock: Clock,
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// What everything on one thread shares.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use balancer::{Answers, Call, Nodes, OthersFinish, Signer, StationConfig};
+use balancer::{Answers, Call, Inheritance, Nodes, OthersFinish, Signer, StationConfig};
 use clap::{Args, Subcommand};
 use http::{HeaderMap, HeaderValue, header};
 use network::{Region, Tag};
@@ -20,6 +20,7 @@ use wire::sigv4::{Signing, sign};
 use self::addresses::Desk;
 use crate::clock::now;
 use crate::commands::balancers::{self, StatusFlags};
+use crate::heirloom::Line;
 use crate::server::Told;
 
 mod addresses;
@@ -85,6 +86,9 @@ struct ServeFlags {
     /// Serve load balancers at their own addresses, on this machine's region network.
     #[arg(long, hide = true)]
     region_tag: Option<String>,
+    /// Standard input is a line to who holds the listening sockets from one balancer to the next.
+    #[arg(long, hide = true)]
+    heir: bool,
 }
 
 pub(crate) fn run(flags: &BalancerFlags) -> anyhow::Result<()> {
@@ -99,7 +103,11 @@ fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
     if let Err(error) = network::Handover::recover() {
         tracing::warn!(%error, "cannot put back what a killed handover left");
     }
-    let config = config(flags)?;
+    let line = match flags.heir {
+        true => Some(Line::own().context("cannot use standard input")?),
+        false => None,
+    };
+    let config = config(flags, line.as_ref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.max(1))
         .enable_all()
@@ -119,6 +127,9 @@ fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
             () = asked.wait() => {
                 // Whoever waits to be taken in is taken in by others at the same addresses.
                 let _handover = network::Handover::begin();
+                if let Some(line) = &line {
+                    line.leave();
+                }
                 tell.send_replace(true);
                 station.await?;
             }
@@ -127,7 +138,7 @@ fn serve(flags: &ServeFlags) -> anyhow::Result<()> {
     })
 }
 
-fn config(flags: &ServeFlags) -> anyhow::Result<StationConfig> {
+fn config(flags: &ServeFlags, line: Option<&Line>) -> anyhow::Result<StationConfig> {
     let authority = flags.endpoint.strip_prefix("http://").map(|it| it.trim_end_matches('/'));
     let authority = authority
         .filter(|it| !it.is_empty() && !it.contains('/'))
@@ -149,6 +160,7 @@ fn config(flags: &ServeFlags) -> anyhow::Result<StationConfig> {
         addresses: flags.addresses.clone(),
         nodes: nodes(flags)?,
         clock: Arc::new(now),
+        inheritance: line.map_or_else(Inheritance::none, Line::inheritance),
     })
 }
 

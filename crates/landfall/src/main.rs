@@ -9,6 +9,7 @@ mod commands;
 mod demo;
 mod down;
 mod env;
+mod heirloom;
 mod home;
 mod names;
 mod retention;

@@ -1,5 +1,6 @@
 //! `landfall up`: a whole region on this machine: control plane, network, container instances.
 
+mod balancers;
 mod faults;
 mod fleet;
 mod plan;

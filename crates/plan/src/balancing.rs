@@ -22,6 +22,9 @@ pub(crate) const SHARE_LEAST: u32 = 50;
 /// How many targets are offered a request before one takes it without looking at its share.
 const OFFERS_MAX: u64 = 32;
 
+/// How often another target is drawn, before it is whoever is left.
+const DRAWS: u64 = 8;
+
 /// How the targets of a group are found to be.
 pub trait Healths {
     /// Whether the target of that number passes its checks.
@@ -168,6 +171,18 @@ impl Rotation {
                 rotation.eligible.get(place).copied()
             }),
         }
+    }
+
+    /// The target of a request that has not reached the ones that were `tried`; `None` if there is
+    /// nobody else. O(eligible × tried).
+    pub fn next_but(&mut self, tried: &[u32], dice: u64, now: Timestamp) -> Option<u32> {
+        let is_other = |it: &u32| !tried.contains(it);
+        if self.algorithm == Some(Algorithm::LeastOutstandingRequests) {
+            return self.by_load.iter().map(|it| it.2).find(is_other);
+        }
+        let mut draws = (0..DRAWS).filter_map(|it| self.next(dice.wrapping_add(it), now));
+        let drawn = draws.find(is_other);
+        drawn.or_else(|| self.eligible.iter().copied().find(is_other))
     }
 
     /// Offers the request to one after the other; each takes it as often as its share says.

@@ -27,12 +27,13 @@ pub(super) struct Choice {
     pub(super) address: SocketAddr,
 }
 
-/// The target of a flow; `None` if there is nobody. O(targets of the group).
+/// The target of a flow that has not reached the ones that were `tried`; `None` if there is nobody.
+/// O(targets of the group).
 pub(super) fn choose(
     snapshot: &Snapshot,
     entrance: &Entrance,
     flow: Flow,
-    seed: u64,
+    (seed, tried): (u64, &[Arc<Target>]),
 ) -> Option<Choice> {
     let number = entrance.port.flow_group(draw(seed, flow))?;
     let group = snapshot.groups.get(number)?;
@@ -47,7 +48,9 @@ pub(super) fn choose(
     };
     let is_sticky = attributes.sticky == Some(Sticky::SourceIp);
     let key = if is_sticky { draw(seed, flow.client.ip()) } else { draw(seed, flow) };
+    let is_tried = |target: &Arc<Target>| tried.iter().any(|it| Arc::ptr_eq(it, target));
     let eligible = (0..).zip(&group.targets).filter(|it| rotation.is_eligible(it.0));
+    let eligible = eligible.filter(|it| !is_tried(it.1));
     let (_, target) = eligible.max_by_key(|(number, target)| {
         // Equal draws are as good as impossible; the number makes them equal everywhere.
         (draw(key, (&target.key.id, target.key.port)), *number)

@@ -68,6 +68,7 @@ fn lock(lines: &Lines) -> MutexGuard<'_, HashMap<SocketAddr, Arc<Line>>> {
 
 /// Takes datagrams in until it is aborted; flows that are under way go on until they are idle.
 pub(super) async fn take_in(shared: Arc<Shared>, at: SocketAddr, socket: UdpSocket) {
+    shared.gate.passed().await;
     let socket = Arc::new(socket);
     let lines = Lines::default();
     let mut buffer = vec![0; DATAGRAM_MAX];
@@ -105,7 +106,7 @@ async fn begin(
         shared.meter(entrance).add_among(Metric::RejectedConnections, 1);
         return None;
     }
-    let choice = choose(&snapshot, entrance, flow, shared.seed)?;
+    let choice = choose(&snapshot, entrance, flow, (shared.seed, &[]))?;
     let target = match clients::speaker(flow, &choice, &shared.answers) {
         Some(client) => clients::datagrams(client, choice.address).await,
         None => connect(choice.address).await,

@@ -11,13 +11,14 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use types::Protocol;
 
-use super::choose::{Flow, choose};
+use super::choose::{Choice, Flow, choose};
 use super::stillness::Stillness;
 use super::{Flight, Life, Shared, clients, proxy_protocol};
 use crate::connect::{ConnectError, connect, connect_by};
 use crate::counters::{Meter, Metric};
+use crate::inheritance::Inheritance;
 use crate::limits;
-use crate::snapshot::Entrance;
+use crate::snapshot::{Entrance, Snapshot};
 use crate::sockets;
 use crate::stream::Stream;
 
@@ -31,11 +32,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Bytes that one direction of a flow has under way.
 const BUFFER: usize = 16 * 1024;
 
-pub(super) fn open(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::from_std(sockets::open(address)?)
+pub(super) fn open(address: SocketAddr, inheritance: &Inheritance) -> io::Result<TcpListener> {
+    let sockets = sockets::open_all(address, 1, inheritance)?;
+    let [socket] = sockets.as_slice() else { return Err(io::ErrorKind::NotFound.into()) };
+    TcpListener::from_std(socket.try_clone()?)
 }
 
 pub(super) async fn accept(shared: Arc<Shared>, at: SocketAddr, listener: TcpListener) {
+    shared.gate.passed().await;
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
@@ -57,27 +61,12 @@ async fn serve(shared: Arc<Shared>, flow: Flow, stream: TcpStream) {
     let Some(entrance) = snapshot.doors.get(&flow.at).cloned() else { return };
     let meter = shared.meter(&entrance);
     let Some(mut client) = greet(&entrance, stream, &meter).await else { return };
-    let Some(choice) = choose(&snapshot, &entrance, flow, shared.seed) else {
-        meter.add_among(Metric::ElbResets, 1);
-        return client.reset();
-    };
-    drop(snapshot);
-    let flight = Flight::new(&shared, (&entrance, Protocol::Tcp), Arc::clone(&choice.target));
-    let protocol = choice.group.ready.told.protocol;
-    let tls = &shared.connector.http1;
-    let connected = match clients::speaker(flow, &choice, &shared.answers) {
-        Some(client) => {
-            let making = clients::stream(client, choice.address);
-            connect_by(making, choice.address, protocol, tls).await
-        }
-        None => connect(choice.address, protocol, tls).await,
-    };
-    drop(shared);
-    let mut target = match connected {
-        Ok(target) => target,
-        Err(error) => {
-            tracing::debug!(target = %choice.address, %error, "a flow has no target");
-            meter.add_among(blamed(&error), 1);
+    let reached = reach(&shared, &snapshot, &entrance, flow).await;
+    drop((shared, snapshot));
+    let (choice, flight, mut target) = match reached {
+        Ok(reached) => reached,
+        Err(blamed) => {
+            meter.add_among(blamed, 1);
             return client.reset();
         }
     };
@@ -104,6 +93,56 @@ async fn serve(shared: Arc<Shared>, flow: Flow, stream: TcpStream) {
             client.reset();
             target.reset();
         }
+    }
+}
+
+/// A connection to the target of a flow: to the one that its hash likes best of those that take it.
+/// Fails with what that is counted as.
+async fn reach(
+    shared: &Arc<Shared>,
+    snapshot: &Snapshot,
+    entrance: &Entrance,
+    flow: Flow,
+) -> Result<(Choice, Flight, Stream), Metric> {
+    let mut tried = Vec::new();
+    let mut attempt = 0;
+    let next = |tried: &[_]| choose(snapshot, entrance, flow, (shared.seed, tried));
+    let mut choice = next(&tried).ok_or(Metric::ElbResets)?;
+    loop {
+        attempt += 1;
+        let flight = Flight::new(shared, (entrance, Protocol::Tcp), Arc::clone(&choice.target));
+        let error = match connected(shared, flow, &choice, limits::connect_within(attempt)).await {
+            Ok(target) => return Ok((choice, flight, target)),
+            Err(error) => error,
+        };
+        tracing::debug!(target = %choice.address, %error, "a target does not take a flow");
+        tried.push(Arc::clone(&choice.target));
+        let is_last = attempt >= limits::ATTEMPTS;
+        match next(&tried) {
+            Some(other) if !is_last => choice = other,
+            // There is nobody else: it has the rest of the time.
+            None if !is_last && matches!(error, ConnectError::Timeout) => {
+                attempt = limits::ATTEMPTS - 1;
+            }
+            Some(_) | None => return Err(blamed(&error)),
+        }
+    }
+}
+
+async fn connected(
+    shared: &Shared,
+    flow: Flow,
+    choice: &Choice,
+    within: Duration,
+) -> Result<Stream, ConnectError> {
+    let protocol = choice.group.ready.told.protocol;
+    let tls = &shared.connector.http1;
+    match clients::speaker(flow, choice, &shared.answers) {
+        Some(client) => {
+            let making = clients::stream(client, choice.address);
+            connect_by(making, choice.address, protocol, (tls, within)).await
+        }
+        None => connect(choice.address, protocol, tls, within).await,
     }
 }
 

@@ -51,6 +51,21 @@ async fn bytes_go_both_ways_and_an_end_that_has_said_all_may_still_listen() {
 }
 
 #[tokio::test]
+async fn a_flow_goes_to_another_target_if_one_does_not_take_it() {
+    let port = stream_server().await;
+    // Nobody listens there, and nobody else gets it meanwhile.
+    let mute = tokio::net::TcpSocket::new_v4().expect("a socket");
+    mute.bind((LOCAL, 0).into()).expect("binds");
+    let mut ports = [mute.local_addr().expect("bound").port(), port];
+    ports.sort_unstable();
+    let bench = Bench::new(ListenerProtocol::Tcp, &ports, &[]);
+    for _ in 0..20 {
+        assert_eq!(ask(bench.at, b"x").await, (port, b"x".to_vec()));
+    }
+    assert_eq!(bench.counted(Metric::TargetResets), 0);
+}
+
+#[tokio::test]
 async fn a_client_stays_with_its_target_where_that_is_asked_for() {
     let ports = [stream_server().await, stream_server().await, stream_server().await];
     let spread = Bench::new(ListenerProtocol::Tcp, &ports, &[]);
@@ -341,7 +356,9 @@ async fn a_port_that_somebody_else_has_is_told() {
     let at = taken.local_addr().expect("has one");
     let table = table(ListenerProtocol::Tcp, at.port(), &[1], &[]);
     let snapshot = Snapshot::new(table, &Snapshot::default(), &Targets::default(), &[LOCAL]);
-    let refused = Flows::new(Arc::default(), clients::nobody_answers()).settle(&Arc::new(snapshot));
+    let refused =
+        Flows::new(Arc::default(), clients::nobody_answers(), (Gate::open(), Inheritance::none()))
+            .settle(&Arc::new(snapshot));
     assert!(refused.get(&at).is_some_and(|it| it.contains("in use")), "{refused:?}");
 }
 

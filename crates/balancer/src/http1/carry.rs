@@ -78,18 +78,23 @@ impl Connection {
             let was_pooled = pooled.is_some();
             let stream = match pooled {
                 Some(stream) => Ok(stream),
-                None => carriage.connect(&flight, &thread).await,
+                None => carriage.connect((&flight, attempts), &thread).await,
             };
             let mut target = match stream {
                 Ok(stream) => stream,
                 Err(error) => {
-                    let fault = carriage.note_error(&error);
                     tried.push(carriage.forward.number);
                     let now = thread.time(Instant::now());
-                    let again = attempts < limits::ATTEMPTS
-                        && !matches!(error, ConnectError::Timeout)
-                        && carriage.forward.choose_again(&tried, thread.dice(), now);
-                    if again {
+                    let is_last = attempts >= limits::ATTEMPTS;
+                    let other =
+                        !is_last && carriage.forward.choose_again(&tried, thread.dice(), now);
+                    if !other && !is_last && matches!(error, ConnectError::Timeout) {
+                        // There is nobody else: it has the rest of the time.
+                        attempts = limits::ATTEMPTS - 1;
+                        continue;
+                    }
+                    let fault = carriage.note_error(&error, &flight);
+                    if other {
                         continue;
                     }
                     return End::Fault(fault);
@@ -202,22 +207,25 @@ impl Carriage<'_> {
         poll_fn(|cx| Poll::Ready(flight.target.pool.take(cx))).await
     }
 
-    async fn connect(&self, flight: &Flight, thread: &Thread) -> Result<Stream, ConnectError> {
+    async fn connect(
+        &self,
+        (flight, attempt): (&Flight, u32),
+        thread: &Thread,
+    ) -> Result<Stream, ConnectError> {
         let address = flight.target.shared.address.ok_or(ConnectError::Timeout)?;
         let protocol = self.forward.group.group.ready.told.protocol;
-        connect(address, protocol, &thread.shared.connector.http1).await
+        let within = limits::connect_within(attempt);
+        connect(address, protocol, &thread.shared.connector.http1, within).await
     }
 
-    fn note_error(&self, error: &ConnectError) -> Fault {
+    fn note_error(&self, error: &ConnectError, flight: &Flight) -> Fault {
         let (metric, fault) = match error {
             ConnectError::Timeout => (Metric::TargetConnectionErrors, Fault::GatewayTimeout),
             ConnectError::Refused(_) => (Metric::TargetConnectionErrors, Fault::BadGateway),
             ConnectError::Tls(_) => (Metric::TargetTlsErrors, Fault::BadGateway),
         };
         self.forward.group.meter.add(metric, 1);
-        if let Some(target) = self.forward.target() {
-            target.shared.failed();
-        }
+        flight.target.shared.failed();
         fault
     }
 

@@ -38,8 +38,6 @@ pub(crate) struct Connection {
     pub(super) timer: Timer,
     pub(super) sleeper: Sleeper,
     began: Instant,
-    /// Whether anything of a request has come.
-    has_asked: bool,
 }
 
 /// Why a connection ends.
@@ -60,7 +58,6 @@ impl Connection {
             timer: Timer::default(),
             sleeper,
             began: Instant::now(),
-            has_asked: false,
         }
     }
 
@@ -73,7 +70,6 @@ impl Connection {
                 None => self.first_bytes().await,
             };
             let Some(mut work) = work else { break };
-            self.has_asked = true;
             match self.request(&mut work).await {
                 None if work.input.is_empty() => self.thread.give_work(work),
                 None => pipelined = Some(work),
@@ -87,15 +83,13 @@ impl Connection {
     }
 
     pub(super) fn idle(&self) -> Duration {
-        match self.door.serving() {
-            Some(serving) => serving.entrance.balanced.attributes.timeout_idle,
-            None => Duration::ZERO,
-        }
+        self.door.last_serving().entrance.balanced.attributes.timeout_idle
     }
 
     /// Waits for the first bytes of a request. `None`: there will be none.
     async fn first_bytes(&mut self) -> Option<Box<Work>> {
-        let deadline = Instant::now() + self.idle();
+        let mut deadline = Instant::now() + self.idle();
+        let mut is_last = false;
         let thread = Rc::clone(&self.thread);
         poll_fn(|cx| {
             self.sleeper.remember(cx.waker());
@@ -110,14 +104,11 @@ impl Connection {
                 Poll::Ready(_) => return Poll::Ready(None),
                 Poll::Pending => {}
             }
-            let is_over = thread.is_draining() || self.door.serving().is_none();
-            let last = match (is_over, self.has_asked) {
-                (false, _) => deadline,
-                // Who has just been taken in is about to ask.
-                (true, false) => deadline.min(self.began + limits::FIRST_WORDS),
-                (true, true) => return Poll::Ready(None),
-            };
-            if self.timer.has_passed(last, cx) { Poll::Ready(None) } else { Poll::Pending }
+            if !is_last && (thread.is_draining() || self.door.serving().is_none()) {
+                is_last = true;
+                deadline = deadline.min(Instant::now() + limits::LAST_WORDS);
+            }
+            if self.timer.has_passed(deadline, cx) { Poll::Ready(None) } else { Poll::Pending }
         })
         .await
     }

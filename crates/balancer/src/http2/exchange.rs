@@ -44,6 +44,8 @@ pub(super) struct Carriage<'a> {
     pub(super) serving: &'a Serving,
     pub(super) forward: &'a Forward,
     pub(super) trace: &'a str,
+    /// Which of the attempts this is.
+    pub(super) attempt: u32,
 }
 
 impl Carriage<'_> {
@@ -113,11 +115,13 @@ pub(super) async fn run(
     }
     record.forwarded(&forward);
     let mut tried = Vec::new();
+    let mut attempt = 0;
     let end = loop {
+        attempt += 1;
         let Some(flight) = forward.begin() else { break End::Fault(Fault::NoTarget) };
         record.target = Some(std::rc::Rc::clone(&flight.target));
-        let carriage = Carriage { serving, forward: &forward, trace };
-        let is_first = tried.is_empty();
+        let carriage = Carriage { serving, forward: &forward, trace, attempt };
+        let is_first = attempt == 1;
         let carried = match forward.group.group.ready.told.version {
             Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) => {
                 Box::pin(http2_target::carry(stream, work, record, &carriage, &flight)).await
@@ -128,10 +132,7 @@ pub(super) async fn run(
         };
         let error = match carried {
             // It had not read the request: another connection to the same target takes it.
-            Ok(End::Closed) if is_first => {
-                tried.push(u32::MAX);
-                continue;
-            }
+            Ok(End::Closed) if is_first => continue,
             Ok(end) => {
                 if matches!(end, End::Closed) {
                     flight.target.shared.failed();
@@ -140,14 +141,18 @@ pub(super) async fn run(
             }
             Err(error) => error,
         };
-        let fault = note(&meter, &error);
-        flight.target.shared.failed();
         tried.push(forward.number);
         let now = thread.time(Instant::now());
-        let again = tried.len() < limits::ATTEMPTS as usize
-            && !matches!(error, ConnectError::Timeout)
-            && forward.choose_again(&tried, thread.dice(), now);
-        if !again {
+        let is_last = attempt >= limits::ATTEMPTS;
+        let other = !is_last && forward.choose_again(&tried, thread.dice(), now);
+        if !other && !is_last && matches!(error, ConnectError::Timeout) {
+            // There is nobody else: it has the rest of the time.
+            attempt = limits::ATTEMPTS - 1;
+            continue;
+        }
+        let fault = note(&meter, &error);
+        flight.target.shared.failed();
+        if !other {
             break End::Fault(fault);
         }
     };

@@ -18,6 +18,7 @@ use crate::connect::{ConnectError, connect};
 use crate::http1::answer_head::{Asked, Malformed};
 use crate::http1::body::{Decoder, Framing};
 use crate::http1::work::Work;
+use crate::limits;
 use crate::record::Record;
 use crate::rewrite;
 use crate::stream::{Stream, poll_read};
@@ -46,7 +47,7 @@ pub(super) async fn carry(
             let address = flight.target.shared.address.ok_or(ConnectError::Timeout)?;
             let protocol = carriage.forward.group.group.ready.told.protocol;
             let tls = &stream.session.thread.shared.connector.http1;
-            connect(address, protocol, tls).await?
+            connect(address, protocol, tls, limits::connect_within(carriage.attempt)).await?
         }
     };
     work.answer_input.clear();

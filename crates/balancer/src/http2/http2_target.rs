@@ -207,7 +207,7 @@ async fn session(
     let address = flight.target.shared.address.ok_or(ConnectError::Timeout)?;
     let protocol = carriage.forward.group.group.ready.told.protocol;
     let tls = &stream.session.thread.shared.connector.http2;
-    let io = connect(address, protocol, tls).await?;
+    let io = connect(address, protocol, tls, limits::connect_within(carriage.attempt)).await?;
     let mut builder = h2::client::Builder::new();
     builder
         .max_header_list_size(u32::try_from(limits::ANSWER_HEAD).unwrap_or(u32::MAX))

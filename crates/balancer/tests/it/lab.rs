@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use balancer::{Applied, Balancer, Config};
+use balancer::{Applied, Balancer, Config, Gate, Inheritance};
 use plan::routing::{
     Certificate, Generation, Group, Listener, LoadBalancer, PortRule, RoutingTable, Target,
 };
@@ -123,6 +123,15 @@ impl Lab {
 
     /// The same at another time of the day.
     pub(crate) fn at(now: Timestamp, change: impl FnOnce(&mut RoutingTable)) -> Self {
+        Self::behind((Gate::open(), Inheritance::none()), now, change)
+    }
+
+    /// The same behind that gate, with what it inherits.
+    pub(crate) fn behind(
+        (gate, inheritance): (Arc<Gate>, Arc<Inheritance>),
+        now: Timestamp,
+        change: impl FnOnce(&mut RoutingTable),
+    ) -> Self {
         let ip = own_ip();
         let origin = Origin::start(ip);
         let listener = Listener {
@@ -151,7 +160,7 @@ impl Lab {
         };
         change(&mut table);
         let clock = Arc::new(move || now);
-        let config = Config { threads: 1, addresses: Vec::new(), clock };
+        let config = Config { threads: 1, addresses: Vec::new(), clock, gate, inheritance };
         let balancer = Balancer::start(config).expect("starts");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let port = table.load_balancers[0].listeners[0].port;

@@ -1,12 +1,13 @@
 //! Tables that change under traffic, access logs, draining.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use balancer::Applied;
+use balancer::{Applied, Gate, Inheritance};
 use state::Draining;
 use types::Timestamp;
 
-use super::lab::{Client, LOAD_BALANCER, Lab, status};
+use super::lab::{Client, LOAD_BALANCER, Lab, NOW, status, target};
 
 #[test]
 fn an_older_table_is_not_served() {
@@ -157,6 +158,60 @@ fn draining_lets_requests_end_and_idle_clients_go() {
         assert!(busy.rest().ends_with("done"));
         draining.join().expect("everybody has left");
     });
+}
+
+/// What a client gets that asks again and again while the balancer drains, until an answer says that it
+/// is the last, or none comes; and whether it was quick enough to be owed one.
+fn asks_to_the_last() -> (Option<String>, bool) {
+    let lab = Lab::start();
+    let mut client = lab.client();
+    client.send("GET /echo HTTP/1.1\r\nHost: lab\r\n\r\n");
+    assert_eq!(status(&client.answer()), 200);
+    std::thread::scope(|scope| {
+        let began = Instant::now();
+        scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(lab.balancer.drain());
+        });
+        while std::net::TcpStream::connect(lab.address).is_ok() {}
+        let mut ask = || {
+            client.0.write_all(b"GET /echo HTTP/1.1\r\nHost: lab\r\n\r\n").ok()?;
+            client.head()
+        };
+        let mut answer = ask();
+        while answer.as_ref().is_some_and(|it| !it.contains("Connection: close")) {
+            answer = ask();
+        }
+        (answer, began.elapsed() < Duration::from_secs(1))
+    })
+}
+
+#[test]
+fn a_request_that_comes_as_the_balancer_drains_is_answered_and_is_the_last() {
+    let answer = loop {
+        if let (answer, true) = asks_to_the_last() {
+            break answer.expect("is answered");
+        }
+    };
+    assert_eq!(status(&answer), 200);
+}
+
+#[test]
+fn who_comes_before_the_gate_is_open_is_served_by_the_table_that_is_in_force_then() {
+    let gate = Gate::closed();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let gone = taken.local_addr().expect("bound");
+    let mut lab = Lab::behind((gate.clone(), Inheritance::none()), NOW, |table| {
+        table.groups[0].targets = vec![target(gone)];
+    });
+    let mut client = lab.client();
+    client.send("GET /echo HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n");
+    let origin = lab.origin.address;
+    lab.apply(|table| table.groups[0].targets = vec![target(origin)]);
+    gate.unlock();
+    assert_eq!(status(&client.rest()), 200);
+    taken.set_nonblocking(true).expect("does not wait");
+    taken.accept().expect_err("nobody came to the target that was gone");
 }
 
 #[test]

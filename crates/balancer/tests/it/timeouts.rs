@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
-use super::lab::{Lab, status};
+use super::lab::{Lab, status, target};
 
 /// Longer than a busy machine takes for what must come before it.
 const QUICK: &[(&str, &str)] = &[("idle_timeout.timeout_seconds", "4")];
@@ -67,4 +67,15 @@ fn a_target_that_does_not_take_the_connection_is_a_gateway_timeout() {
     let (address, _listener, _taken) = full();
     let lab = Lab::to(address);
     assert_eq!(status(&lab.get("/echo")), 504);
+}
+
+#[test]
+fn a_request_goes_to_another_target_if_one_does_not_take_the_connection() {
+    let (address, _listener, _taken) = full();
+    let mut lab = Lab::start();
+    lab.apply(|table| table.groups[0].targets.insert(0, target(address)));
+    // It is the turn of each of them once.
+    for _ in 0..2 {
+        assert_eq!(status(&lab.get("/echo")), 200);
+    }
 }

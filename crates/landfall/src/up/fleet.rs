@@ -11,14 +11,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::balancers;
 use super::faults::{Faults, Kind};
 use super::plan::{Instance, LocalBalancer};
 use super::ward::{Verdict, Ward};
 use crate::clock::now;
 
 /// How long a process that dies at once waits for its next start, at first and at most.
-const AGAIN_AFTER: Duration = Duration::from_millis(200);
-const AGAIN_AFTER_MAX: Duration = Duration::from_secs(10);
+pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(200);
+pub(super) const AGAIN_AFTER_MAX: Duration = Duration::from_secs(10);
 /// One that has lived so long starts again at once.
 const STEADY: Duration = Duration::from_secs(30);
 /// How long one may take to end.
@@ -38,8 +39,8 @@ impl Fleet {
         let (stop, stopped) = watch::channel(false);
         let keeper = |balancer: LocalBalancer| {
             let mut command = command(&program, key);
-            command.arg("balancer").args(&balancer.arguments).stdin(Stdio::null());
-            tokio::spawn(keep(balancer.name, command, stopped.clone(), None))
+            command.arg("balancer").args(&balancer.arguments);
+            tokio::spawn(balancers::keep(balancer.name, command, stopped.clone()))
         };
         Ok(Self { stop, keepers: balancers.into_iter().map(keeper).collect() })
     }
@@ -64,7 +65,7 @@ impl Fleet {
             let Instance { name, places, .. } = instance;
             let (faults, asked) = (faults.clone(), asked.clone());
             let ward = Ward { name: name.clone(), places, faults, asked };
-            tokio::spawn(keep(name, command, stopped.clone(), Some(ward)))
+            tokio::spawn(keep(name, command, stopped.clone(), ward))
         };
         let mut keepers: Vec<_> = instances.into_iter().map(keeper).collect();
         let looking = stopped.clone();
@@ -93,17 +94,10 @@ fn command(program: &Path, key: &AccessKey) -> Command {
     command
 }
 
-async fn keep(
-    name: String,
-    mut command: Command,
-    mut stop: watch::Receiver<bool>,
-    mut ward: Option<Ward>,
-) {
+async fn keep(name: String, mut command: Command, mut stop: watch::Receiver<bool>, mut ward: Ward) {
     let mut wait = AGAIN_AFTER;
     loop {
-        if let Some(ward) = &mut ward
-            && ward.hold(&mut stop).await == Verdict::Stop
-        {
+        if ward.hold(&mut stop).await == Verdict::Stop {
             return;
         }
         let since = Instant::now();
@@ -111,7 +105,7 @@ async fn keep(
             Ok(mut child) => {
                 // Waiting for a child closes its input, which would end it.
                 let held = child.stdin.take();
-                match attend(&name, &mut child, &mut stop, ward.as_mut()).await {
+                match attend(&name, &mut child, &mut stop, &mut ward).await {
                     Attended::Ended => {}
                     Attended::Killed => continue,
                     Attended::Stopped => return,
@@ -143,7 +137,7 @@ async fn attend(
     name: &str,
     child: &mut Child,
     stop: &mut watch::Receiver<bool>,
-    mut ward: Option<&mut Ward>,
+    ward: &mut Ward,
 ) -> Attended {
     let mut fault = None;
     loop {
@@ -164,7 +158,7 @@ async fn attend(
                 }
                 return Attended::Stopped;
             }
-            (ward, asked) = other_fault(ward.as_deref_mut(), fault) => {
+            asked = ward.changed(fault) => {
                 fault = asked;
                 match asked {
                     Some(Kind::Killed) => {
@@ -179,19 +173,8 @@ async fn attend(
     }
 }
 
-/// Waits until another fault is asked for; for ever where there are none.
-async fn other_fault(ward: Option<&mut Ward>, from: Option<Kind>) -> (&mut Ward, Option<Kind>) {
-    match ward {
-        Some(ward) => {
-            let asked = ward.changed(from).await;
-            (ward, asked)
-        }
-        None => core::future::pending().await,
-    }
-}
-
 /// Asks a process to end, and makes it if it does not.
-async fn end(name: &str, child: &mut Child) {
+pub(super) async fn end(name: &str, child: &mut Child) {
     let id = child.id().and_then(|it| i32::try_from(it).ok());
     if let Some(id) = id.and_then(rustix::process::Pid::from_raw) {
         // It may have ended already; then there is nobody to ask.

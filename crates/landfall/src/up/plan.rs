@@ -263,7 +263,8 @@ pub(crate) fn balancers(flags: &UpFlags, folder: &Folder, server: &Server) -> Ve
             ("--region-tag", tag_text(folder.path())),
         ];
         let arguments = arguments.into_iter().chain(addresses);
-        let arguments = arguments.flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
+        let arguments = arguments.flat_map(|(flag, value)| [flag.to_owned(), value]);
+        let arguments = arguments.chain(["--heir".to_owned()]).collect();
         LocalBalancer { name: format!("balancer-{name}"), arguments }
     };
     (1..=flags.balancers).map(one).collect()

@@ -175,3 +175,21 @@ fn slow_start_is_over_when_its_time_is() {
     let late = Timestamp(0).after(Duration::from_secs(31));
     assert_eq!(count(&draw(&mut rotation, 300, late), 'c'), 100);
 }
+
+#[test]
+fn who_was_not_reached_is_not_asked_again_while_there_are_others_however_busy() {
+    let algorithm = "load_balancing.algorithm.type";
+    for name in ["least_outstanding_requests", "round_robin", "weighted_random"] {
+        let group = with(&[(algorithm, name)]);
+        let mut rotation = Rotation::new(&group, None, &EVERY, Timestamp(0), None);
+        for busy in [1, 1, 2, 2] {
+            rotation.began(busy);
+        }
+        for dice in 0..20 {
+            let next = rotation.next_but(&[0], dice, Timestamp(0));
+            assert!(matches!(next, Some(1 | 2)), "{name}: {next:?}");
+            assert_eq!(rotation.next_but(&[0, 2], dice, Timestamp(0)), Some(1), "{name}");
+        }
+        assert_eq!(rotation.next_but(&[0, 1, 2], 0, Timestamp(0)), None, "{name}");
+    }
+}

@@ -33,7 +33,7 @@ fn speaks(
     let snapshot = Snapshot::new(table, &Snapshot::default(), &Targets::default(), &[at.ip()]);
     let flow = Flow { client: client.parse().expect("an address"), at };
     let entrance = snapshot.doors.get(&at).expect("is served");
-    let choice = choose(&snapshot, entrance, flow, 0).expect("there is one");
+    let choice = choose(&snapshot, entrance, flow, (0, &[])).expect("there is one");
     speaker(flow, &choice, answers).map(|it| it.to_string())
 }
 

@@ -41,7 +41,11 @@ impl Bench {
     pub(super) fn empty() -> Self {
         let meters = Arc::<Meters>::default();
         Self {
-            flows: Flows::new(Arc::clone(&meters), clients::nobody_answers()),
+            flows: Flows::new(
+                Arc::clone(&meters),
+                clients::nobody_answers(),
+                (Gate::open(), Inheritance::none()),
+            ),
             meters,
             targets: Targets::default(),
             snapshot: Arc::default(),
