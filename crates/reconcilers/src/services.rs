@@ -75,7 +75,8 @@ fn look(
         room::forget(waiting, key);
         return Outcome::Settled;
     };
-    if before.service.status == ServiceStatus::Inactive && before.members.is_empty() {
+    let is_empty = before.members.is_empty() && before.crowds.is_empty();
+    if before.service.status == ServiceStatus::Inactive && is_empty {
         room::forget(waiting, key);
         let gone_at = before.service.deleted_at.unwrap_or(context.now).after(INACTIVE_KEPT);
         return if gone_at > context.now { Outcome::AgainAt(gone_at) } else { forget(draft, key) };

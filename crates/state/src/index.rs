@@ -14,7 +14,8 @@ use std::sync::Arc;
 use alarms::Alarms;
 use balancing::Balancing;
 use crowds::Crowds;
-pub use crowds::{Crowd, Stage};
+pub(crate) use crowds::Seat;
+pub use crowds::{Aged, Crowd, Stage};
 use daemons::Daemons;
 pub use discovery::Discovery;
 use services::Services;
@@ -68,7 +69,7 @@ pub struct Indexes {
     alarms: Alarms,
     silence: Silence,
     daemons: Daemons,
-    crowds: Crowds,
+    pub(crate) crowds: Crowds,
     cluster_counts: BTreeMap<ClusterName, Counts>,
     instance_counts: BTreeMap<InstanceId, Counts>,
     pub(crate) capacity: Capacity,
@@ -215,7 +216,6 @@ impl Indexes {
             self.note_task(task);
         }
         self.services.task(before, after);
-        self.crowds.task(before, after);
         self.capacity.task(before, after);
     }
 
@@ -304,7 +304,6 @@ impl Indexes {
     ) {
         self.balancing.container_instance(before, after);
         self.silence.container_instance(before, after);
-        self.crowds.container_instance(before, after);
         let standing = |it: &&ContainerInstance| it.status != InstanceStatus::Inactive;
         if let Some(it) = before.filter(standing) {
             drop_from(&mut self.instances, &it.cluster, &it.id);

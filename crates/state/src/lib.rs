@@ -18,7 +18,7 @@ pub use capacity::{Capacity, is_living, ports_held};
 pub use change::Change;
 pub use context::{Caller, Context, Dice};
 pub use draft::{CHANGES_MAX, Draft, Replay};
-pub use index::{Counts, Crowd, Discovery, Indexes, Stage};
+pub use index::{Aged, Counts, Crowd, Discovery, Indexes, Stage};
 pub use record::*;
 pub use stored::{StoredRow, decode, encode};
 pub use tables::{State, Table};

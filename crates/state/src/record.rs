@@ -44,7 +44,7 @@ pub use classic::{
 };
 pub use classic_target::{classic_group, classic_name};
 pub use cluster::{Cluster, ClusterStatus};
-pub use connect_endpoint::{ConnectEndpoint, Traffic};
+pub use connect_endpoint::{ConnectEndpoint, Traffic, names_endpoint};
 pub use container_instance::{Assignment, ContainerInstance, InstanceStatus, Resources};
 pub use discovery::{
     DiscoveryHealth, DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryRouting,

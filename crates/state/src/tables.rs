@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use types::{ClusterName, Family, Home, InstanceId, TaskId};
 
+use crate::index::Seat;
 use crate::record::{
     AccessKey, Alarm, Assignment, Audit, Authority, Balancer, Certificate, ClassicInstance,
-    ClassicInstanceKey, ClassicLoadBalancer, Cluster, ConnectEndpoint, ContainerInstance,
+    ClassicInstanceKey, ClassicLoadBalancer, Cluster, ConnectEndpoint, ContainerInstance, Desired,
     DiscoveryInstance, DiscoveryInstanceKey, DiscoveryOperation, DiscoveryService, FamilyRow,
-    HostedZone, JoinToken, Listener, LoadBalancer, Namespace, RecordSet, RecordSetKey, RegionRow,
-    Revision, Rule, Service, ServiceDeployment, ServiceDeploymentKey, ServiceEvent,
-    ServiceEventKey, ServiceKey, ServiceRevision, ServiceRevisionKey, Setting, SettingKey, Target,
-    TargetGroup, TargetKey, Task, TaskDefinition, Token, TokenKey,
+    HostedZone, InstanceStatus, JoinToken, Listener, LoadBalancer, Namespace, RecordSet,
+    RecordSetKey, RegionRow, Revision, Rule, Service, ServiceDeployment, ServiceDeploymentKey,
+    ServiceEvent, ServiceEventKey, ServiceKey, ServiceRevision, ServiceRevisionKey, Setting,
+    SettingKey, Target, TargetGroup, TargetHealth, TargetKey, Task, TaskDefinition, Token,
+    TokenKey,
 };
 use crate::{Capacity, Change, Indexes};
 
@@ -181,12 +183,21 @@ impl State {
                 noted!(self, TaskDefinition, task_definitions, task_definition, key, after)
             }
             Change::ContainerInstance(key, after) => {
-                let before = swap(&mut self.container_instances, key, after.clone());
-                self.indexes.container_instance(before.as_deref(), after.as_deref());
-                self.indexes.capacity.container_instance(before.as_ref(), after.as_ref());
-                Change::ContainerInstance(key, before)
+                let after_drains = after.as_deref().is_some_and(drains);
+                let moved = match after_drains == self.is_draining(key) {
+                    true => Vec::new(),
+                    false => self.indexes.tasks_on(key, Desired::Running).iter().copied().collect(),
+                };
+                self.seated_anew(&moved, |state| {
+                    let before = swap(&mut state.container_instances, key, after.clone());
+                    state.indexes.container_instance(before.as_deref(), after.as_deref());
+                    state.indexes.capacity.container_instance(before.as_ref(), after.as_ref());
+                    Change::ContainerInstance(key, before)
+                })
             }
-            Change::Task(key, after) => noted!(self, Task, tasks, task, key, after),
+            Change::Task(key, after) => {
+                self.seated_anew(&[key], |state| noted!(state, Task, tasks, task, key, after))
+            }
             Change::Token(key, after) => noted!(self, Token, tokens, token, key, after),
             Change::Setting(key, after) => put(&mut self.settings, key, after, Change::Setting),
             Change::AccessKey(key, after) => {
@@ -207,7 +218,10 @@ impl State {
             Change::TargetGroup(key, after) => {
                 put(&mut self.target_groups, key, after, Change::TargetGroup)
             }
-            Change::Target(key, after) => noted!(self, Target, targets, target, key, after),
+            Change::Target(key, after) => {
+                let tasks: Vec<_> = self.indexes.registered_as(&key).iter().copied().collect();
+                self.seated_anew(&tasks, |state| noted!(state, Target, targets, target, key, after))
+            }
             Change::Certificate(key, after) => {
                 put(&mut self.certificates, key, after, Change::Certificate)
             }
@@ -238,7 +252,11 @@ impl State {
                 put(&mut self.classic_load_balancers, key, after, Change::ClassicLoadBalancer)
             }
             Change::ClassicInstance(key, after) => {
-                noted!(self, ClassicInstance, classic_instances, classic_instance, key, after)
+                let tasks = self.indexes.registered_as(&key.as_target());
+                let tasks: Vec<_> = tasks.iter().copied().collect();
+                self.seated_anew(&tasks, |state| {
+                    noted!(state, ClassicInstance, classic_instances, classic_instance, key, after)
+                })
             }
             Change::Namespace(key, after) => {
                 noted!(self, Namespace, namespaces, namespace, key, after)
@@ -255,6 +273,52 @@ impl State {
             Change::Alarm(key, after) => noted!(self, Alarm, alarms, alarm, key, after),
         }
     }
+}
+
+impl State {
+    /// Makes a change after which these tasks may be of other crowds.
+    fn seated_anew(
+        &mut self,
+        tasks: &[TaskId],
+        change: impl FnOnce(&mut Self) -> Change,
+    ) -> Change {
+        let before: Vec<_> = tasks.iter().map(|it| self.seat(*it)).collect();
+        let undone = change(self);
+        for (task, before) in tasks.iter().zip(before) {
+            let after = self.seat(*task);
+            self.indexes.crowds.moved(before, after);
+        }
+        undone
+    }
+
+    fn seat(&self, task: TaskId) -> Option<Seat> {
+        let task = self.tasks.get(&task)?;
+        Seat::of(task, self.is_draining(task.instance), |it| self.found_healthy_by(it))
+    }
+
+    fn is_draining(&self, instance: InstanceId) -> bool {
+        self.container_instances.get(&instance).is_some_and(|it| drains(it))
+    }
+
+    /// Balancers that find a target healthy; none if it drains or is not there.
+    fn found_healthy_by(&self, key: &TargetKey) -> Vec<String> {
+        let (draining, seen) = match ClassicInstanceKey::of(key) {
+            Some(key) => match self.classic_instances.get(&key) {
+                Some(it) => (it.draining, &it.seen),
+                None => return Vec::new(),
+            },
+            None => match self.targets.get(key) {
+                Some(it) => (it.draining, &it.seen),
+                None => return Vec::new(),
+            },
+        };
+        let healthy = seen.iter().filter(|it| it.1.health == TargetHealth::Healthy);
+        healthy.filter(|_| draining.is_none()).map(|it| it.0.clone()).collect()
+    }
+}
+
+fn drains(instance: &ContainerInstance) -> bool {
+    instance.status == InstanceStatus::Draining
 }
 
 /// Makes a change that no index follows from.

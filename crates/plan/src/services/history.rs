@@ -26,7 +26,8 @@ pub struct Outdated {
 }
 
 /// What a service has to keep no longer. Everything stays that a task, a deployment that has tasks,
-/// the last completed deployment or a kept record names. O(what it has kept, and its tasks).
+/// the last completed deployment or a kept record names. O(what it has kept, and the crowds of its
+/// tasks).
 pub fn outdated(state: &State, service: &ServiceKey, now: Timestamp) -> Outdated {
     let mut outdated = Outdated::default();
     let Some(row) = state.services().get(service) else { return outdated };
@@ -67,10 +68,13 @@ pub fn outdated(state: &State, service: &ServiceKey, now: Timestamp) -> Outdated
     outdated
 }
 
-/// Revisions of tasks that are not over.
+/// Revisions of tasks that are not over. O(crowds, and tasks that are in none).
 fn revisions_of_tasks(state: &State, service: &ServiceKey) -> BTreeSet<u64> {
-    let tasks = state.indexes().open_tasks(service).iter().filter_map(|it| state.task(*it));
-    tasks.filter(|it| !it.is_over()).filter_map(|it| Some(it.service.as_ref()?.revision)).collect()
+    let indexes = state.indexes();
+    let apart = indexes.apart(service).iter().filter_map(|it| state.task(*it));
+    let apart =
+        apart.filter(|it| !it.is_over()).filter_map(|it| Some(it.service.as_ref()?.revision));
+    indexes.crowds(service).map(|it| it.0.revision).chain(apart).collect()
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use state::{RemarkKind, Rollout, Switch};
 use types::Zone;
 
+use super::crowd::Crowd;
 use super::snapshot::Member;
 use super::standing::Standing;
-use super::step::{Plan, Room, Starting, Why};
+use super::step::{Plan, Room, STOPS_MAX, Starting, Why};
 use super::{events, rebalance, rollout, scale_in};
 
 /// How the tasks of a service stand, by what is to become of them.
@@ -21,8 +22,10 @@ struct Census<'a> {
     healthy: u32,
     /// Of the PRIMARY deployment, where they may stay, and ill.
     ill: Vec<&'a Member>,
-    /// Of older deployments, or on instances that drain.
+    /// Of older deployments, or on instances that drain; of crowds the oldest.
     old: Vec<&'a Member>,
+    /// How many of them there are, with crowds.
+    olds: u32,
 }
 
 impl<'a> Census<'a> {
@@ -31,9 +34,12 @@ impl<'a> Census<'a> {
         let (current, old): (Vec<_>, Vec<_>) = plan.active().partition(|it| plan.is_current(it));
         let (ill, good): (Vec<_>, Vec<_>) = current.into_iter().partition(is_ill);
         let healthy = good.iter().filter(|it| it.standing == Standing::Healthy).count();
-        let healthy = number(healthy) + plan.crowded(|it| *it == Standing::Healthy);
-        let goods = number(good.len()) + plan.crowded(|_| true);
-        Self { good, goods, healthy, ill, old }
+        let is_well = |it: &Crowd| it.standing == Standing::Healthy;
+        let healthy = number(healthy) + plan.crowded(|it| plan.is_current_crowd(it) && is_well(it));
+        let goods = number(good.len()) + plan.crowded(|it| plan.is_current_crowd(it));
+        let is_old = |it: &Crowd| it.standing.is_active() && !plan.is_current_crowd(it);
+        let olds = number(old.len()) + plan.crowded(is_old);
+        Self { good, goods, healthy, ill, old, olds }
     }
 
     /// Whether some tasks of the PRIMARY deployment are on their way to being healthy.
@@ -135,7 +141,7 @@ fn stop_old(plan: &mut Plan<'_>, member: &Member) -> bool {
 /// What does not count first, then the oldest.
 fn in_order<'a>(members: &[&'a Member]) -> Vec<&'a Member> {
     let mut members = members.to_vec();
-    members.sort_by_key(|it| (it.standing == Standing::Healthy, it.created_at, it.id));
+    members.sort_by_key(|it| it.standing == Standing::Healthy);
     members
 }
 
@@ -144,7 +150,7 @@ fn retire_replaced(plan: &mut Plan<'_>) {
     let census = Census::take(plan);
     let desired = plan.desired();
     let places_left = desired.saturating_sub(census.healthy);
-    let surplus = number(census.old.len()).saturating_sub(places_left);
+    let surplus = census.olds.saturating_sub(places_left);
     let mut left = surplus;
     for member in in_order(&census.old) {
         if left == 0 {
@@ -173,7 +179,9 @@ fn scale_in(plan: &mut Plan<'_>) {
     }
     let free: Vec<_> = census.good.iter().copied().filter(|it| !it.is_protected).collect();
     let why = if moves { Why::Rebalancing } else { Why::Scaling };
-    for member in scale_in::order(&free, &census.good, &plan.snapshot.scene, surplus as usize) {
+    // More than a step stops are not put in order: what is left follows at once.
+    let most = (surplus as usize).min(STOPS_MAX + 1);
+    for member in scale_in::order(&free, &census.good, &plan.snapshot.scene, most) {
         plan.stop(member, why.clone());
     }
     let short = surplus.saturating_sub(number(free.len()));
@@ -204,11 +212,12 @@ fn conclude(plan: &mut Plan<'_>) {
         for member in &census.good {
             *zones.entry(member.zone.clone()).or_default() += 1;
         }
-        for crowd in &plan.snapshot.crowds {
+        let crowds = || plan.snapshot.crowds.iter().filter(|it| plan.is_current_crowd(it));
+        for crowd in crowds() {
             *zones.entry(crowd.zone.clone()).or_default() += crowd.count;
         }
         let free = census.good.iter().filter(|it| !it.is_protected).map(|it| &it.zone);
-        let free = free.chain(plan.snapshot.crowds.iter().map(|it| &it.zone)).cloned().collect();
+        let free = free.chain(crowds().map(|it| &it.zone)).cloned().collect();
         rebalance::plan(plan, &zones, &free);
     }
 }

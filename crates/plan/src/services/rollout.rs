@@ -6,7 +6,7 @@ use state::{
     Deployment, Rollback, Rollout, ServiceDeploymentStatus as Status, ServiceRevision, Switch,
 };
 
-use super::snapshot::Member;
+use super::snapshot::{Member, Snapshot};
 use super::standing::Standing;
 use super::step::Plan;
 use super::{alarms, breaker, events, pace};
@@ -272,9 +272,11 @@ pub(super) fn unsteady(plan: &mut Plan<'_>) {
 
 /// Older deployments without tasks are INACTIVE, and vanish.
 pub(super) fn forget_replaced(plan: &mut Plan<'_>) {
-    let members = &plan.snapshot.members;
-    let has_tasks =
-        |id| members.iter().any(|it| it.deployment == id && it.standing != Standing::Over);
+    let Snapshot { members, crowds, .. } = plan.snapshot;
+    let has_tasks = |id| {
+        members.iter().any(|it| it.deployment == id && it.standing != Standing::Over)
+            || crowds.iter().any(|it| it.deployment == id)
+    };
     let primary = plan.primary();
     plan.service.deployments.retain(|it| it.id == primary || has_tasks(it.id));
 }

@@ -11,7 +11,7 @@ use state::{
 };
 use types::{ContainerName, InstanceId, TaskId, Timestamp, Zone};
 
-use super::crowd::{self, Crowd};
+use super::crowd::{Crowd, Muster};
 use super::pace::Stumble;
 use super::standing::{Standing, Terms, standing};
 use super::{Watched, alarms, targets_health};
@@ -80,9 +80,10 @@ pub struct Snapshot {
     pub completed: Option<Arc<ServiceRevision>>,
     /// The alarms of a deployment that is under way.
     pub alarms: Vec<Watched>,
-    /// Its tasks, but for those whose end was taken into account, and those in `crowds`.
+    /// Its tasks, the oldest first, but for those whose end was taken into account, and those in
+    /// `crowds`.
     pub members: Vec<Member>,
-    /// Tasks of the PRIMARY deployment that nothing is to be decided about one by one.
+    /// Tasks that nothing is to be decided about one by one.
     pub crowds: Vec<Crowd>,
     /// Where they may be.
     pub scene: Scene,
@@ -100,55 +101,51 @@ pub fn snapshot(
     observed_for: Duration,
     now: Timestamp,
 ) -> Option<Snapshot> {
-    gather(state, key, observed_for, now, None)
+    let service = state.services().get(key)?;
+    Some(gather(state, service, Muster::each(state, service), observed_for, now))
 }
 
 /// Looks at a service: at what a decision needs of it. It leads to the step that [`snapshot`] leads
-/// to. Costs the tasks that something may have to be done about, where the service has one deployment
-/// and not more tasks than it should; else as `snapshot`.
+/// to. Costs the tasks that something may have to be done about: those that have just begun to run,
+/// are not well, protected or over, and so many of those that a step stops that it could stop no
+/// more. Of a daemon, and of a deployment that has more tasks than it should, as `snapshot`.
 pub fn glance(
     state: &State,
     key: &ServiceKey,
     observed_for: Duration,
     now: Timestamp,
 ) -> Option<Snapshot> {
-    let crowds = crowd::crowds(state, state.services().get(key)?, observed_for);
-    gather(state, key, observed_for, now, crowds)
+    let service = state.services().get(key)?;
+    let muster = Muster::of(state, service, observed_for, now);
+    Some(gather(state, service, muster, observed_for, now))
 }
 
 fn gather(
     state: &State,
-    key: &ServiceKey,
+    service: &Service,
+    muster: Muster,
     observed_for: Duration,
     now: Timestamp,
-    crowds: Option<Vec<Crowd>>,
-) -> Option<Snapshot> {
-    let service = state.services().get(key)?.as_ref().clone();
+) -> Snapshot {
     let mut snapshot = Snapshot {
-        rollout: rollout(state, &service),
-        completed: service.completed_revision.and_then(|id| revision(state, key, id)),
-        alarms: alarms::watched(state, &service),
+        rollout: rollout(state, service),
+        completed: service.completed_revision.and_then(|id| revision(state, &service.key, id)),
+        alarms: alarms::watched(state, service),
         members: Vec::new(),
-        crowds: Vec::new(),
+        crowds: muster.crowds,
         scene: Scene::default(),
         until: None,
         has_more: false,
-        service,
+        service: service.clone(),
     };
-    let indexes = state.indexes();
-    let tasks = match &crowds {
-        Some(_) => indexes.apart(key),
-        None => indexes.open_tasks(key),
-    };
-    members(state, &mut snapshot, tasks, observed_for, now);
-    snapshot.crowds = crowds.unwrap_or_default();
-    if snapshot.service.status == ServiceStatus::Active {
-        match snapshot.service.scheduling {
+    members(state, &mut snapshot, &muster.each, observed_for, now);
+    if service.status == ServiceStatus::Active {
+        match service.scheduling {
             Scheduling::Replica => replica_scene(state, &mut snapshot),
             Scheduling::Daemon => daemon_scene(state, &mut snapshot),
         }
     }
-    Some(snapshot)
+    snapshot
 }
 
 fn rollout(state: &State, service: &Service) -> Option<ServiceDeployment> {
@@ -165,7 +162,7 @@ fn revision(state: &State, service: &ServiceKey, id: u64) -> Option<Arc<ServiceR
 fn members(
     state: &State,
     into: &mut Snapshot,
-    tasks: &BTreeSet<TaskId>,
+    tasks: &[TaskId],
     observed_for: Duration,
     now: Timestamp,
 ) {
@@ -185,7 +182,8 @@ fn members(
             .entry(membership.revision)
             .or_insert_with(|| terms_of(state, &into.service, membership.revision, observed_for));
         let (standing, until) = standing(task, terms, &targets_health(state, task), now);
-        let protected_until = membership.protected_until.filter(|it| *it > now);
+        let protected_until =
+            membership.protected_until.filter(|it| *it > now && standing.is_active());
         into.until = [into.until, until, protected_until].into_iter().flatten().min();
         let instance = state.container_instance(task.instance);
         into.members.push(Member {
@@ -201,6 +199,7 @@ fn members(
             stumble: stumble(task),
         });
     }
+    into.members.sort_by_key(|it| (it.created_at, it.id));
 }
 
 /// Whether a task that is over was a failed launch: it ended by itself before it ever counted as
@@ -251,6 +250,8 @@ pub(super) fn terms_of(state: &State, service: &Service, id: u64, observed_for: 
 /// Looks up only what this service needs: tasks to be scaled in, tasks to be rebalanced.
 fn replica_scene(state: &State, into: &mut Snapshot) {
     let active = into.members.iter().filter(|it| it.standing.is_active()).count();
+    let crowds = into.crowds.iter().filter(|it| it.standing.is_active());
+    let active = active + crowds.map(|it| it.count as usize).sum::<usize>();
     let is_too_many = active > into.service.desired as usize;
     let may_move = into.service.rebalancing == Switch::On;
     if is_too_many {

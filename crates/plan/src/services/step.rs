@@ -8,13 +8,14 @@ use state::{
 use types::{InstanceId, TaskId, Timestamp, Zone};
 
 use super::bounds::{Bounds, bounds};
+use super::crowd::Crowd;
 use super::pace;
 use super::snapshot::{Member, Snapshot};
 use super::standing::Standing;
 use super::{daemon, replica, rollout};
 
 /// Tasks that one step stops; what is left follows at once.
-const STOPS_MAX: usize = 20;
+pub(super) const STOPS_MAX: usize = 20;
 /// Tasks that one step notes as healthy for the first time.
 const PROVEN_MAX: usize = 15;
 
@@ -191,7 +192,7 @@ impl<'a> Plan<'a> {
         };
         if plan.service.status == ServiceStatus::Active {
             let healthy = plan.count(|it| it.standing == Standing::Healthy)
-                + plan.crowded(|it| *it == Standing::Healthy);
+                + plan.crowded(|it| it.standing == Standing::Healthy);
             plan.spare = healthy.saturating_sub(plan.bounds().lower);
         }
         plan
@@ -234,9 +235,9 @@ impl<'a> Plan<'a> {
         u32::try_from(self.active().filter(|it| which(it)).count()).unwrap_or(u32::MAX)
     }
 
-    /// Tasks of crowds that stand so.
-    pub(super) fn crowded(&self, which: impl Fn(&Standing) -> bool) -> u32 {
-        self.snapshot.crowds.iter().filter(|it| which(&it.standing)).map(|it| it.count).sum()
+    /// Tasks of such crowds.
+    pub(super) fn crowded(&self, which: impl Fn(&Crowd) -> bool) -> u32 {
+        self.snapshot.crowds.iter().filter(|it| which(it)).map(|it| it.count).sum()
     }
 
     /// Tasks that are not over, leaving ones too.
@@ -249,6 +250,12 @@ impl<'a> Plan<'a> {
     pub(super) fn leaving(&self) -> u32 {
         let leaving = self.snapshot.members.iter().filter(|it| it.standing == Standing::Leaving);
         u32::try_from(leaving.count() + self.step.stop.len()).unwrap_or(u32::MAX)
+            + self.crowded(|it| it.standing == Standing::Leaving)
+    }
+
+    /// Whether a crowd is of the PRIMARY deployment and stands where it may stay.
+    pub(super) fn is_current_crowd(&self, crowd: &Crowd) -> bool {
+        crowd.deployment == self.primary() && !crowd.is_draining && crowd.standing.is_active()
     }
 
     /// Whether it is of the PRIMARY deployment and stands where it may stay.

@@ -7,7 +7,7 @@ use shapes::{ecs as shape, stored};
 use state::{
     Binding, Health, NetworkMode, ServiceRevision, ServiceRevisionKey, ServiceTarget, State,
     Target, TargetGroup, TargetHealth, TargetKey, TargetProtocol, TargetType, Task, classic_group,
-    classic_name,
+    classic_name, names_endpoint,
 };
 use types::{Protocol, Timestamp};
 
@@ -41,7 +41,7 @@ pub fn targets_health(state: &State, task: &Task) -> TargetsHealth {
     }
     let keys = task.service.as_ref().map_or(&[][..], |it| &it.targets);
     let mut healthy = 0;
-    for key in keys.iter().filter(|it| !state.connect_endpoints().contains_key(&it.group)) {
+    for key in keys.iter().filter(|it| !names_endpoint(&it.group)) {
         let target = targets::get(state, key).filter(|it| it.draining.is_none());
         let Some(target) = target else { continue };
         let found = targets::found_last(state, &target);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use plan::services::{self, Moment, Room};
 use state::{
     AccessKey, Caller, Change, Container, ContainerInstance, Context, Demand, Desired, Dice, Draft,
     Health, InstanceStatus, LaunchType, Purpose, Resources, Revision, State, Status, Task, Token,
@@ -114,7 +115,24 @@ impl World {
         for change in draft.keep() {
             self.queue.hear(&change, self.now);
         }
+        if reviewed.as_ref().is_some_and(|it| it.changes > 0) {
+            self.check_glances();
+        }
         reviewed
+    }
+
+    /// A glance at a service leads to the step that looking at each of its tasks leads to.
+    fn check_glances(&self) {
+        for key in self.state.services().keys() {
+            let looks = [services::glance, services::snapshot]
+                .map(|look| look(&self.state, key, self.policy.observed_for, self.now));
+            for room in [Room::Open, Room::None] {
+                let moment = Moment { now: self.now, fresh: 1, room };
+                let [one, other] =
+                    looks.each_ref().map(|it| it.as_ref().map(|it| services::step(it, moment)));
+                assert_eq!(one, other, "{key:?} {room:?}");
+            }
+        }
     }
 
     /// Indexes equal the tables, placement's picture is true, no write was too large, and whoever

@@ -7,6 +7,14 @@ use minicbor::{Decode, Encode};
 
 use super::{Node, ServiceKey};
 
+/// What is in the ARN of every endpoint and of no target group.
+const MARK: &str = ":service-connect/";
+
+/// Whether a target of that group is, or was, behind an endpoint.
+pub fn names_endpoint(group: &str) -> bool {
+    group.contains(MARK)
+}
+
 /// A client alias of a service: a name and a port behind which its running tasks are.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct ConnectEndpoint {

@@ -1,11 +1,17 @@
 //! A look at a service costs what may have to be done, not what is there.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use plan::services::{Moment, Room, Snapshot, glance, snapshot, step};
-use state::{ContainerInstance, InstanceStatus, Status, Task};
+use state::{
+    Breaker, Change, ContainerInstance, Desired, Draining, InstanceStatus, Seen,
+    ServiceDeploymentStatus, ServiceRevision, ServiceStatus, ServiceTarget, Status, Switch, Target,
+    TargetHealth, TargetKey, Task, Threshold,
+};
 use types::{TaskId, Timestamp};
 
+use super::super::draining::balancer;
 use super::fleet::{Fleet, Image};
 
 const OBSERVED_FOR: Duration = Duration::from_secs(5);
@@ -66,8 +72,10 @@ fn whoever_is_not_like_the_others_is_looked_at() {
     let mut protected = fleet.tasks().remove(7);
     let until = Some(Timestamp(fleet.world.now.0 + 60_000));
     protected.service.as_mut().expect("its service").protected_until = until;
-    fleet.world.put(protected);
+    fleet.world.put(protected.clone());
     assert_eq!(look(&fleet), (2, 18));
+    fleet.world.put(Task { desired: Desired::Stopped, ..protected });
+    assert_eq!(look(&fleet), (1, 19), "that it was protected is past");
 }
 
 #[test]
@@ -80,33 +88,98 @@ fn where_tasks_may_have_to_be_chosen_all_are_looked_at() {
     let first = fleet.world.state.container_instances().values().next().expect("one");
     let drains = ContainerInstance { status: InstanceStatus::Draining, ..first.as_ref().clone() };
     fleet.world.put(drains);
-    assert_eq!(look(&fleet), (20, 0), "an instance drains");
-    let mut fleet = steady(20);
-    fleet.update(Image::Runs);
-    assert_eq!(look(&fleet), (20, 0), "there are two deployments");
+    assert_eq!(look(&fleet), (1, 19), "of those that may stay none has to go");
+    fleet.change(|it| it.desired = 18);
+    assert_eq!(look(&fleet), (20, 0), "one that may stay is too many");
 }
 
-/// For people: `cargo test -p reconcilers -- --ignored --nocapture look_at`.
 #[test]
-#[ignore = "measures"]
-#[allow(clippy::print_stdout, clippy::disallowed_methods)]
-fn what_a_look_at_many_tasks_costs() {
-    for count in [1_000, 10_000] {
-        let fleet = steady(count);
-        let (state, now, key) = (&fleet.world.state, fleet.world.now, fleet.row().key);
-        let moment = Moment { now, fresh: 1, room: Room::Open };
-        let time = |look: fn(
-            &state::State,
-            &state::ServiceKey,
-            Duration,
-            Timestamp,
-        ) -> Option<Snapshot>| {
-            let begun = std::time::Instant::now();
-            for _ in 0..20 {
-                drop(look(state, &key, OBSERVED_FOR, now).map(|it| step(&it, moment)));
-            }
-            begun.elapsed() / 20
+fn of_an_older_deployment_as_many_are_looked_at_as_one_step_may_stop() {
+    let mut fleet = steady(100);
+    fleet.update(Image::Runs);
+    // 98 in one zone, and one in each of the others.
+    assert_eq!(look(&fleet), (23, 77));
+    fleet.world.run_until(fleet.world.now.0);
+    assert_eq!(look(&fleet), (65, 135), "and of those that start, as it may go back");
+    fleet.run(60);
+    assert_eq!((fleet.running(), look(&fleet)), (100, (0, 100)));
+    assert!(fleet.rollout() == ServiceDeploymentStatus::Successful);
+}
+
+#[test]
+fn what_goes_back_is_looked_at_as_what_it_goes_back_to() {
+    let mut fleet = steady(60);
+    let breaker = Breaker {
+        threshold: Threshold::Count(3),
+        rollback: Switch::On,
+        reset_on_healthy_task: Switch::On,
+    };
+    fleet.change(|it| it.breaker = Some(breaker));
+    fleet.update(Image::NeverStarts);
+    fleet.run(60);
+    assert_eq!((fleet.running(), look(&fleet)), (60, (0, 60)));
+    assert!(fleet.rollout() == ServiceDeploymentStatus::RollbackSuccessful);
+}
+
+#[test]
+fn of_a_service_that_was_deleted_as_many_are_looked_at_as_one_step_may_stop() {
+    let mut fleet = steady(100);
+    fleet.change(|it| it.status = ServiceStatus::Draining);
+    assert_eq!(look(&fleet), (23, 77));
+    fleet.world.run_until(fleet.world.now.0);
+    assert_eq!(look(&fleet), (0, 100), "all leave");
+    fleet.run(1);
+    assert_eq!((fleet.tasks().len(), look(&fleet)), (0, (0, 0)));
+}
+
+/// Gives each task of the service a target that a balancer finds healthy.
+fn with_targets(fleet: &mut Fleet) -> Vec<Target> {
+    let revisions = fleet.world.state.service_revisions();
+    let revision = revisions.values().next().expect("one").as_ref().clone();
+    let asked = ServiceTarget {
+        group: Some("group".into()),
+        classic: None,
+        container: "app".into(),
+        port: 80,
+    };
+    fleet.world.put(ServiceRevision { targets: vec![asked], ..revision });
+    fleet.world.put(balancer("b", true));
+    let mut targets = Vec::new();
+    for (mut task, port) in fleet.tasks().into_iter().zip(1..) {
+        let key = TargetKey { group: "group".into(), id: "i".into(), port };
+        let seen =
+            Seen { health: TargetHealth::Healthy, since: Timestamp(0), busy: false, anomaly: None };
+        let target = Target {
+            key: key.clone(),
+            address: None,
+            zone: None,
+            registered_at: Timestamp(0),
+            draining: None,
+            seen: BTreeMap::from([("b".to_owned(), seen)]),
+            service: task.service_key(),
         };
-        println!("{count} tasks: each {:?}, counted {:?}", time(snapshot), time(glance));
+        task.service.as_mut().expect("its service").targets.push(key);
+        fleet.world.put(task);
+        fleet.world.put(target.clone());
+        targets.push(target);
     }
+    targets
+}
+
+#[test]
+fn targets_that_a_balancer_finds_healthy_are_only_counted() {
+    let mut fleet = steady(20);
+    let mut targets = with_targets(&mut fleet);
+    assert_eq!(look(&fleet), (0, 20));
+    targets[3].seen.get_mut("b").expect("is there").health = TargetHealth::Failed;
+    fleet.world.put(targets[3].clone());
+    let draining = Draining { since: Timestamp(0), until: Timestamp(1) };
+    fleet.world.put(Target { draining: Some(draining), ..targets[4].clone() });
+    fleet.world.put(Change::Target(targets[5].key.clone(), None));
+    assert_eq!(look(&fleet), (3, 17));
+    fleet.world.put(balancer("b", false));
+    assert_eq!(look(&fleet), (3, 17), "what was found last counts");
+    fleet.world.put(balancer("c", true));
+    assert_eq!(look(&fleet), (20, 0), "who has found them healthy is gone");
+    assert_eq!(fleet.world.state.recomputed_indexes(), *fleet.world.state.indexes());
 }
