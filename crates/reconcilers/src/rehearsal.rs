@@ -4,7 +4,10 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use plan::rehearsal::{Book, Rehearsal, go_on, without_targets};
-use state::{Caller, Context, Dice, Draft, Rollout, ServiceEventKey, ServiceKey, State};
+use plan::services::events::STEADY;
+use state::{
+    Caller, Context, Dice, Draft, Rollout, Scheduling, ServiceEventKey, ServiceKey, State,
+};
 use types::Timestamp;
 
 use crate::services::{Services, Waiting};
@@ -53,9 +56,17 @@ fn is_steady(state: &State, service: &ServiceKey) -> bool {
     })
 }
 
-/// The newest event of a service.
+/// What keeps a service from its end: its newest event, unless that says that all is well.
 fn last_word(state: &State, service: &ServiceKey) -> String {
     let key = |number| ServiceEventKey { service: service.clone(), number };
     let newest = state.service_events().range(key(0)..=key(u64::MAX)).next_back();
-    newest.map_or_else(|| "it does not become steady".into(), |it| it.1.message.clone())
+    let message = newest.map(|it| &it.1.message).filter(|it| !it.ends_with(STEADY));
+    let scheduling = state.services().get(service).map(|it| it.scheduling);
+    match (message, scheduling) {
+        (Some(message), _) => message.clone(),
+        (None, Some(Scheduling::Daemon)) => {
+            "daemons leave a draining instance last, and other tasks stay there".into()
+        }
+        (None, _) => "it does not become steady".into(),
+    }
 }

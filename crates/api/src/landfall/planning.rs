@@ -3,8 +3,8 @@
 use plan::rehearsal::{Action, Move, Rehearsal};
 use shapes::{ecs, landfall as shape};
 use state::{
-    ContainerInstance, Context, Desired, Dice, Draft, InstanceStatus, ServiceKey, ServiceStatus,
-    State,
+    ContainerInstance, Context, Desired, Dice, Draft, InstanceStatus, Scheduling, ServiceKey,
+    ServiceStatus, State,
 };
 use types::{ClusterName, Timestamp};
 
@@ -104,12 +104,12 @@ fn drained(
             copy.apply(draining.into());
         }
     }
-    services.sort_unstable();
+    // Daemons leave an instance last, when nothing else is there.
+    let row = |it: &ServiceKey| copy.services().get(it);
+    let is_daemon = |it: &ServiceKey| row(it).map(|it| it.scheduling) == Some(Scheduling::Daemon);
+    services.sort_unstable_by(|a, b| (is_daemon(a), a).cmp(&(is_daemon(b), b)));
     services.dedup();
-    let active = |it: &ServiceKey| {
-        copy.services().get(it).is_some_and(|it| it.status == ServiceStatus::Active)
-    };
-    services.retain(active);
+    services.retain(|it| row(it).is_some_and(|it| it.status == ServiceStatus::Active));
     Ok(services)
 }
 

@@ -59,7 +59,8 @@ pub fn unhealthy(task: TaskId, reason: &str) -> String {
     format!("{who}{reason}. Amazon ECS replaced 1 tasks due to an unhealthy status.")
 }
 
-pub(super) const STEADY: &str = "has reached a steady state.";
+/// How the event of a steady state ends.
+pub const STEADY: &str = "has reached a steady state.";
 pub(super) const UNABLE_TO_START: &str = "is unable to consistently start tasks successfully.";
 pub(super) const THROTTLED: &str = "operations are being throttled. Will try again later.";
 pub(super) const STUCK: &str = "was unable to stop or start tasks during a deployment because of \
