@@ -179,10 +179,16 @@ fn origin(task: &Task, asked: Option<&Audit>) -> String {
                 task.audit
             )
         }
-        None => format!(
-            "Asked for at {at} by audit event {}, which is no longer kept{token}.",
-            task.audit
-        ),
+        None => match &task.service {
+            Some(it) => format!(
+                "Started at {at} by service {}, deployment ecs-svc/{}.",
+                it.service, it.deployment
+            ),
+            None => format!(
+                "Asked for at {at} by audit event {}, which is no longer kept{token}.",
+                task.audit
+            ),
+        },
     }
 }
 
