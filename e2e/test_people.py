@@ -199,6 +199,11 @@ def test_a_zone_is_drained_and_takes_tasks_again(faulty):
     assert members(faulty)["a1"]["status"] == "ACTIVE"
     unknown = faulty.landfall("fault", "drain", "x", check=False)
     assert unknown.returncode == 1 and "UnknownInstance" in unknown.stderr
+    for words in (["kill-instance", "b"], ["kill-zone", "b1"]):
+        other = faulty.landfall("fault", *words, check=False)
+        right = "kill-zone b" if words[1] == "b" else "kill-instance b1"
+        assert other.returncode == 1 and f"`landfall fault {right}`" in other.stderr
+    assert {it["fault"] for it in json.loads(fault(faulty, "list", "--json"))} == {None}
 
 
 def test_a_region_with_faults_is_taken_down_whole():
@@ -222,11 +227,11 @@ def test_faults_are_refused_where_the_region_is_none_of_up(region):
     assert refused.returncode == 1 and "NotARegionOfUp" in refused.stderr
 
 
-def task_file(folder, name, command):
+def task_file(folder, name, command, **container):
     """A task definition as `aws ecs register-task-definition --cli-input-json` takes it."""
     path = folder / f"{name}.json"
     path.write_text(json.dumps({"family": name, "containerDefinitions": [{
-        "name": "app", "image": "landfall/demo", "command": command, "memory": 32,
+        "name": "app", "image": "landfall/demo", "command": command, "memory": 32, **container,
         "logConfiguration": {"logDriver": "awslogs", "options": {
             "awslogs-group": f"/{name}", "awslogs-region": "us-east-1",
             "awslogs-stream-prefix": "p", "awslogs-create-group": "true"}}}]}))
@@ -265,7 +270,9 @@ def test_a_deployment_is_followed_to_its_end(faulty, service, tmp_path):
 
 
 def test_a_deployment_that_fails_says_why_with_the_last_lines_of_its_task(faulty, service, tmp_path):
-    path = task_file(tmp_path, service, ["log", "3", "700"])
+    # Never healthy: otherwise a task that is slow to end has run for long enough to be taken for good.
+    never = {"command": ["CMD", "/none"], "interval": 300, "startPeriod": 300}
+    path = task_file(tmp_path, service, ["log", "3", "700"], healthCheck=never)
     done = faulty.landfall("deploy", path, "--service", service, check=False)
     assert done.returncode == 1, done.stderr
     first, task, *lines = done.stdout.splitlines()
@@ -278,7 +285,7 @@ def test_a_deployment_that_fails_says_why_with_the_last_lines_of_its_task(faulty
 
 def test_a_deployment_that_cannot_begin_ends_with_two(faulty, name, tmp_path):
     for words, why in [
-        (["no-such-file"], "cannot read no-such-file"),
+        (["no-such-file"], "no-such-file cannot be read as a file"),
         ([name, "--image", "web"], f"there is no service {name}"),
         ([task_file(tmp_path, name, ["sleep", "1"])], "--service"),
         (["web", "--image"], "--image"),
@@ -325,6 +332,22 @@ def test_draining_is_planned_for_the_services_that_have_tasks_there(faulty, serv
     assert members(faulty)[name]["status"] == "ACTIVE", "nothing was changed"
     refused = faulty.landfall("plan", "drain", "no-such", check=False)
     assert refused.returncode == 1 and "InvalidParameterException" in refused.stderr
+
+
+def test_a_daemon_is_planned_to_leave_a_drained_instance_after_the_others(faulty, service):
+    ecs, daemon = faulty.client(), f"a-{service}"
+    ecs.create_service(serviceName=daemon, taskDefinition=service, schedulingStrategy="DAEMON")
+    try:
+        ecs.get_waiter("services_stable").wait(services=[daemon], WaiterConfig=QUICKLY)
+        [task] = ecs.describe_tasks(tasks=ecs.list_tasks(serviceName=service)["taskArns"])["tasks"]
+        where = {it["containerInstanceArn"]: name for name, it in members(faulty).items()}
+        plans = plan(faulty, "drain", where[task["containerInstanceArn"]])
+        assert [it["serviceArn"].rsplit("/", 1)[1] for it in plans] == [service, daemon]
+        assert [it["fits"] for it in plans] == [True, True], plans
+        assert [it["action"] for it in plans[1]["moves"]] == ["STOP"]
+    finally:
+        ecs.delete_service(service=daemon, force=True)
+        until(lambda: not ecs.list_tasks(serviceName=daemon)["taskArns"], what="its tasks are gone")
 
 
 def test_top_shows_clusters_services_deployments_and_events(faulty, service):

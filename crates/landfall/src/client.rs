@@ -132,6 +132,7 @@ fn advice(fault: &Fault) -> &'static str {
             ": the access key is not one of this region; eval \"$(landfall env)\" sets the right \
              one"
         }
+        "ClusterNotFoundException" => ": `aws ecs list-clusters` shows those that there are",
         _ => "",
     }
 }

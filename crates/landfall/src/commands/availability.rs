@@ -49,7 +49,7 @@ struct AvailabilityFlags {
     #[arg(long)]
     cluster: Option<String>,
     /// Work the head room out for so many container instances of load. Default: as measured.
-    #[arg(long, value_name = "INSTANCES")]
+    #[arg(long, value_name = "INSTANCES", allow_negative_numbers = true)]
     load: Option<i32>,
     /// One JSON object instead of text.
     #[arg(long)]

@@ -37,8 +37,8 @@ FILE is JSON as `aws ecs register-task-definition`, `create-service` or `update-
 --cli-input-json. Everything is done by those operations, so that it shows there as well.
 
 Progress is one line that changes, or plain lines where standard error is no terminal. The status is
-0 when the deployment is done, 1 when it failed or was rolled back, and 2 when none was begun or the
-region cannot be reached. Ctrl-C leaves the deployment going.")]
+0 when the deployment is done, 1 when it failed, was rolled back or is not done by --timeout, and 2 when
+none was begun or the region cannot be reached. Ctrl-C leaves the deployment going.")]
 pub(crate) struct DeployFlags {
     #[command(flatten)]
     place: Place,
@@ -108,7 +108,9 @@ fn told(it: &Rollout, failing: Option<&Failing>) -> String {
         End::Done => return format!("{name} runs {definition}.\n"),
         End::Failed(reason) => format!("{name} does not run {definition}: {reason}\n"),
         End::StillGoing => {
+            let waits = follow::waits_for(it, &it.service).map(|it| format!("{it}\n"));
             format!("{name} does not run {definition} so far; the deployment goes on.\n")
+                + waits.as_deref().unwrap_or_default()
         }
     };
     if let Some(it) = failing {
@@ -127,8 +129,8 @@ fn told(it: &Rollout, failing: Option<&Failing>) -> String {
 fn document(it: &Rollout, failing: Option<&Failing>) -> serde_json::Value {
     let (outcome, reason) = match &it.end {
         End::Done => ("DONE", None),
-        End::Failed(reason) => ("FAILED", Some(reason)),
-        End::StillGoing => ("STILL_GOING", None),
+        End::Failed(reason) => ("FAILED", Some(reason.as_str())),
+        End::StillGoing => ("STILL_GOING", follow::waits_for(it, &it.service)),
     };
     json!({
         "serviceArn": it.service.service_arn,

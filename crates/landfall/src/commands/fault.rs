@@ -6,14 +6,16 @@ use core::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 use shapes::ecs::{
     ContainerInstanceStatus, UpdateContainerInstancesState, UpdateContainerInstancesStateRequest,
 };
 use tokio::time::{Instant, sleep};
+use types::Timestamp;
 
 use self::instances::Member;
 use super::moment::distance;
-use super::output::print;
+use super::output::{print, print_json};
 use super::table::Table;
 use super::wait_for;
 use crate::args::Place;
@@ -66,7 +68,7 @@ enum What {
     /// Undo what was done to an instance or zone. Default: to all.
     Heal(Perhaps),
     /// Show every instance of the region and what is done to it.
-    List(Everything),
+    List(Listed),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -100,9 +102,12 @@ struct Perhaps {
 }
 
 #[derive(Debug, Clone, Args)]
-struct Everything {
+struct Listed {
     #[command(flatten)]
     place: Place,
+    /// JSON instead of a table.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(flags: &FaultFlags) -> anyhow::Result<()> {
@@ -155,6 +160,14 @@ impl Region {
     fn meant(&self, find: Find<'_>, typed: &str) -> anyhow::Result<Vec<Member>> {
         let found = find(&self.members, typed);
         if found.is_empty() {
+            if !instances::of_zone(&self.members, typed).is_empty() {
+                bail!("UnknownInstance: {typed} is a zone: `landfall fault kill-zone {typed}`");
+            }
+            if !instances::meant_one(&self.members, typed).is_empty() {
+                bail!(
+                    "UnknownZone: {typed} is an instance: `landfall fault kill-instance {typed}`"
+                );
+            }
             let names: Vec<_> = self.members.iter().map(|it| it.name.as_str()).collect();
             bail!(
                 "UnknownInstance: {typed} is none of the instances that `landfall up` runs ({}) and \
@@ -223,10 +236,10 @@ fn told(struck: &[Member], kind: Kind, target: &Target, again: &str) -> String {
         );
     }
     let by_itself = match target.lasts {
-        Some(lasts) => format!(" It heals by itself after {} s.", lasts.as_secs()),
+        Some(lasts) => format!("It heals by itself after {} s.\n", lasts.as_secs()),
         None => String::new(),
     };
-    format!("{text}Undo it: landfall fault heal {}{again}.{by_itself}\n", target.name)
+    format!("{text}{by_itself}Undo it: landfall fault heal {}{again}\n", target.name)
 }
 
 fn word(kind: Kind) -> &'static str {
@@ -262,7 +275,7 @@ async fn drain(one: &One) -> anyhow::Result<()> {
     let them = region.meant(&instances::meant, &one.name)?;
     set_status(&region, &them, ContainerInstanceStatus::Draining).await?;
     let text = names(&them, "takes no new tasks");
-    print(&format!("{text}Undo it: landfall fault heal {}{}.\n", one.name, region.again))
+    print(&format!("{text}Undo it: landfall fault heal {}{}\n", one.name, region.again))
 }
 
 async fn set_status(
@@ -297,7 +310,11 @@ async fn heal(some: &Perhaps) -> anyhow::Result<()> {
     let draining: Vec<_> = meant.iter().filter(|it| instances::is_draining(it)).cloned().collect();
     lift(&region, &held).await?;
     set_status(&region, &draining, ContainerInstanceStatus::Active).await?;
-    let text = names(&held, "starts again") + &names(&draining, "takes tasks again");
+    let paused = |it: &Member| all.get(&it.name).is_some_and(|it| it.kind == Kind::Paused);
+    let (paused, dead): (Vec<_>, Vec<_>) = held.into_iter().partition(paused);
+    let text = names(&dead, "starts again")
+        + &names(&paused, "goes on")
+        + &names(&draining, "takes tasks again");
     print(if text.is_empty() { "Nothing was to be healed.\n" } else { &text })
 }
 
@@ -306,9 +323,13 @@ fn names(them: &[Member], what: &str) -> String {
     lines.collect::<Vec<_>>().concat()
 }
 
-async fn list(flags: &Everything) -> anyhow::Result<()> {
+async fn list(flags: &Listed) -> anyhow::Result<()> {
     let region = Region::find(&flags.place).await?;
     let all = region.faults.all(now());
+    if flags.json {
+        let rows = region.members.iter().map(|it| document(it, all.get(&it.name)));
+        return print_json(&rows.collect());
+    }
     let mut table =
         Table::new(&["INSTANCE", "ZONE", "FAULT", "HEALS IN", "STATUS", "AGENT", "TASKS"]);
     for it in &region.members {
@@ -325,4 +346,18 @@ async fn list(flags: &Everything) -> anyhow::Result<()> {
         ]);
     }
     print(&table.to_string())
+}
+
+fn document(it: &Member, fault: Option<&Fault>) -> Value {
+    let heals_at = fault.and_then(|it| it.until).map(|it| Timestamp(it).rfc3339());
+    json!({
+        "instance": it.name,
+        "containerInstanceArn": it.arn,
+        "availabilityZone": it.zone,
+        "fault": fault.map(|it| word(it.kind).to_uppercase()),
+        "healsAt": heals_at,
+        "status": it.status,
+        "agentConnected": it.connected,
+        "tasks": it.tasks,
+    })
 }

@@ -31,14 +31,15 @@ pub(crate) fn moment(text: &str) -> Result<Moment, String> {
         return Ok(Moment::At(at));
     }
     units(text).map(Moment::Ago).ok_or_else(|| {
-        "a date, a time such as 2026-11-22T08:00:00Z, or so long ago: 90s, 30m, 12h, 7d".into()
+        "it has to be a date, a time such as 2026-11-22T08:00:00Z, or so long ago: 90s, 30m, 12h, 7d"
+            .into()
     })
 }
 
 /// Reads a length of time, `90s`, `30m`, `12h` or `7d`, that is not zero.
 pub(crate) fn distance(text: &str) -> Result<Duration, String> {
     let some = units(text).filter(|it| !it.is_zero());
-    some.ok_or_else(|| "a length of time: 90s, 30m, 12h, 7d".into())
+    some.ok_or_else(|| "it has to be a length of time such as 90s, 30m, 12h or 7d".into())
 }
 
 fn units(text: &str) -> Option<Duration> {

@@ -1,5 +1,6 @@
 //! `landfall plan`: what a change would start and stop, where, and what it needs; nothing is changed.
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use shapes::landfall::{PlanServices, PlanServicesRequest, PlannedMove, ServicePlan};
 
@@ -72,6 +73,7 @@ struct Scale {
     /// Service, by its name or ARN.
     service: String,
     /// How many tasks it gets.
+    #[arg(allow_negative_numbers = true)]
     count: i32,
 }
 
@@ -120,7 +122,12 @@ pub(crate) fn run(flags: &PlanFlags) -> anyhow::Result<()> {
     let ask = PlanServicesRequest { cluster: Some(common.cluster.clone()), ..ask };
     let client = Client::from_env_or(&common.place)?;
     wait_for(async {
-        let answer = client.call::<PlanServices>(&ask).await?;
+        let answer = client.call::<PlanServices>(&ask).await;
+        let what = ask.service.as_deref().map_or_else(
+            || "draining is not planned".to_owned(),
+            |it| format!("no change of {it} in cluster {} is planned", common.cluster),
+        );
+        let answer = answer.context(what)?;
         if common.json {
             return print_json(&value(&answer));
         }

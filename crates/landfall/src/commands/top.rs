@@ -51,23 +51,37 @@ pub(crate) fn run(flags: &TopFlags) -> anyhow::Result<()> {
 /// Draws one look after the other until a key or an interrupt ends it.
 async fn watch(client: &Client, every: Duration) -> anyhow::Result<()> {
     // The first look fails before the terminal is changed.
-    let mut picture = Picture::take(client).await?.text(now());
+    let first = Picture::take(client).await?.text(now());
     let _ours = Screen::open()?;
+    // A region that does not answer holds up the next look, not the end.
+    tokio::select! {
+        failed = draw(client, every, first) => failed,
+        left = leave() => left,
+    }
+}
+
+/// Draws for ever, unless the terminal cannot be written to.
+async fn draw(client: &Client, every: Duration, mut picture: String) -> anyhow::Result<()> {
+    loop {
+        Screen::show(&picture)?;
+        sleep(every).await;
+        picture = match Picture::take(client).await {
+            Ok(it) => it.text(now()),
+            Err(error) => format!("{error:#}\n"),
+        };
+    }
+}
+
+/// Waits for `q`, the end of the input or an interrupt.
+async fn leave() -> anyhow::Result<()> {
     let mut input = tokio::io::stdin();
     let mut key = [0; 1];
     loop {
-        Screen::show(&picture)?;
         tokio::select! {
             read = input.read(&mut key) => match read {
                 Ok(1..) if key != [b'q'] => {}
                 _ => return Ok(()),
             },
-            () = sleep(every) => {
-                picture = match Picture::take(client).await {
-                    Ok(it) => it.text(now()),
-                    Err(error) => format!("{error:#}\n"),
-                };
-            }
             asked = tokio::signal::ctrl_c() => return Ok(asked?),
         }
     }

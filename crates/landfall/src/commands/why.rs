@@ -78,7 +78,8 @@ async fn tell(client: &Client, flags: &WhyFlags, what: &str) -> anyhow::Result<(
     match service::story(client, cluster, what).await? {
         Some(story) => show(flags, &story),
         None => bail!(
-            "there is no service {what} in cluster {}, and no task has an id like that",
+            "there is no service {what} in cluster {} (--cluster names another), and no task has an \
+             id like that",
             cluster.unwrap_or("default")
         ),
     }

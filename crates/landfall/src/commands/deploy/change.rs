@@ -49,7 +49,8 @@ impl Wish {
         }
         let text = fs::read_to_string(&flags.what).with_context(|| {
             format!(
-                "cannot read {0}; a new image for a service: landfall deploy {0} --image REF",
+                "{0} cannot be read as a file (a new image for a service of that name: landfall \
+                 deploy {0} --image REF)",
                 flags.what
             )
         })?;

@@ -6,8 +6,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anyhow::Context as _;
 use rustix::termios::tcgetwinsize;
 use shapes::ecs::{
-    Deployment, DescribeServiceDeployments, DescribeServiceDeploymentsRequest, DescribeServices,
-    DescribeServicesRequest, Service, ServiceDeployment, ServiceDeploymentStatus as Status,
+    Deployment, DeploymentRolloutState as RolloutState, DescribeServiceDeployments,
+    DescribeServiceDeploymentsRequest, DescribeServices, DescribeServicesRequest, Service,
+    ServiceDeployment, ServiceDeploymentStatus as Status,
 };
 use tokio::time::{Instant, sleep};
 
@@ -82,7 +83,10 @@ pub(super) async fn to_end(
             Ok((service, deployment)) => {
                 silent = 0;
                 trouble.look(client, &rollout, &service).await;
-                let text = format!("{}{}", progress(&rollout, &service), trouble.text());
+                let waits = waits_for(&rollout, &service).map(|it| format!("; {it}"));
+                let text = progress(&rollout, &service)
+                    + waits.as_deref().unwrap_or_default()
+                    + &trouble.text();
                 line.show(&text, started.elapsed());
                 rollout.status =
                     deployment.status.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -164,7 +168,9 @@ fn progress(rollout: &Rollout, service: &Service) -> String {
     let others = deployments.iter().filter(|it| it.id != rollout.deployment);
     let old: i32 = others.map(|it| running(it) + it.pending_count.unwrap_or(0)).sum();
     let name = service.service_name.as_deref().unwrap_or_default();
-    let Some(new) = wanted else { return format!("{name}: going back, {old} old tasks") };
+    let Some(new) = wanted.filter(|it| it.rollout_state != Some(RolloutState::Failed)) else {
+        return format!("{name}: going back, {old} old tasks");
+    };
     let mut text = format!(
         "{name}: {} of {} new tasks run, {} start",
         running(new),
@@ -179,6 +185,21 @@ fn progress(rollout: &Rollout, service: &Service) -> String {
         failed => text = format!("{text}; {failed} failed"),
     }
     text
+}
+
+/// Why a deployment that lacks tasks starts none, in the service's own words: the newest of what it
+/// has said since the deployment began, if that is what it is about.
+pub(super) fn waits_for<'a>(rollout: &Rollout, service: &'a Service) -> Option<&'a str> {
+    let mut all = service.deployments.iter().flatten();
+    let wanted = all.find(|it| it.id == rollout.deployment)?;
+    let there = wanted.running_count.unwrap_or(0) + wanted.pending_count.unwrap_or(0);
+    if there >= wanted.desired_count.unwrap_or(0) {
+        return None;
+    }
+    let mut since = service.events.iter().flatten();
+    let newest = since.find(|it| it.created_at.map(|it| it.0) >= wanted.created_at.map(|it| it.0));
+    let said = newest.and_then(|it| it.message.as_deref())?;
+    said.contains("was unable to ").then_some(said)
 }
 
 /// What went wrong last, while a deployment goes on.
@@ -263,6 +284,8 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use shapes::ecs::ServiceEvent;
+
     use super::*;
 
     fn deployment(id: &str, running: i32, pending: i32) -> Deployment {
@@ -329,19 +352,49 @@ mod tests {
         assert_eq!(trouble.text(), "; a task stopped: no such image");
     }
 
-    #[test]
-    fn progress_counts_new_and_old_tasks() {
-        let rollout = Rollout {
+    fn rollout() -> Rollout {
+        Rollout {
             service: Service::default(),
             service_deployment: String::new(),
             deployment: Some("new".into()),
             wanted: None,
             status: String::new(),
             end: End::StillGoing,
-        };
+        }
+    }
+
+    #[test]
+    fn progress_counts_new_and_old_tasks() {
+        let rollout = rollout();
         let now = service(vec![deployment("new", 1, 1), deployment("old", 2, 0)]);
         assert_eq!(progress(&rollout, &now), "web: 1 of 3 new tasks run, 1 start; 2 old ones");
         let back = service(vec![deployment("old", 3, 0)]);
         assert_eq!(progress(&rollout, &back), "web: going back, 3 old tasks");
+        let mut failed = deployment("new", 0, 0);
+        failed.rollout_state = Some(RolloutState::Failed);
+        let back = service(vec![deployment("old", 3, 0), failed]);
+        assert_eq!(progress(&rollout, &back), "web: going back, 3 old tasks");
+    }
+
+    #[test]
+    fn a_deployment_that_finds_no_place_says_so() {
+        let rollout = rollout();
+        let event = |at: i64, said: &str| ServiceEvent {
+            created_at: Some(shapes::Timestamp(at)),
+            message: Some(said.into()),
+            ..ServiceEvent::default()
+        };
+        let said = |running, events: Vec<ServiceEvent>| {
+            let mut new = deployment("new", running, 0);
+            new.created_at = Some(shapes::Timestamp(5));
+            let now = Service { events: Some(events), ..service(vec![new]) };
+            waits_for(&rollout, &now).map(str::to_owned)
+        };
+        let no_place = "(service web) was unable to place a task because there is no room";
+        assert_eq!(said(2, vec![event(6, no_place)]), Some(no_place.into()));
+        assert_eq!(said(3, vec![event(6, no_place)]), None, "it lacks none");
+        assert_eq!(said(2, vec![event(4, no_place)]), None, "it was said of another");
+        let started = event(7, "(service web) has started 1 tasks");
+        assert_eq!(said(2, vec![started, event(6, no_place)]), None, "there is room again");
     }
 }
