@@ -55,7 +55,7 @@ pub(crate) struct Balancing {
     pub(crate) ledger: Ledger,
     pub(crate) trouble: Trouble,
     /// Whether tasks of services are among the targets.
-    has_services: bool,
+    pub(crate) has_services: bool,
 }
 
 /// What goes wrong, and how likely.
@@ -235,7 +235,9 @@ impl World {
                 Ok(())
             }
             BalancingEvent::Request => {
-                self.plan_work(600, BalancingEvent::Request);
+                // Where tasks come and go, requests meet them.
+                let every = if self.swarm.has_fronts() { 150 } else { 600 };
+                self.plan_work(every, BalancingEvent::Request);
                 self.request()
             }
             BalancingEvent::Flap => {

@@ -110,8 +110,9 @@ impl World {
         }
         check_registered(process.core.state())?;
         crate::services::check_alarms_heard(process.core.state())?;
+        crate::services::check_tripped(process.core.state())?;
         if self.swarm.naming == Naming::Named {
-            check_found(process.core.state())?;
+            check_found(process.core.state(), &mut self.ledger.count.tried)?;
         }
         let found = process.core.write(Caller::region(), 0, |draft, context| {
             let mut found = None;

@@ -132,6 +132,8 @@ pub(crate) enum MachineEvent {
     Exit { boot: u64, task: String, container: ContainerName, run: u32, exit: Exit },
     /// Rows that may be late reach the disk.
     Flush { life: u64 },
+    /// The agent says again how its containers are.
+    Publish,
 }
 
 /// What an agent waits for an answer to.

@@ -172,6 +172,12 @@ impl World {
         for it in self.machines.values_mut() {
             it.cut_off_until = 0;
         }
+        if self.swarm.services > 0 {
+            let ids: Vec<MachineId> = self.machines.keys().copied().collect();
+            for id in ids {
+                self.plan_publication(id);
+            }
+        }
         Ok(())
     }
 }

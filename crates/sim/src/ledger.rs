@@ -15,6 +15,7 @@ use crate::event::MachineId;
 use crate::holdings::CHANGES_MAX;
 use crate::machine::Machine;
 use crate::region::{Cause, Decided};
+use crate::tally::Tally;
 use crate::violation::{Checked, Invariant, broken};
 
 /// What the checks remember of the past.
@@ -59,14 +60,22 @@ pub struct Count {
     pub requests: u64,
     /// Targets that were gone after they had drained.
     pub drained: u64,
-    /// Rollouts of services that were completed.
-    pub rollouts: u64,
-    /// Circuit breakers that tripped.
-    pub trips: u64,
-    /// Deployments of services that an alarm ended.
-    pub sounded: u64,
-    /// Changes of what is found in Cloud Map.
-    pub found: u64,
+    /// How often what is promised of services was put to the test.
+    pub tried: Tally,
+}
+
+impl Count {
+    /// What happened in another run.
+    pub fn add(&mut self, other: &Self) {
+        let Self { made, ran, stopped, replayed, requests, drained, tried } = other;
+        self.made += made;
+        self.ran += ran;
+        self.stopped += stopped;
+        self.replayed += replayed;
+        self.requests += requests;
+        self.drained += drained;
+        self.tried.add(tried);
+    }
 }
 
 impl Ledger {

@@ -27,6 +27,7 @@ mod services;
 mod settle;
 mod story;
 mod swarm;
+mod tally;
 mod trace;
 mod violation;
 mod world;
@@ -34,9 +35,10 @@ mod world;
 pub use ledger::Count;
 pub use plant::Plant;
 pub use story::Story;
+pub use swarm::Kind;
+pub use tally::{Tally, Trial};
 pub use violation::{Invariant, Violation};
 
-use trace::Trace;
 use violation::{Checked, broken};
 use world::World;
 
@@ -59,6 +61,8 @@ pub struct Options {
     pub seed: u64,
     /// Events of the phase with faults.
     pub steps: u64,
+    /// What the world is about; drawn with the rest if that is not said.
+    pub kind: Option<Kind>,
     /// A bug that should be found.
     pub plant: Option<Plant>,
     /// Takes every line of the story.
@@ -80,7 +84,7 @@ pub struct Outcome {
 
 /// Simulates one seed.
 pub fn run(options: Options) -> Outcome {
-    let mut world = World::new(options.seed, options.plant, Trace::new(options.follow));
+    let mut world = World::new(&options);
     let mut steps = 0;
     let end = both_phases(&mut world, options.steps, &mut steps);
     Outcome {

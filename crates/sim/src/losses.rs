@@ -5,6 +5,7 @@ use types::{ClusterName, Timestamp};
 
 use crate::plant::Plant;
 use crate::region::Decided;
+use crate::tally::{Tally, Trial};
 use crate::violation::{Checked, Invariant, broken};
 
 /// Instances given up before that count no more, in milliseconds.
@@ -13,7 +14,7 @@ const COUNTED_FOR: i64 = 600_000;
 const STRIDE: i64 = 10_000;
 
 /// Most instances of a cluster are never given up at once.
-pub(crate) fn check(before: &State, it: &Decided) -> Checked {
+pub(crate) fn check(before: &State, it: &Decided, tally: &mut Tally) -> Checked {
     let fresh: Vec<&ContainerInstance> = it
         .transaction
         .changes
@@ -35,6 +36,7 @@ pub(crate) fn check(before: &State, it: &Decided) -> Checked {
         let early = from.0 - it.at.0;
         return broken(Invariant::Slowed, format!("{} is given up {early} ms early", first.id));
     }
+    tally.note(Trial::Slowed);
     Ok(())
 }
 

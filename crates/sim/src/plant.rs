@@ -93,6 +93,14 @@ pub enum Plant {
     StopsProtected,
     /// A failure of a deployment counts twice.
     CountsTwice,
+    /// Failures of deployments are not counted.
+    ForgetsFailures,
+    /// A rollout counts as complete at once.
+    CompletesEarly,
+    /// Healthy daemons are stopped beyond the lower bound.
+    StopsDaemons,
+    /// Whoever asked for spread tasks is taken for one who did not.
+    ForgetsSpread,
     /// A rollback goes to another revision.
     RollsBackAnywhere,
     /// Nobody is woken by alarms.
@@ -115,19 +123,23 @@ pub enum Plant {
     ReachesLeaving,
     /// A task that runs is left out of its service's endpoint.
     LeavesOut,
+    /// An endpoint goes on sending to a task that is not well.
+    ReachesIll,
     /// A task takes what is kept for a daemon.
     FillsInstances,
     /// Tasks of a service are made of what their tags mean by now.
     FollowsTags,
     /// Lost instances are given up two by two.
     GivesUpTwo,
+    /// Alarms look at what was measured some time ago.
+    Misreads,
     /// A look at a service misses tasks that are only counted.
     Miscounts,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 66] = [
         Self::AnswersEarly,
         Self::FreesEarly,
         Self::FreesLost,
@@ -173,6 +185,10 @@ impl Plant {
         Self::StartsTooMany,
         Self::StopsProtected,
         Self::CountsTwice,
+        Self::ForgetsFailures,
+        Self::CompletesEarly,
+        Self::StopsDaemons,
+        Self::ForgetsSpread,
         Self::RollsBackAnywhere,
         Self::SleepsThroughAlarms,
         Self::FailsUnmonitored,
@@ -184,9 +200,11 @@ impl Plant {
         Self::ForgetsNames,
         Self::ReachesLeaving,
         Self::LeavesOut,
+        Self::ReachesIll,
         Self::FillsInstances,
         Self::FollowsTags,
         Self::GivesUpTwo,
+        Self::Misreads,
         Self::Miscounts,
     ];
 }

@@ -133,7 +133,9 @@ pub(crate) fn is_unheard(plant: Option<Plant>, change: &Change) -> bool {
         Some(Plant::KeepsFound | Plant::FindsIll) => {
             matches!(change, Change::DiscoveryInstance(..))
         }
-        Some(Plant::ReachesLeaving | Plant::LeavesOut) => matches!(change, Change::Target(..)),
+        Some(Plant::ReachesLeaving | Plant::LeavesOut | Plant::ReachesIll) => {
+            matches!(change, Change::Target(..))
+        }
         _ => false,
     }
 }

@@ -29,6 +29,7 @@ use crate::event::{CallId, Event, Party, RegionEvent, Reply, WireId};
 use crate::hub::Hub;
 use crate::plant::Plant;
 use crate::swarm::Naming;
+use crate::tally::Trial;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
@@ -93,6 +94,8 @@ pub(crate) enum Cause {
     Balancer(Option<(Arc<str>, Arc<Report>)>),
     /// What is over leaves the state.
     Archivist,
+    /// Alarms were evaluated, by what there was to read at that time.
+    Measured(Timestamp),
 }
 
 /// What happens with an answer once it may be seen.
@@ -349,15 +352,17 @@ impl World {
         self.check_kept(&it.transaction.changes)?;
         self.check_targets(it)?;
         self.check_services(it)?;
-        self.ledger.count.sounded += crate::services::check_alarms(&self.region.shadow, it)?;
-        crate::services::check_kept(&self.region.shadow, it)?;
-        crate::losses::check(&self.region.shadow, it)?;
+        self.check_measured(it)?;
+        let tally = &mut self.ledger.count.tried;
+        crate::services::check_alarms(&self.region.shadow, it, tally)?;
+        crate::services::check_kept(&self.region.shadow, it, tally)?;
+        crate::losses::check(&self.region.shadow, it, tally)?;
         self.ledger.check(&self.region.shadow, &self.machines, it)?;
         for change in &it.transaction.changes {
             self.region.shadow.apply(change.clone());
             self.services.desk.hear(change, self.plant);
             let is_found = matches!(change, Change::DiscoveryInstance(_, Some(_)));
-            self.ledger.count.found += u64::from(is_found);
+            self.ledger.count.tried.count(Trial::Found, usize::from(is_found));
         }
         if self.swarm.naming == Naming::Named && it.transaction.changes.iter().any(is_about_names) {
             self.check_names()?;

@@ -5,31 +5,39 @@
 //! What must hold is reckoned here once more, from the rows alone.
 
 mod alarms;
+mod bounds;
 mod checks;
+mod classics;
 mod digests;
 mod kept;
+mod measured;
 mod names;
 mod operator;
+mod rollouts;
+mod settled;
 mod spoil;
 
 pub(crate) use alarms::{check as check_alarms, check_heard as check_alarms_heard};
-pub(crate) use checks::{Ledger, unsettled};
+pub(crate) use checks::Ledger;
 pub(crate) use digests::digest_of;
 pub(crate) use kept::{check_glances, check_kept};
+pub(crate) use measured::unsettled as unsettled_alarms;
 pub(crate) use names::{Desk, check_found};
 pub(crate) use operator::definition;
+pub(crate) use rollouts::check_tripped;
+pub(crate) use settled::unsettled;
 pub(crate) use spoil::{fill, tamper, tamper_names};
 
-use types::Home;
+use measured::Meter;
+use plan::alarms::Finding;
+use types::{Home, Timestamp};
 
 use crate::event::Event;
 use crate::lot::Lot;
 use crate::plant::Plant;
 use crate::swarm::{Naming, Swarm};
+use crate::violation::Checked;
 use crate::world::World;
-
-/// The longest time between two deeds of the operator, in milliseconds.
-const ACTS_EVERY: u64 = 8_000;
 
 /// Everything of services.
 pub(crate) struct Services {
@@ -40,6 +48,9 @@ pub(crate) struct Services {
     most: u32,
     /// Whether they are found by name.
     named: bool,
+    /// Whether some are behind Classic Load Balancers.
+    has_classics: bool,
+    meter: Meter,
     pub(crate) ledger: Ledger,
     pub(crate) desk: Desk,
 }
@@ -51,6 +62,10 @@ pub(crate) enum ServiceEvent {
     Act,
     /// The operator puts everything right, one thing at a time, as faults have ended.
     Mend,
+    /// It is looked whether alarms are due.
+    Look,
+    /// What alarms were found to be, at that time by a process of that number, is written down.
+    Write { life: u64, at: Timestamp, found: Vec<Finding> },
 }
 
 impl Services {
@@ -60,6 +75,8 @@ impl Services {
             alarms: Lot::new(seed, 11),
             most: swarm.services,
             named: swarm.naming == Naming::Named,
+            has_classics: swarm.has_fronts(),
+            meter: Meter::new(seed),
             ledger: Ledger::default(),
             desk: Desk::new(home),
         }
@@ -75,6 +92,10 @@ impl Plant {
                 | Self::StartsTooMany
                 | Self::StopsProtected
                 | Self::CountsTwice
+                | Self::ForgetsFailures
+                | Self::CompletesEarly
+                | Self::StopsDaemons
+                | Self::ForgetsSpread
                 | Self::RollsBackAnywhere
                 | Self::SleepsThroughAlarms
                 | Self::FailsUnmonitored
@@ -86,6 +107,11 @@ impl Plant {
         ) || self.is_of_names()
     }
 
+    /// Whether a bug shows only where alarms look at what was measured.
+    pub(crate) fn is_of_fronts(self) -> bool {
+        self == Self::Misreads
+    }
+
     /// Whether a bug shows only where services are found by name.
     pub(crate) fn is_of_names(self) -> bool {
         matches!(
@@ -95,6 +121,7 @@ impl Plant {
                 | Self::ForgetsNames
                 | Self::ReachesLeaving
                 | Self::LeavesOut
+                | Self::ReachesIll
         )
     }
 }
@@ -105,15 +132,18 @@ impl World {
         if self.services.most > 0 && self.clients.answers.is_none() {
             self.plan_operator();
         }
+        if self.swarm.has_fronts() {
+            self.agenda.after(1, Event::Service(ServiceEvent::Look));
+        }
     }
 
     fn plan_operator(&mut self) {
-        let wait = self.services.lot.between(1, ACTS_EVERY);
+        let wait = self.services.lot.between(1, self.swarm.acts_every);
         self.agenda.after(wait, Event::Service(ServiceEvent::Act));
     }
 
     /// Something happens.
-    pub(crate) fn service_event(&mut self, event: &ServiceEvent) {
+    pub(crate) fn service_event(&mut self, event: ServiceEvent) -> Checked {
         match event {
             ServiceEvent::Act if self.healing => {}
             ServiceEvent::Act => {
@@ -121,11 +151,15 @@ impl World {
                 self.plan_operator();
             }
             ServiceEvent::Mend => self.mend_services(),
+            ServiceEvent::Look => self.look_at_alarms(),
+            ServiceEvent::Write { life, at, found } => return self.write_alarms(life, at, found),
         }
+        Ok(())
     }
 
     /// Nothing goes wrong any more: the operator puts everything right.
     pub(crate) fn heal_services(&mut self) {
+        self.services.meter.calm(self.region.clock.steady(self.agenda.now()));
         if self.services.most > 0 && self.clients.answers.is_none() {
             self.agenda.after(1_000, Event::Service(ServiceEvent::Mend));
         }

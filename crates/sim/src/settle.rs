@@ -76,7 +76,10 @@ impl World {
                 return Some(format!("task {id} is {:?}, really running: {runs}", task.last));
             }
         }
+        let alarms =
+            || self.swarm.has_fronts().then(|| crate::services::unsettled_alarms(state)).flatten();
         crate::services::unsettled(state)
+            .or_else(alarms)
             .or_else(|| self.unsettled_names(state))
             .or_else(|| self.unsettled_balancing(state))
     }

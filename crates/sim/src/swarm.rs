@@ -48,6 +48,32 @@ impl Fault {
     ];
 }
 
+/// What a world is about, where its seed does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Services that are changed all the time.
+    Services,
+    /// Services that are found by name.
+    Names,
+    /// Load balancers and their targets.
+    Balancers,
+    /// Services over several machines in each zone, which are mostly left alone.
+    Zones,
+    /// Services behind load balancers, Classic ones too, under alarms of what was measured.
+    Fronts,
+}
+
+impl Kind {
+    /// All of them, by their names.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("services", Self::Services),
+        ("names", Self::Names),
+        ("balancers", Self::Balancers),
+        ("zones", Self::Zones),
+        ("fronts", Self::Fronts),
+    ];
+}
+
 /// Whether services are in Cloud Map and have client aliases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Naming {
@@ -75,6 +101,10 @@ pub(crate) struct Swarm {
     pub(crate) services: u32,
     /// Whether services are found by name.
     pub(crate) naming: Naming,
+    /// The longest time between two deeds of whoever changes services.
+    pub(crate) acts_every: u64,
+    /// What it is about, where it is about something.
+    pub(crate) about: Option<Kind>,
     /// Whether some agents are of an older protocol revision.
     pub(crate) skew: bool,
     /// Part of the messages that go through their bytes.
@@ -133,6 +163,8 @@ impl Swarm {
             balancers: 0,
             services: 0,
             naming: Naming::Nameless,
+            acts_every: 8_000,
+            about: None,
             skew: false,
             bytes: 500,
             delay: 0,
@@ -162,18 +194,14 @@ impl Swarm {
         drawn.delay = lot.between(2, 300);
         drawn.sync = lot.between(1, 60);
         drawn.archives = lot.below(2) == 0;
-        // Two seeds of five, with little else. Seeds that showed something before there were balancers
-        // have none.
-        if matches!(seed % 5, 0 | 2) {
-            drawn.balancers = u32::try_from(Lot::new(seed, 98).between(1, 3)).unwrap_or(1);
-            (drawn.machines, drawn.clients) = (1, 1);
-        }
-        // One seed of ten: services, and little that takes their place.
-        if seed % 10 == 9 {
-            let lot = &mut Lot::new(seed, 97);
-            drawn.services = u32::try_from(lot.between(1, 3)).unwrap_or(1);
-            (drawn.machines, drawn.clients) = (u32::try_from(lot.between(2, 4)).unwrap_or(2), 1);
-            drawn.naming = if seed % 20 == 19 { Naming::Named } else { Naming::Nameless };
+        // Seeds that showed something before there were such worlds are not among theirs.
+        match seed % 20 {
+            1 => drawn.become_one_of(Kind::Zones, seed),
+            7 => drawn.become_one_of(Kind::Fronts, seed),
+            9 => drawn.become_one_of(Kind::Services, seed),
+            19 => drawn.become_one_of(Kind::Names, seed),
+            it if matches!(it % 5, 0 | 2) => drawn.become_one_of(Kind::Balancers, seed),
+            _ => {}
         }
         // Of one seed in eleven all machines are cut off together now and then; none of these showed
         // something before.
@@ -189,6 +217,33 @@ impl Swarm {
         drawn
     }
 
+    /// Makes a world one of a kind, with little that takes the place of what it is about.
+    pub(crate) fn become_one_of(&mut self, kind: Kind, seed: u64) {
+        let small = |it: u64| u32::try_from(it).unwrap_or(1);
+        if matches!(kind, Kind::Balancers | Kind::Fronts) {
+            self.balancers = small(Lot::new(seed, 98).between(1, 3));
+            (self.machines, self.clients) = (1, 1);
+        }
+        if kind != Kind::Balancers {
+            let lot = &mut Lot::new(seed, 97);
+            self.services = small(lot.between(1, 3));
+            (self.machines, self.clients) = (small(lot.between(2, 4)), 1);
+        }
+        if kind == Kind::Zones {
+            self.machines += 2;
+            self.acts_every = 60_000;
+        }
+        self.about = Some(kind);
+        if kind == Kind::Names {
+            self.naming = Naming::Named;
+        }
+    }
+
+    /// Whether there are Classic Load Balancers, and alarms look at what was measured.
+    pub(crate) fn has_fronts(&self) -> bool {
+        self.about == Some(Kind::Fronts)
+    }
+
     /// A world in which nothing goes wrong by itself, for stories.
     pub(crate) fn calm(machines: u32) -> Self {
         let mut calm = Self { machines, clients: 1, ..Self::draw(0) };
@@ -196,6 +251,7 @@ impl Swarm {
         (calm.bytes, calm.files, calm.skew, calm.stubborn) = (0, false, false, 0);
         calm.archives = false;
         (calm.balancers, calm.services, calm.naming) = (0, 0, Naming::Nameless);
+        calm.about = None;
         (calm.delay, calm.sync, calm.think) = (5, 5, 1_000);
         calm
     }

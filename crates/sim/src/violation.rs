@@ -25,10 +25,10 @@
 //! | a service's task is a target exactly while it runs, and none is stopped while it is one | `Registered`, `Drained` |
 //! | a balancer never serves an older table; a later owner of the region counts as newer | `Generations`, `Convergence` |
 //! | what is shown of a target is what the balancers that are there found last; every one serves what the state says | `Seen`, `Convergence` |
-//! | a service stays within its percentages; a breaker trips exactly at its threshold, and goes back to what was completed last | `Percentages`, `Breaker`, `Rollback` |
+//! | a service stays within its percentages; a breaker trips exactly at its threshold, and goes back to what was completed last; what is complete is so | `Percentages`, `Breaker`, `Rollback`, `Completed` |
 //! | tasks of one deployment are of one image, though tags move | `OneDigest` |
 //! | a service's task is in Cloud Map exactly while it runs, as well as it is, and behind its service's endpoints while it is well; names are answered as the rows say, and nothing is left | `Found`, `Connected`, `Named`, `Convergence` |
-//! | an alarm ends the deployment that it monitors, in its bake time too, and no other one | `Alarms`, `Rollback` |
+//! | an alarm ends the deployment that it monitors, in its bake time too, and no other one; an alarm is what was measured | `Alarms`, `Rollback`, `Measured` |
 //! | protected tasks stay; an instance has one task of a daemon; services have what they want in the end | `Protected`, `Daemons`, `Convergence` |
 //! | where most instances of a cluster are lost, they are given up one by one; what a daemon needs is kept for it | `Slowed`, `Daemons` |
 //! | transactions are bounded; stopped tasks, tokens and instances go when their time has come | `Bounded`, `Retention` |
@@ -98,9 +98,13 @@ pub enum Invariant {
     Breaker,
     /// A rollback goes to the revision that was completed last.
     Rollback,
+    /// A rollout is complete when all of its tasks count, and nothing else is left.
+    Completed,
     /// An alarm that goes off while a deployment is monitored ends it, no other one does, and a bake
     /// time is kept.
     Alarms,
+    /// An alarm is what its datapoints say.
+    Measured,
     /// All tasks of a deployment after the first ones are made of what those were made of.
     OneDigest,
     /// What is protected is neither scaled in nor replaced by a deployment.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use store::journal::Room;
 use types::{InstanceId, Timestamp};
 
+use crate::Options;
 use crate::agenda::Agenda;
 use crate::archivist::Archive;
 use crate::balancing::Balancing;
@@ -18,7 +19,7 @@ use crate::orders::Orders;
 use crate::plant::Plant;
 use crate::region::{Region, Storage};
 use crate::services::Services;
-use crate::swarm::{Naming, Swarm};
+use crate::swarm::{Kind, Naming, Swarm};
 use crate::trace::Trace;
 use crate::violation::{Checked, Violation};
 
@@ -56,8 +57,15 @@ pub(crate) struct World {
 
 impl World {
     /// A region that has not started and machines that have not booted.
-    pub(crate) fn new(seed: u64, plant: Option<Plant>, trace: Trace) -> Self {
-        Self::of(Swarm::draw(seed), seed, plant, trace)
+    pub(crate) fn new(options: &Options) -> Self {
+        let Options { seed, plant, kind, follow, .. } = *options;
+        let mut swarm = Swarm::draw(seed);
+        let of_plant = plant.filter(|it| it.is_of_fronts()).map(|_| Kind::Fronts);
+        if let Some(kind) = kind.or(of_plant) {
+            (swarm.balancers, swarm.services, swarm.naming) = (0, 0, Naming::Nameless);
+            swarm.become_one_of(kind, seed);
+        }
+        Self::of(swarm, seed, plant, Trace::new(follow))
     }
 
     /// A world of this much.
@@ -79,7 +87,8 @@ impl World {
         for (_, machine) in machines.iter_mut().filter(|(id, _)| swarm.skew && *id % 2 == 0) {
             machine.agent_revision = AgentRevision::Older;
         }
-        let balancing = Balancing::new(seed, swarm.balancers);
+        let mut balancing = Balancing::new(seed, swarm.balancers);
+        balancing.has_services |= swarm.has_fronts();
         let region = Region { storage: Storage::new(files).with(plant), ..Region::new(false) };
         let services = Services::new(seed, &swarm, &region.home);
         let mut world = Self {
@@ -147,7 +156,7 @@ impl World {
             Event::Room => self.region.storage.set_room(None),
             Event::End => self.end_region(),
             Event::Balancing(event) => self.balancing_event(event)?,
-            Event::Service(event) => self.service_event(&event),
+            Event::Service(event) => self.service_event(event)?,
         }
         Ok(true)
     }

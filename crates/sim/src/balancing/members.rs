@@ -10,13 +10,15 @@ use state::{
 };
 
 use crate::region::Decided;
+use crate::tally::Trial;
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
 impl World {
     /// One transaction, before it is applied: no task goes on to its end while it is a target.
-    pub(super) fn check_members(&self, it: &Decided) -> Checked {
+    pub(super) fn check_members(&mut self, it: &Decided) -> Checked {
         let changes = &it.transaction.changes;
+        let tally = &mut self.ledger.count.tried;
         for change in changes {
             let Change::Task(id, Some(after)) = change else { continue };
             let Some(before) = self.region.shadow.task(*id) else { continue };
@@ -30,6 +32,14 @@ impl World {
                 let detail = format!("task {id} is to stop, and is a target");
                 return broken(Invariant::Drained, detail);
             }
+            let targets = || member.service.iter().flat_map(|it| &it.targets);
+            if (before.last, after.last) == (Status::Running, Status::Deactivating) {
+                let stations =
+                    || self.balancing.balancers.values().filter_map(|it| it.station.as_ref());
+                let is_busy =
+                    targets().any(|it| stations().any(|station| station.in_flight(it) > 0));
+                tally.count(Trial::LetGoBusy, usize::from(is_busy));
+            }
             let gone = |key: &state::TargetKey| {
                 let last = changes.iter().rev().find_map(|it| match it {
                     Change::Target(other, after) if other == key => Some(after.is_none()),
@@ -40,11 +50,16 @@ impl World {
                 });
                 last.unwrap_or_else(|| !targets::is_there(&self.region.shadow, key))
             };
-            let targets = member.service.iter().flat_map(|it| &it.targets);
-            if after.last == Status::Stopping && !targets.into_iter().all(gone) {
+            if after.last != Status::Stopping {
+                continue;
+            }
+            if !targets().all(gone) {
                 let detail = format!("task {id} is stopped, and drains still");
                 return broken(Invariant::Drained, detail);
             }
+            let of_classic = targets().any(|it| state::classic_name(&it.group).is_some());
+            tally.note(Trial::LetGo);
+            tally.count(Trial::LetGoClassic, usize::from(of_classic));
         }
         Ok(())
     }

@@ -53,8 +53,9 @@ impl World {
         let Some(door) = doors.get(door) else { return Ok(()) };
         let Some(flight) = self.choose(id, door, path, (dice, stays)) else { return Ok(()) };
         let host = self.host_at(&flight.key.id);
+        let short = if self.swarm.has_fronts() { 2 } else { 8 };
         let lot = &mut self.balancing.lot;
-        let takes = match (host, lot.below(8)) {
+        let takes = match (host, lot.below(short)) {
             (Host::Dead, _) => 0,
             (Host::Mute, _) => IDLE,
             (_, 0) => lot.between(TAKES.0, TAKES.1),

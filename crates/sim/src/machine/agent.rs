@@ -19,6 +19,9 @@ use crate::plant::Plant;
 use crate::violation::Checked;
 use crate::world::World;
 
+/// Between two publications of how containers are, in milliseconds.
+const PUBLISH_EVERY: u64 = 20_000;
+
 impl World {
     /// Something happens to a machine.
     pub(crate) fn machine_event(&mut self, id: MachineId, event: MachineEvent) -> Checked {
@@ -58,6 +61,11 @@ impl World {
             MachineEvent::Step { life, number } if mine(life) => self.step_done(id, number),
             MachineEvent::Notice { life, task, happened } if mine(life) => {
                 self.notice(id, &task, *happened)
+            }
+            MachineEvent::Publish => {
+                self.publish_health(id);
+                self.plan_publication(id);
+                Ok(())
             }
             MachineEvent::Flush { life } if mine(life) => {
                 self.flush(id);
@@ -321,6 +329,12 @@ impl World {
     /// Which revision of the protocol a machine's agent speaks.
     pub(crate) fn revision(&self, id: MachineId) -> AgentRevision {
         self.machines.get(&id).map_or(AgentRevision::Current, |it| it.agent_revision)
+    }
+
+    /// Agents say every 20 seconds how their containers are. Here that begins once faults have ended;
+    /// before, what is lost on its way stays lost for longer.
+    pub(crate) fn plan_publication(&mut self, id: MachineId) {
+        self.agenda.after(PUBLISH_EVERY, Event::Machine(id, MachineEvent::Publish));
     }
 
     fn publish_health(&mut self, id: MachineId) {

@@ -73,7 +73,7 @@ impl World {
         if machine.ssd {
             attributes.push(r#"{"name":"disk","value":"ssd"}"#.to_owned());
         }
-        if self.swarm.naming == Naming::Named {
+        if self.swarm.naming == Naming::Named || self.swarm.has_fronts() {
             // Where tasks are found that have no address of their own.
             let address =
                 format!(r#"{{"name":"landfall.address","value":"172.31.0.{}"}}"#, id + 10);

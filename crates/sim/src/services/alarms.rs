@@ -11,6 +11,7 @@ use types::Timestamp;
 use crate::lot::Lot;
 use crate::plant::Plant;
 use crate::region::Decided;
+use crate::tally::{Tally, Trial};
 use crate::violation::{Checked, Invariant, broken};
 
 /// Names of alarms, and how many periods of ten seconds each looks at.
@@ -52,10 +53,8 @@ pub(super) fn meddle(state: &State, lot: &mut Lot) -> Option<(&'static str, Stri
     Some(("SetAlarmState", body))
 }
 
-/// Checks one transaction against the state it is applied to, before it is. Answers how many
-/// deployments alarms have ended in it.
-pub(crate) fn check(before: &State, it: &Decided) -> Checked<u64> {
-    let mut ended = 0;
+/// Checks one transaction against the state it is applied to, before it is.
+pub(crate) fn check(before: &State, it: &Decided, tally: &mut Tally) -> Checked {
     for change in &it.transaction.changes {
         match change {
             Change::ServiceDeployment(key, Some(is)) => {
@@ -63,14 +62,16 @@ pub(crate) fn check(before: &State, it: &Decided) -> Checked<u64> {
                 if let (Some(was), Some(service)) = (was, before.services().get(&key.service)) {
                     check_watch(before, service, was, is, it.at)?;
                     let went_off = |it: &ServiceDeployment| status(it) == Some(Watching::Triggered);
-                    ended += u64::from(went_off(is) && !went_off(was));
+                    tally.count(Trial::Sounded, usize::from(went_off(is) && !went_off(was)));
+                    let is_baked = is_monitored(is) && is_completed(was, is);
+                    tally.count(Trial::Baked, usize::from(is_baked));
                 }
             }
             Change::Service(key, Some(is)) => check_end(before, key, is)?,
             _ => {}
         }
     }
-    Ok(ended)
+    Ok(())
 }
 
 /// Once nothing is due: no monitored deployment goes on while one of its alarms is in ALARM.
@@ -138,7 +139,10 @@ fn check_watch(
             }
             let goes_back = service.alarms.as_ref().is_some_and(|it| it.rollback == Switch::On);
             let ended = match is.status {
-                Status::RollbackInProgress | Status::RollbackFailed => goes_back,
+                // Of no tasks all are as they should be at once.
+                Status::RollbackInProgress
+                | Status::RollbackSuccessful
+                | Status::RollbackFailed => goes_back,
                 Status::Stopped => !goes_back,
                 _ => false,
             };
@@ -152,11 +156,14 @@ fn check_watch(
     if old != new && (old.is_some() || new != Some(at.after(span(before, service)))) {
         wrong("has another bake time than its alarms")?;
     }
-    let completed = was.status == Status::InProgress && is.status == Status::Successful;
-    if completed && is_monitored(is) && new.is_none_or(|it| it > at) {
+    if is_completed(was, is) && is_monitored(is) && new.is_none_or(|it| it > at) {
         wrong("is complete before its bake time is over")?;
     }
     Ok(())
+}
+
+fn is_completed(was: &ServiceDeployment, is: &ServiceDeployment) -> bool {
+    was.status == Status::InProgress && is.status == Status::Successful
 }
 
 fn baked_at(row: &ServiceDeployment) -> Option<Timestamp> {

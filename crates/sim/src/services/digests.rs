@@ -6,6 +6,7 @@ use state::{Change, ServiceRevision, ServiceRevisionKey, State, Task};
 use types::{ContainerName, TaskId};
 
 use crate::region::Decided;
+use crate::tally::{Tally, Trial};
 use crate::violation::{Checked, Invariant, broken};
 
 /// How long a tag means one image, in milliseconds.
@@ -42,6 +43,7 @@ impl Resolved {
         before: &State,
         it: &Decided,
         failed: &BTreeMap<u64, BTreeSet<TaskId>>,
+        tally: &mut Tally,
     ) -> Checked {
         let tasks = it.transaction.changes.iter().filter_map(|it| match it {
             Change::Task(_, Some(task)) => Some((task.as_ref(), task.service.as_ref()?)),
@@ -49,7 +51,9 @@ impl Resolved {
         });
         let tasks: Vec<_> = tasks.collect();
         for (task, of) in tasks.iter().filter(|(task, _)| before.task(task.id).is_none()) {
-            self.due.insert(task.id, self.first.get(&of.revision).cloned().unwrap_or_default());
+            let first = self.first.get(&of.revision).cloned();
+            tally.count(Trial::Pinned, usize::from(first.is_some()));
+            self.due.insert(task.id, first.unwrap_or_default());
         }
         for (task, of) in tasks {
             for (name, digest) in digests(task) {

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use plan::services::{Moment, Room};
 use state::{
-    Change, Demand, InstanceStatus, Rollout, Scheduling, Service, ServiceRevisionKey,
-    ServiceStatus, State, Task,
+    Change, ContainerInstance, Demand, InstanceStatus, Rollout, Scheduling, Service,
+    ServiceRevisionKey, ServiceStatus, State, Task,
 };
 use types::{InstanceId, TaskId, Timestamp};
 
 use crate::plant::Plant;
 use crate::region::{Cause, Decided};
+use crate::tally::{Tally, Trial};
 use crate::violation::{Checked, Invariant, broken};
 
 use super::checks::OBSERVED_FOR;
@@ -27,7 +28,10 @@ pub(crate) fn check_glances(state: &State, now: Timestamp, plant: Option<Plant>)
         for room in [Room::Open, Room::None] {
             let moment = Moment { now, fresh: 1, room };
             if plan::services::step(&one, moment) != plan::services::step(&other, moment) {
-                let detail = format!("a glance at {key:?} leads to another step: {one:?}");
+                let (crowds, members) = (&one.crowds, &one.members);
+                let detail = format!(
+                    "a glance at {key:?} leads to another step: {crowds:?} beside {members:?}"
+                );
                 return broken(Invariant::Indexes, detail);
             }
         }
@@ -36,7 +40,7 @@ pub(crate) fn check_glances(state: &State, now: Timestamp, plant: Option<Plant>)
 }
 
 /// No task that the region places takes what a daemon that is yet to come will need.
-pub(crate) fn check_kept(before: &State, it: &Decided) -> Checked {
+pub(crate) fn check_kept(before: &State, it: &Decided, tally: &mut Tally) -> Checked {
     let by_placement = match &it.cause {
         Cause::Review => true,
         Cause::Operation { name, .. } => *name == "RunTask",
@@ -64,7 +68,7 @@ pub(crate) fn check_kept(before: &State, it: &Decided) -> Checked {
     let instances: BTreeSet<InstanceId> =
         fresh.filter(|it| !of_daemon(it)).map(|it| it.instance).collect();
     for id in instances {
-        check_instance(before, &changed, &daemons, id)?;
+        check_instance(before, &changed, &daemons, id, tally)?;
     }
     Ok(())
 }
@@ -74,6 +78,7 @@ fn check_instance(
     changed: &BTreeMap<TaskId, Option<&Task>>,
     daemons: &[&Service],
     id: InstanceId,
+    tally: &mut Tally,
 ) -> Checked {
     let Some(row) = before.container_instance(id) else { return Ok(()) };
     if row.status != InstanceStatus::Active {
@@ -89,13 +94,14 @@ fn check_instance(
         !held.iter().copied().any(|it| of_it(&it))
     });
     let needed = missing.filter_map(|it| {
+        let able = is_able(before, it, row);
         let definition = definition(before, it)?;
-        let able = definition.requires.iter().all(|it| row.attributes.contains_key(it));
         let fits = definition.demand.cpu <= row.resources.cpu
             && definition.demand.memory <= row.resources.memory;
         (able && fits).then_some(&definition.demand)
     });
     let all = needed.fold(used, plus);
+    tally.count(Trial::BesideDaemon, usize::from(all != used));
     let (cpu, memory) = (u64::from(row.resources.cpu.0), u64::from(row.resources.memory.0));
     if all.0 <= cpu && all.1 <= memory {
         return Ok(());
@@ -115,6 +121,12 @@ fn is_daemon(it: &Service) -> bool {
     it.scheduling == Scheduling::Daemon
         && it.status == ServiceStatus::Active
         && it.deployments.first().is_some_and(|it| it.rollout != Rollout::Failed)
+}
+
+/// Whether an instance can do what a service's newest tasks need, be there room or not.
+pub(super) fn is_able(state: &State, service: &Service, row: &ContainerInstance) -> bool {
+    let definition = definition(state, service);
+    definition.is_some_and(|it| it.requires.iter().all(|it| row.attributes.contains_key(it)))
 }
 
 fn definition<'a>(state: &'a State, service: &Service) -> Option<&'a state::TaskDefinition> {

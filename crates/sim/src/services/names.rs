@@ -16,6 +16,7 @@ use types::{Home, TaskId};
 
 use crate::lot::Lot;
 use crate::plant::Plant;
+use crate::tally::{Tally, Trial};
 use crate::violation::{Checked, Invariant, broken};
 use crate::world::World;
 
@@ -122,7 +123,7 @@ impl Desk {
 }
 
 /// Where no review is due: everything is found exactly where it runs.
-pub(crate) fn check_found(state: &State) -> Checked {
+pub(crate) fn check_found(state: &State, tally: &mut Tally) -> Checked {
     for task in state.tasks().values() {
         let wanted = wanted_in_lists(state, task);
         for list in state.discovery_services().values() {
@@ -147,7 +148,7 @@ pub(crate) fn check_found(state: &State) -> Checked {
             return broken(Invariant::Found, format!("{} is found, and there is none", key.id));
         }
     }
-    state.connect_endpoints().values().try_for_each(|it| check_endpoint(state, it))
+    state.connect_endpoints().values().try_for_each(|it| check_endpoint(state, it, tally))
 }
 
 /// The service of Cloud Map that a task should be found in, its port, and whether it is well.
@@ -163,7 +164,7 @@ fn wanted_in_lists(state: &State, task: &Task) -> Option<(String, u16, bool)> {
 
 /// An endpoint is of a service that is there, and its targets are the tasks of it that run and are
 /// well.
-fn check_endpoint(state: &State, it: &ConnectEndpoint) -> Checked {
+fn check_endpoint(state: &State, it: &ConnectEndpoint, tally: &mut Tally) -> Checked {
     let service = state.services().get(&it.service);
     if service.is_none_or(|it| it.status == ServiceStatus::Inactive) {
         return broken(Invariant::Connected, format!("{} is of no service", it.arn));
@@ -175,8 +176,10 @@ fn check_endpoint(state: &State, it: &ConnectEndpoint) -> Checked {
     };
     let tasks =
         state.tasks().values().filter(|task| task.service_key().as_ref() == Some(&it.service));
-    let takes = |task: &&std::sync::Arc<Task>| runs(task) && is_well(task);
-    let wanted: BTreeSet<TargetKey> = tasks.filter(takes).filter_map(|it| place(it)).collect();
+    let (well, ill): (Vec<_>, Vec<_>) = tasks.filter(|it| runs(it)).partition(|it| is_well(it));
+    let wanted: BTreeSet<TargetKey> = well.iter().filter_map(|it| place(it)).collect();
+    tally.count(Trial::Connected, usize::from(!wanted.is_empty()));
+    tally.count(Trial::ConnectedIll, usize::from(!ill.is_empty()));
     let targets = state.targets().values().filter(|target| target.key.group == it.arn);
     let open: BTreeSet<TargetKey> =
         targets.clone().filter(|it| it.draining.is_none()).map(|it| it.key.clone()).collect();

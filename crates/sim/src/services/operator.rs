@@ -5,7 +5,7 @@ use state::{
     ServiceStatus, Task,
 };
 
-use super::{ServiceEvent, alarms, names};
+use super::{ServiceEvent, alarms, classics, names};
 use crate::event::{Event, Party};
 use crate::lot::Lot;
 use crate::world::World;
@@ -75,15 +75,21 @@ impl World {
                 return names::meddle(state, lot);
             }
         }
+        if self.services.has_classics
+            && let Some(ask) = classics::manage(state, lot)
+        {
+            return Some(ask);
+        }
         let active = |it: &&Service| it.status == ServiceStatus::Active;
         let all: Vec<&Service> =
             state.services().values().map(AsRef::as_ref).filter(active).collect();
         if all.len() < self.services.most as usize && lot.below(2) == 0 {
-            let found = |name: &str, lot: &mut Lot| match is_named {
+            let found = |name: &str, family: &str, lot: &mut Lot| match is_named {
                 true => names::found_at(state, name, lot),
-                false => String::new(),
+                false => classics::behind(state, family),
             };
-            return Some(create(lot, u64::from(self.services.most), alarms, found));
+            let usual = self.services.has_classics.then_some(classics::FAMILY);
+            return Some(create(lot, u64::from(self.services.most), alarms, usual, found));
         }
         let service = *lot.pick(&all)?;
         let name = service.key.name.as_str();
@@ -161,12 +167,9 @@ impl World {
         Some(set_status(&row.id.to_string(), lot.pick(&["DRAINING", "ACTIVE"]).copied()?))
     }
 
-    /// Puts one thing right, and looks again later; nothing, if all is as it should be.
+    /// Puts right what does not come to rest by itself, and looks again later.
     pub(super) fn mend_services(&mut self) {
         let asks = self.mending();
-        if asks.is_empty() {
-            return;
-        }
         for (operation, body) in asks {
             self.call(Party::Operator, operation, &body, 0);
         }
@@ -194,10 +197,11 @@ impl World {
                     r#","deploymentConfiguration":{"minimumHealthyPercent":0,"maximumPercent":100}"#
                 }
             };
+            let family = if is_behind(state, service) { "svc-port" } else { "svc" };
             asks.push((
                 "UpdateService",
                 format!(
-                    r#"{{"cluster":"default","service":"{name}","taskDefinition":"svc","forceNewDeployment":true{count}}}"#
+                    r#"{{"cluster":"default","service":"{name}","taskDefinition":"{family}","forceNewDeployment":true{count}}}"#
                 ),
             ));
         }
@@ -205,21 +209,34 @@ impl World {
     }
 }
 
-/// Whether a service is one that can come to rest: two tasks of a good version, or a daemon of one.
+/// Whether a service is behind a load balancer, which needs its port.
+fn is_behind(state: &state::State, service: &Service) -> bool {
+    let primary = service.deployments.first();
+    let key = |it: &state::Deployment| state::ServiceRevisionKey {
+        service: service.key.clone(),
+        id: it.revision,
+    };
+    let revision = primary.and_then(|it| state.service_revisions().get(&key(it)));
+    revision.is_some_and(|it| !it.targets.is_empty())
+}
+
+/// Whether a service comes to rest by itself: it has a good version, and its percentages let it replace
+/// what it has.
 fn is_mended(state: &state::State, service: &Service) -> bool {
     let Some(primary) = service.deployments.first() else { return false };
     let key = state::ServiceRevisionKey { service: service.key.clone(), id: primary.revision };
-    let good = state
+    let is_bad = state
         .service_revisions()
         .get(&key)
-        .is_some_and(|it| it.definition.family.as_str() == "svc");
-    let counts = match service.scheduling {
-        Scheduling::Replica => {
-            service.desired == 2 && service.minimum_percent == 0 && service.maximum_percent == 200
-        }
-        Scheduling::Daemon => service.minimum_percent == 0,
+        .is_none_or(|it| it.definition.family.as_str() == "svc-job");
+    let desired = u64::from(service.desired);
+    let least = (desired * u64::from(service.minimum_percent)).div_ceil(100);
+    let most = desired * u64::from(service.maximum_percent) / 100;
+    let is_free = match service.scheduling {
+        Scheduling::Replica => desired == 0 || least < desired || most > desired,
+        Scheduling::Daemon => service.minimum_percent < 100,
     };
-    good && counts && primary.rollout != state::Rollout::Failed
+    !is_bad && is_free && primary.rollout != state::Rollout::Failed
 }
 
 fn set_status(instance: &str, status: &str) -> Ask {
@@ -239,7 +256,8 @@ fn create(
     lot: &mut Lot,
     names: u64,
     alarms: &str,
-    found: impl Fn(&str, &mut Lot) -> String,
+    usual: Option<&'static str>,
+    found: impl Fn(&str, &str, &mut Lot) -> String,
 ) -> Ask {
     let name = lot.below(names);
     let daemon = name == 2;
@@ -249,7 +267,8 @@ fn create(
     };
     let scheduling = if daemon { Scheduling::Daemon } else { Scheduling::Replica };
     let (family, configuration) = (family(lot), configuration(lot, scheduling, alarms));
-    let found = found(&format!("s{name}"), lot);
+    let family = usual.filter(|_| lot.below(3) > 0).unwrap_or(family);
+    let found = found(&format!("s{name}"), family, lot);
     let body = format!(
         r#"{{"cluster":"default","serviceName":"s{name}","taskDefinition":"{family}"{kind},"deploymentConfiguration":{configuration}{found}}}"#
     );

@@ -1,8 +1,9 @@
 //! How planted bugs spoil what the scheduler of services has decided.
 
 use state::{
-    Change, Demand, Desired, DiscoveryHealth, DiscoveryInstance, Draft, Scheduling, Service,
-    ServiceDeploymentStatus, ServiceKey, Status, Stop, StopCode, Task,
+    Change, Demand, Deployment, Desired, DiscoveryHealth, DiscoveryInstance, Draft, Rollout,
+    Scheduling, Service, ServiceDeploymentStatus, ServiceKey, State, Status, Stop, StopCode,
+    Switch, Task,
 };
 use types::{TaskId, Timestamp};
 
@@ -15,6 +16,16 @@ pub(crate) fn tamper(plant: Plant, draft: &mut Draft<'_>, now: Timestamp) {
             let guarded = |it: &Task| {
                 let service = it.service_key().and_then(|it| draft.state().services().get(&it));
                 service.is_some_and(|it| it.minimum_percent > 0 && it.steady_at.is_some())
+            };
+            if let Some(task) = changed(draft).into_iter().find(guarded) {
+                stop_all(draft, &task, now, |_| true);
+            }
+        }
+        Plant::StopsDaemons => {
+            let guarded = |it: &Task| {
+                let service = it.service_key().and_then(|it| draft.state().services().get(&it));
+                service
+                    .is_some_and(|it| it.scheduling == Scheduling::Daemon && it.minimum_percent > 0)
             };
             if let Some(task) = changed(draft).into_iter().find(guarded) {
                 stop_all(draft, &task, now, |_| true);
@@ -49,6 +60,22 @@ pub(crate) fn tamper(plant: Plant, draft: &mut Draft<'_>, now: Timestamp) {
                 new.failed += 1;
             }
         }),
+        Plant::ForgetsFailures => services(draft, |before, after| {
+            if let (Some(old), Some(new)) =
+                (before.deployments.first(), after.deployments.first_mut())
+            {
+                new.failed = new.failed.min(old.failed);
+            }
+        }),
+        Plant::CompletesEarly => services(draft, |before, after| {
+            let Some(new) = after.deployments.first_mut() else { return };
+            let goes_on = |it: &Deployment| it.id == new.id && it.rollout == Rollout::InProgress;
+            if new.rollout == Rollout::InProgress && before.deployments.iter().any(goes_on) {
+                new.rollout = Rollout::Completed;
+                after.completed_revision = Some(new.revision);
+            }
+        }),
+        Plant::ForgetsSpread => services(draft, |_, after| after.rebalancing = Switch::Off),
         Plant::RollsBackAnywhere => {
             let goes_back = draft.changes().iter().any(|it| {
                 matches!(it, Change::ServiceDeployment(_, Some(it))
@@ -70,14 +97,15 @@ pub(crate) fn tamper(plant: Plant, draft: &mut Draft<'_>, now: Timestamp) {
 
 /// Spoils where services are found.
 pub(crate) fn tamper_names(plant: Plant, draft: &mut Draft<'_>) {
-    let spoilt: Vec<Change> = draft.steps().filter_map(|it| spoilt(plant, it)).collect();
+    let state = draft.state();
+    let spoilt: Vec<Change> = draft.steps().filter_map(|it| spoilt(plant, state, it)).collect();
     for it in spoilt {
         draft.change(it);
     }
 }
 
 /// What is put in the place of a change.
-fn spoilt(plant: Plant, (after, before): (&Change, &Change)) -> Option<Change> {
+fn spoilt(plant: Plant, state: &State, (after, before): (&Change, &Change)) -> Option<Change> {
     match (plant, after, before) {
         (Plant::KeepsFound, Change::DiscoveryInstance(_, None), Change::DiscoveryInstance(..)) => {
             Some(before.clone())
@@ -90,6 +118,14 @@ fn spoilt(plant: Plant, (after, before): (&Change, &Change)) -> Option<Change> {
             if it.draining.is_some() && it.key.group.contains(":service-connect/") =>
         {
             Some(before.clone())
+        }
+        (Plant::ReachesIll, Change::Target(key, _), Change::Target(_, Some(it)))
+            if it.draining.is_none() && key.group.contains(":service-connect/") =>
+        {
+            let ids = state.indexes().registered_as(key);
+            let mut tasks = ids.iter().filter_map(|it| state.task(*it));
+            let runs = |it: &Task| (it.last, it.desired) == (Status::Running, Desired::Running);
+            tasks.any(|it| runs(it)).then(|| before.clone())
         }
         (Plant::LeavesOut, Change::Target(key, Some(_)), Change::Target(_, None))
             if key.group.contains(":service-connect/") =>

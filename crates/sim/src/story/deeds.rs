@@ -16,7 +16,7 @@ use crate::violation::Checked;
 const CLIENT: ClientId = 0;
 
 /// What stories ask for.
-const OPERATIONS: [&str; 25] = [
+const OPERATIONS: [&str; 26] = [
     "RunTask",
     "StartTask",
     "StopTask",
@@ -33,6 +33,7 @@ const OPERATIONS: [&str; 25] = [
     "DeregisterTargets",
     "ConfigureHealthCheck",
     "ModifyLoadBalancerAttributes",
+    "ModifyTargetGroupAttributes",
     "DeregisterInstancesFromLoadBalancer",
     "CreateService",
     "UpdateService",

@@ -1,10 +1,11 @@
 //! Each planted bug is found, by the promise that it breaks.
 
 use sim::Invariant::{
-    Addresses, Alarms, Atomicity, Audited, Bounded, Breaker, Capable, Connected, Constraints,
-    Convergence, Daemons, Drained, Durability, Forward, Found, Generations, Indexes, Named,
-    NoOvercommit, NoRevival, OneDigest, OneLaunch, Percentages, Physical, Protected, Quiet,
-    Registered, Released, Replay, Retention, Rollback, Routed, Seen, Slowed, Standing, Told,
+    Addresses, Alarms, Atomicity, Audited, Bounded, Breaker, Capable, Completed, Connected,
+    Constraints, Convergence, Daemons, Drained, Durability, Forward, Found, Generations, Indexes,
+    Measured, Named, NoOvercommit, NoRevival, OneDigest, OneLaunch, Percentages, Physical,
+    Protected, Quiet, Registered, Released, Replay, Retention, Rollback, Routed, Seen, Slowed,
+    Standing, Told,
 };
 use sim::{Invariant, Options, Plant, run};
 
@@ -14,7 +15,8 @@ const SEEDS: u64 = 300;
 /// Finds a planted bug; which seed shows it, and as which broken promise.
 fn find(plant: Plant, promises: &[Invariant]) -> Result<u64, String> {
     for seed in 0..SEEDS {
-        let outcome = run(Options { seed, steps: 2_000, plant: Some(plant), follow: None });
+        let outcome =
+            run(Options { seed, steps: 2_000, kind: None, plant: Some(plant), follow: None });
         if let Some((violation, _)) = outcome.failure {
             return match promises.contains(&violation.invariant) {
                 true => Ok(seed),
@@ -70,10 +72,14 @@ fn planted_bugs_are_found() {
         (Plant::KeepsTargets, &[Quiet, Registered]),
         (Plant::LetsGoEarly, &[Drained]),
         (Plant::KeepsEnded, &[Registered]),
-        (Plant::StopsHealthy, &[Percentages]),
+        (Plant::StopsHealthy, &[Percentages, Protected]),
         (Plant::StartsTooMany, &[Percentages]),
         (Plant::StopsProtected, &[Protected]),
         (Plant::CountsTwice, &[Breaker]),
+        (Plant::ForgetsFailures, &[Breaker]),
+        (Plant::CompletesEarly, &[Completed]),
+        (Plant::StopsDaemons, &[Percentages]),
+        (Plant::ForgetsSpread, &[Convergence]),
         (Plant::RollsBackAnywhere, &[Rollback]),
         (Plant::SleepsThroughAlarms, &[Alarms]),
         (Plant::FailsUnmonitored, &[Alarms]),
@@ -85,9 +91,11 @@ fn planted_bugs_are_found() {
         (Plant::ForgetsNames, &[Named]),
         (Plant::ReachesLeaving, &[Connected, Registered]),
         (Plant::LeavesOut, &[Connected, Registered]),
+        (Plant::ReachesIll, &[Connected, Quiet]),
         (Plant::FillsInstances, &[Daemons]),
         (Plant::FollowsTags, &[OneDigest]),
         (Plant::GivesUpTwo, &[Slowed]),
+        (Plant::Misreads, &[Measured]),
         (Plant::Miscounts, &[Indexes]),
     ];
     let missed: Vec<_> =
