@@ -175,7 +175,7 @@ def test_a_network_load_balancer_forwards_flows_only(elb, network, name):
     assert refused(elb.create_listener, LoadBalancerArn=arn, Protocol="UDP", Port=53,
                    DefaultActions=forward)[0] == "DuplicateListener"
     assert refused(elb.create_listener, LoadBalancerArn=arn, Protocol="HTTP", Port=80,
-                   DefaultActions=forward)[0] == "UnsupportedProtocol"
+                   DefaultActions=forward)[0] == "ValidationError"
     elb.delete_listener(ListenerArn=listener["ListenerArn"])
     elb.delete_load_balancer(LoadBalancerArn=arn)
     elb.delete_target_group(TargetGroupArn=group)

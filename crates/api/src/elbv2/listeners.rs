@@ -341,9 +341,11 @@ fn protocol(
         ("UDP", LoadBalancerKind::Network) => Ok(ListenerProtocol::Udp),
         ("TCP_UDP", LoadBalancerKind::Network) => Ok(ListenerProtocol::TcpUdp),
         ("QUIC" | "TCP_QUIC" | "GENEVE", _) => Err(Error::unsupported("QUIC and GENEVE listeners")),
-        (other, kind) => Err(Error::UnsupportedProtocol(format!(
-            "Listener protocol '{other}' is not supported for load balancers of type '{}'",
-            view::kind(kind)
+        (other, LoadBalancerKind::Application) => {
+            Err(Error::invalid(format!("Listener protocol '{other}' must be one of 'HTTP, HTTPS'")))
+        }
+        (other, LoadBalancerKind::Network) => Err(Error::invalid(format!(
+            "Listener protocol '{other}' must be one of 'UDP, TCP, TLS, TCP_UDP'"
         ))),
     }
 }

@@ -300,9 +300,9 @@ fn listeners_and_certificates_are_refused_in_awss_words() {
         CreateListener {"Protocol": null}
             ValidationError: A listener protocol must be specified
         CreateListener {"Protocol": "TCP"}
-            UnsupportedProtocol: Listener protocol 'TCP' is not supported for load balancers of type 'application'
+            ValidationError: Listener protocol 'TCP' must be one of 'HTTP, HTTPS'
         CreateListener {"LoadBalancerArn": "$flow"}
-            UnsupportedProtocol: Listener protocol 'HTTP' is not supported for load balancers of type 'network'
+            ValidationError: Listener protocol 'HTTP' must be one of 'UDP, TCP, TLS, TCP_UDP'
         CreateListener {"DefaultActions": [{"Type": "forward", "TargetGroupArn": "$no-tg"}]}
             TargetGroupNotFound: Target groups '$no-tg' not found
         CreateListener {"DefaultActions": [{"Type": "forward", "TargetGroupArn": "$taken"}]}
