@@ -76,8 +76,8 @@ pub struct Stopping {
 pub enum Starting {
     /// So many, wherever they fit.
     Anywhere(u32),
-    /// So many in that zone, to rebalance.
-    InZone(u32, Zone),
+    /// One in the first of these zones that takes it, to rebalance.
+    InFirstOf(Vec<Zone>),
     /// One on each of these instances.
     On(Vec<InstanceId>),
 }

@@ -272,12 +272,20 @@ fn a_task_is_moved_where_one_may_go() {
                    2 of 2 in a: healthy protected
                    3 of 2 in a: healthy
                    4 of 2 in b: healthy";
-    let to_c = format!("{:?}", Starting::InZone(1, Zone::parse("c").expect("valid")));
-    check_move(picture, &to_c);
+    let to = |it: &[&str]| {
+        let zones = it.iter().map(|it| Zone::parse(it).expect("valid")).collect();
+        format!("{:?}", Starting::InFirstOf(zones))
+    };
+    check_move(picture, &to(&["c", "b"]));
+    // Whichever of the poor zones has a place for it.
+    check_move(
+        "1 of 2 in a: healthy\n2 of 2 in a: healthy\n3 of 2 in a: healthy",
+        &to(&["b", "c"]),
+    );
     let all = picture.replace("3 of 2 in a: healthy", "3 of 2 in a: healthy protected");
     // Whatever came to c, another one would have to go for it.
     check_move(&all, "");
-    check_move(&format!("{all}\n5 of 2 in b: healthy"), &to_c);
+    check_move(&format!("{all}\n5 of 2 in b: healthy"), &to(&["c"]));
 }
 
 #[test]

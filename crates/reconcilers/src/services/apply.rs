@@ -129,13 +129,20 @@ fn start_tasks(
 ) {
     let Some(launch) = launch(draft, service) else { return };
     let mut started = Vec::new();
+    let mut moved_to = None;
     match start {
         Starting::Anywhere(count) => {
             place(draft, &launch, *count, &mut started, done, context);
         }
-        Starting::InZone(count, zone) => {
-            let launch = launch.within(zone);
-            place(draft, &launch, *count, &mut started, done, context);
+        Starting::InFirstOf(zones) => {
+            for zone in zones {
+                place(draft, &launch.within(zone), 1, &mut started, done, context);
+                if !started.is_empty() {
+                    moved_to = Some(zone);
+                    done.refused = None;
+                    break;
+                }
+            }
         }
         Starting::On(instances) => {
             for id in instances {
@@ -155,9 +162,9 @@ fn start_tasks(
         services::launched(primary, count, context.now);
         service.remarks.drop(RemarkKind::NoPlace);
     }
-    match start {
+    match moved_to {
         _ if started.is_empty() => {}
-        Starting::InZone(_, zone) => {
+        Some(zone) => {
             let sentence = events::started_to_rebalance(&started, zone);
             services::add_event(draft, service, &sentence, context);
             service.remarks.drop(RemarkKind::NotMoved);
@@ -165,11 +172,11 @@ fn start_tasks(
                 service.remarks.add(Remark { kind: RemarkKind::Rebalancing, sentence });
             }
         }
-        _ => services::add_event(draft, service, &events::started(&started), context),
+        None => services::add_event(draft, service, &events::started(&started), context),
     }
     if let Some(refusal) = &done.refused {
         remark(draft, service, RemarkKind::NoPlace, &events::no_place(refusal), context);
-        if matches!(start, Starting::InZone(..)) {
+        if matches!(start, Starting::InFirstOf(_)) {
             service.remarks.drop(RemarkKind::Rebalancing);
             remark(draft, service, RemarkKind::NotMoved, events::REBALANCING_STOPPED, context);
         }

@@ -90,11 +90,11 @@ fn unbalanced(state: &State, service: &Service) -> Option<String> {
     }
     let most = zones.values().max().copied().unwrap_or(0);
     let launch = launch(state, service)?;
-    // Of zones that are equally poor only the first is tried.
-    let (zone, count) = zones.iter().min_by_key(|it| *it.1)?;
-    let is_poor = count + 1 < most && finds(state, Some(&launch.within(zone)));
+    let is_poor =
+        |zone: &Zone, count: usize| count + 1 < most && finds(state, Some(&launch.within(zone)));
+    let (zone, count) = zones.iter().find(|(zone, count)| is_poor(zone, **count))?;
     let name = &service.key.name;
-    is_poor.then(|| format!("service {name} has {count} tasks in {zone} and {most} elsewhere"))
+    Some(format!("service {name} has {count} tasks in {zone} and {most} elsewhere"))
 }
 
 /// A daemon has one task on each instance that can take it, and none elsewhere.
