@@ -38,8 +38,8 @@ pub(crate) struct Waiting {
     lasting: Services,
     /// Services whose tasks are moved between zones.
     balanced: Services,
-    /// Instances that drained when they were looked at last.
-    draining: BTreeSet<InstanceId>,
+    /// What instances were when they were looked at last; not known of any after a restart.
+    statuses: BTreeMap<InstanceId, InstanceStatus>,
     /// Zones that could take tasks when somebody looked last.
     zones: BTreeMap<ClusterName, BTreeSet<Zone>>,
     /// Who is to be looked at next.
@@ -102,7 +102,7 @@ impl Reconciler for Room {
 
     fn woken_by(&self, change: &Change) -> Option<Subject> {
         match change {
-            Change::ContainerInstance(id, Some(_)) => Some(Subject::Instance(*id)),
+            Change::ContainerInstance(id, _) => Some(Subject::Instance(*id)),
             Change::Task(_, Some(it)) if it.released => Some(Subject::Cluster(it.cluster.clone())),
             // Room that was kept for a daemon may be free now.
             Change::Service(key, Some(it)) if it.scheduling == Scheduling::Daemon => {
@@ -201,20 +201,22 @@ impl Room {
         id: InstanceId,
         context: &mut Context<'_>,
     ) -> BTreeSet<ServiceKey> {
-        let Some(instance) = state.container_instance(id) else { return BTreeSet::new() };
+        let Some(instance) = state.container_instance(id) else {
+            self.waiting().statuses.remove(&id);
+            return BTreeSet::new();
+        };
         let mut services = self.refused_in(&instance.cluster, context);
         let mut waiting = self.waiting();
         services.extend(waiting.daemons.get(&instance.cluster).into_iter().flatten().cloned());
         let drains = instance.status == InstanceStatus::Draining;
-        let drained =
-            if drains { !waiting.draining.insert(id) } else { waiting.draining.remove(&id) };
+        let before = waiting.statuses.insert(id, instance.status);
         let zones = zones(state, &instance.cluster);
         if waiting.zones.get(&instance.cluster) != Some(&zones) {
             let balanced = waiting.balanced.get(&instance.cluster);
             services.extend(balanced.into_iter().flatten().cloned());
             waiting.zones.insert(instance.cluster.clone(), zones);
         }
-        if drains || drained {
+        if drains || before != Some(instance.status) {
             let tasks = state.indexes().held_on(id).iter().filter_map(|it| state.task(*it));
             services.extend(tasks.filter_map(|it| it.service_key()));
         }

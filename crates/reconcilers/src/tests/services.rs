@@ -9,7 +9,7 @@ use plan::rehearsal::Action;
 use plan::services::bounds;
 use plan::tasks;
 use state::{
-    Breaker, Change, Draft, InstanceStatus, Rollout, Scheduling, ServiceDeploymentStatus,
+    Breaker, Change, Desired, Draft, InstanceStatus, Rollout, Scheduling, ServiceDeploymentStatus,
     ServiceStatus, Stop, StopCode, Switch, Task, Threshold,
 };
 use types::{TaskId, Timestamp, Zone};
@@ -200,6 +200,29 @@ fn a_draining_instance_is_left_within_the_percentages() {
     }
     assert_eq!(fleet.running(), 6);
     assert!(fleet.tasks().iter().all(|it| it.instance.bits() != 1));
+}
+
+#[test]
+fn an_instance_that_drains_no_more_keeps_its_tasks_also_after_a_restart() {
+    let mut fleet = Fleet::new(2);
+    fleet.create(2, 100, 200, Image::Runs);
+    fleet.run(60);
+    let task = fleet.tasks().remove(0);
+    let row = fleet.world.state.container_instance(task.instance).expect("a row").clone();
+    let active = row.as_ref().clone();
+    fleet
+        .world
+        .put(state::ContainerInstance { status: InstanceStatus::Draining, ..active.clone() });
+    fleet.world.run_until(fleet.world.now.0);
+    assert_eq!(fleet.tasks().len(), 3, "its replacement starts");
+    fleet.world = fleet.world.restarted();
+    fleet.world.run_until(fleet.world.now.0);
+    fleet.world.put(active);
+    fleet.world.run_until(fleet.world.now.0);
+    let stopped: Vec<_> =
+        fleet.tasks().into_iter().filter(|it| it.desired == Desired::Stopped).collect();
+    assert_eq!(stopped.len(), 1, "one is too many");
+    assert_ne!(stopped[0].id, task.id, "and that is the one that does not run yet");
 }
 
 #[test]
