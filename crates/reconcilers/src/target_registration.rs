@@ -170,7 +170,9 @@ fn enter(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timest
         keys.push(key);
     }
     for key in &membership.targets {
-        if !keys.contains(key) && ends(draft, key, tally, now) {
+        // Another task may have the host port by now.
+        let is_over = keys.contains(key) || is_shared(draft.state(), key, task.id, now);
+        if !is_over && ends(draft, key, tally, now) {
             keys.push(key.clone());
         }
     }
@@ -226,7 +228,7 @@ fn leave(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timest
         let state = draft.state();
         let Some(target) = targets::get(state, key) else { continue };
         let is_new = target.draining.is_none();
-        if is_shared(state, key, task.id) {
+        if is_shared(state, key, task.id, now) {
             continue;
         }
         if !task.is_over() {
@@ -247,18 +249,23 @@ fn leave(draft: &mut Draft<'_>, task: &Arc<Task>, tally: &mut Tally, now: Timest
         return;
     }
     let state = draft.state();
-    let is_in = |it: &TargetKey| targets::is_there(state, it) && !is_shared(state, it, task.id);
+    let is_in =
+        |it: &TargetKey| targets::is_there(state, it) && !is_shared(state, it, task.id, now);
     if !membership.targets.iter().any(is_in) {
         services::let_go(draft, task);
     }
 }
 
-/// Whether another task stays at the instance of a Classic Load Balancer that this one leaves, behind
-/// another of its listeners: an instance is in or out as a whole.
-fn is_shared(state: &State, key: &TargetKey, from: TaskId) -> bool {
+/// Whether another task stays where this one leaves: behind another listener of a Classic Load
+/// Balancer, where an instance is in or out as a whole, or at a host port that was this one's before.
+fn is_shared(state: &State, key: &TargetKey, from: TaskId, now: Timestamp) -> bool {
+    let is_wanted = |task: &Task| {
+        let mut wanted = services::registrations(state, task, now).into_iter();
+        wanted.any(|it| matches!(it, Registration::As(it) if it.key == *key))
+    };
+    let whole = classic_name(&key.group).is_some();
     let mut others = state.indexes().registered_as(key).iter().filter(|it| **it != from);
-    let stays = |it: &TaskId| state.task(*it).is_some_and(|it| stays(it));
-    classic_name(&key.group).is_some() && others.any(stays)
+    others.any(|it| state.task(*it).is_some_and(|it| stays(it) && (whole || is_wanted(it))))
 }
 
 /// Whether a target is another task's by now.

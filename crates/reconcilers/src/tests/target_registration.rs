@@ -243,6 +243,39 @@ fn a_port_of_a_task_that_is_over_may_be_another_tasks_target_already() {
 }
 
 #[test]
+fn a_port_that_a_task_has_no_more_may_be_another_tasks_target_already() {
+    let keys = |world: &World, bits| {
+        let task = world.task(bits).expect("is there");
+        task.service.as_ref().expect("is of a service").targets.clone()
+    };
+    let moves = |world: &mut World, bits, ports| {
+        let moved = member(bits, 1, ports);
+        let service = world.task(bits).expect("is there").service.clone();
+        world.put(Task { service, ..moved });
+    };
+    // Of two tasks, now one and now the other is looked at first.
+    for (one, other) in [(1, 2), (2, 1)] {
+        let mut world = world();
+        world.put(member(one, 1, [32768, 32769]));
+        world.run_until(SECOND);
+        report(&mut world, true);
+        moves(&mut world, one, [32770, 32771]);
+        world.put(member(other, 1, [32768, 32769]));
+        world.run_until(2 * SECOND);
+        let here = ["group 1:32768", "group 1:32770", "other 1:32769", "other 1:32771"];
+        assert_eq!(targets(&world), here);
+        assert_eq!((keys(&world, one).len(), keys(&world, other).len()), (2, 2));
+        for (bits, at) in [(one, 3 * SECOND), (other, 4 * SECOND)] {
+            report(&mut world, false);
+            retire(&mut world, bits);
+            world.run_until(at);
+            assert_eq!(world.task(bits).expect("is there").last, Status::Stopping);
+        }
+        assert_eq!(targets(&world), [""; 0]);
+    }
+}
+
+#[test]
 fn targets_of_a_lost_instance_go_when_its_tasks_are_given_up() {
     let mut world = world();
     world.put(member(1, 1, [32768, 32769]));
