@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use state::{Desired, InstanceStatus, Scheduling, Service, State, StopCode, Task};
+use types::InstanceId;
 
 use super::checks::{View, is_healthy};
 use super::kept;
@@ -71,7 +72,7 @@ pub(super) fn check_stops(
     }
     let desired = match service.scheduling {
         Scheduling::Replica => u64::from(service.desired),
-        Scheduling::Daemon => places(before, service),
+        Scheduling::Daemon => places(before, service).len() as u64,
     };
     let least = (desired * u64::from(service.minimum_percent)).div_ceil(100);
     let left = view.tasks.values().filter(|it| is_healthy(before, it, view.at)).count() as u64;
@@ -116,9 +117,9 @@ fn check_protected(
 }
 
 /// Instances that should have a daemon's task.
-fn places(state: &State, service: &Service) -> u64 {
+pub(super) fn places(state: &State, service: &Service) -> BTreeSet<InstanceId> {
     let rows = state.container_instances().values();
     let rows = rows.filter(|it| it.cluster == service.key.cluster);
     let places = rows.filter(|it| it.status == InstanceStatus::Active);
-    places.filter(|it| kept::is_able(state, service, it)).count() as u64
+    places.filter(|it| kept::is_able(state, service, it)).map(|it| it.id).collect()
 }

@@ -2,10 +2,10 @@
 
 use state::{
     InstanceStatus, Scheduling, Service, ServiceDeploymentKey, ServiceDeploymentStatus,
-    ServiceStatus, Task,
+    ServiceRevision, ServiceRevisionKey, ServiceStatus, State, Task,
 };
 
-use super::{ServiceEvent, alarms, classics, names};
+use super::{ServiceEvent, alarms, bounds, classics, names};
 use crate::event::{Event, Party};
 use crate::lot::Lot;
 use crate::world::World;
@@ -197,11 +197,14 @@ impl World {
                     r#","deploymentConfiguration":{"minimumHealthyPercent":0,"maximumPercent":100}"#
                 }
             };
-            let family = if is_behind(state, service) { "svc-port" } else { "svc" };
+            let definition = match needed(state, service) {
+                Some(family) => format!(r#","taskDefinition":"{family}""#),
+                None => String::new(),
+            };
             asks.push((
                 "UpdateService",
                 format!(
-                    r#"{{"cluster":"default","service":"{name}","taskDefinition":"{family}","forceNewDeployment":true{count}}}"#
+                    r#"{{"cluster":"default","service":"{name}","forceNewDeployment":true{definition}{count}}}"#
                 ),
             ));
         }
@@ -209,34 +212,48 @@ impl World {
     }
 }
 
-/// Whether a service is behind a load balancer, which needs its port.
-fn is_behind(state: &state::State, service: &Service) -> bool {
-    let primary = service.deployments.first();
-    let key = |it: &state::Deployment| state::ServiceRevisionKey {
-        service: service.key.clone(),
-        id: it.revision,
-    };
-    let revision = primary.and_then(|it| state.service_revisions().get(&key(it)));
-    revision.is_some_and(|it| !it.targets.is_empty())
+/// The good version that a service with one of the operator's is given. One that clients made stays:
+/// another would not do in its network.
+fn needed(state: &State, service: &Service) -> Option<&'static str> {
+    let revision = revision(state, service)?;
+    let family = revision.definition.family.as_str();
+    let is_ours = DEFINITIONS.iter().any(|it| it.0 == family);
+    is_ours.then_some(if revision.targets.is_empty() { "svc" } else { "svc-port" })
+}
+
+fn revision<'a>(state: &'a State, service: &Service) -> Option<&'a ServiceRevision> {
+    let id = service.deployments.first()?.revision;
+    let key = ServiceRevisionKey { service: service.key.clone(), id };
+    state.service_revisions().get(&key).map(AsRef::as_ref)
 }
 
 /// Whether a service comes to rest by itself: it has a good version, and its percentages let it replace
 /// what it has.
-fn is_mended(state: &state::State, service: &Service) -> bool {
+fn is_mended(state: &State, service: &Service) -> bool {
     let Some(primary) = service.deployments.first() else { return false };
-    let key = state::ServiceRevisionKey { service: service.key.clone(), id: primary.revision };
-    let is_bad = state
-        .service_revisions()
-        .get(&key)
-        .is_none_or(|it| it.definition.family.as_str() == "svc-job");
+    let is_bad =
+        revision(state, service).is_none_or(|it| it.definition.family.as_str() == "svc-job");
     let desired = u64::from(service.desired);
-    let least = (desired * u64::from(service.minimum_percent)).div_ceil(100);
     let most = desired * u64::from(service.maximum_percent) / 100;
     let is_free = match service.scheduling {
-        Scheduling::Replica => desired == 0 || least < desired || most > desired,
-        Scheduling::Daemon => service.minimum_percent < 100,
+        Scheduling::Replica => desired == 0 || least(service, desired) < desired || most > desired,
+        Scheduling::Daemon => is_daemon_free(state, service, primary.id),
     };
     !is_bad && is_free && primary.rollout != state::Rollout::Failed
+}
+
+/// Whether a daemon may lose a task, or has none of an older deployment in the way of a newer one.
+fn is_daemon_free(state: &State, service: &Service, primary: u64) -> bool {
+    let places = bounds::places(state, service);
+    let tasks = state.indexes().open_tasks(&service.key).iter().filter_map(|it| state.task(*it));
+    let mut old = tasks.filter(|it| it.service.as_ref().is_some_and(|it| it.deployment != primary));
+    let all = places.len() as u64;
+    least(service, all) < all || !old.any(|it| places.contains(&it.instance))
+}
+
+/// How many healthy tasks of so many have to stay.
+fn least(service: &Service, desired: u64) -> u64 {
+    (desired * u64::from(service.minimum_percent)).div_ceil(100)
 }
 
 fn set_status(instance: &str, status: &str) -> Ask {
