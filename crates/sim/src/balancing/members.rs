@@ -6,8 +6,9 @@ use plan::services::{Registration, registrations, revision_of};
 use plan::targets;
 use state::{
     Change, Desired, Service, ServiceRevisionKey, State, Status, Target, TargetGroup, TargetHealth,
-    Task,
+    TargetKey, Task,
 };
+use types::{TaskId, Timestamp};
 
 use crate::region::Decided;
 use crate::tally::Trial;
@@ -18,7 +19,6 @@ impl World {
     /// One transaction, before it is applied: no task goes on to its end while it is a target.
     pub(super) fn check_members(&mut self, it: &Decided) -> Checked {
         let changes = &it.transaction.changes;
-        let tally = &mut self.ledger.count.tried;
         for change in changes {
             let Change::Task(id, Some(after)) = change else { continue };
             let Some(before) = self.region.shadow.task(*id) else { continue };
@@ -38,9 +38,10 @@ impl World {
                     || self.balancing.balancers.values().filter_map(|it| it.station.as_ref());
                 let is_busy =
                     targets().any(|it| stations().any(|station| station.in_flight(it) > 0));
+                let tally = &mut self.ledger.count.tried;
                 tally.count(Trial::LetGoBusy, usize::from(is_busy));
             }
-            let gone = |key: &state::TargetKey| {
+            let gone = |key: &TargetKey| {
                 let last = changes.iter().rev().find_map(|it| match it {
                     Change::Target(other, after) if other == key => Some(after.is_none()),
                     Change::ClassicInstance(other, after) if other.as_target() == *key => {
@@ -48,7 +49,8 @@ impl World {
                     }
                     _ => None,
                 });
-                last.unwrap_or_else(|| !targets::is_there(&self.region.shadow, key))
+                let is_gone = last.unwrap_or_else(|| !targets::is_there(&self.region.shadow, key));
+                is_gone || self.is_anothers(key, *id, after.stopping_at.unwrap_or_default())
             };
             if after.last != Status::Stopping {
                 continue;
@@ -58,10 +60,24 @@ impl World {
                 return broken(Invariant::Drained, detail);
             }
             let of_classic = targets().any(|it| state::classic_name(&it.group).is_some());
+            let tally = &mut self.ledger.count.tried;
             tally.note(Trial::LetGo);
             tally.count(Trial::LetGoClassic, usize::from(of_classic));
         }
         Ok(())
+    }
+
+    /// Whether a target is another running task's by now, which its agent has reported at that port: a
+    /// machine's port passes from task to task, and copies of a machine take ports of their own choice.
+    fn is_anothers(&self, key: &TargetKey, from: TaskId, now: Timestamp) -> bool {
+        let state = &self.region.shadow;
+        let is_registered = |task: &Task| {
+            let mut wanted = registrations(state, task, now).into_iter();
+            wanted.any(|it| matches!(it, Registration::As(it) if it.key == *key))
+        };
+        let runs = |it: &Task| (it.last, it.desired) == (Status::Running, Desired::Running);
+        let mut others = state.indexes().registered_as(key).iter().filter(|it| **it != from);
+        others.any(|it| state.task(*it).is_some_and(|it| runs(it) && is_registered(it)))
     }
 
     /// Whether a service's target has nothing to finish: nothing names its group, it has no delay, or
