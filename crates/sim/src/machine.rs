@@ -6,7 +6,7 @@ mod revision;
 mod runtime;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plan::agent::{Core, Host, Row, Step};
 use state::Dice;
@@ -59,6 +59,8 @@ pub(crate) struct Machine {
     pub(crate) cut_off_until: u64,
     pub(crate) disk: Disk,
     pub(crate) runtime: Runtime,
+    /// Every host port that a task has had on it, by the task's id.
+    pub(crate) bound: BTreeSet<(String, u16)>,
     pub(crate) agent: Option<Agent>,
 }
 
@@ -116,6 +118,7 @@ impl Machine {
             cut_off_until: 0,
             disk: Disk::default(),
             runtime: Runtime::default(),
+            bound: BTreeSet::new(),
             agent: None,
         }
     }
@@ -149,6 +152,7 @@ impl Machine {
             cut_off_until: 0,
             disk: self.disk.clone(),
             runtime: Runtime::default(),
+            bound: BTreeSet::new(),
             agent: None,
         }
     }

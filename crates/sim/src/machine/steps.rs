@@ -102,6 +102,8 @@ impl World {
                 let held =
                     runtime.tasks.entry(arn.to_owned()).or_insert_with(|| Held::new(spec.clone()));
                 held.network = Some(network.clone());
+                let ports = held.ports().into_iter().map(|it| it.number);
+                machine.bound.extend(ports.map(|it| (step.task.id().to_owned(), it)));
                 let excess = machine.runtime.excess(&machine.host);
                 if let Some(excess) = excess {
                     return broken(Invariant::Physical, format!("machine {id}: {excess}"));

@@ -244,6 +244,11 @@ impl World {
     pub(crate) fn unsettled_names(&self, state: &State) -> Option<String> {
         let mut really = BTreeSet::new();
         for machine in self.machines.values() {
+            // Nothing tells a machine from its copy: where both ran a task, the report that came last
+            // counts, also when the copy has gone.
+            if !machine.exists {
+                really.extend(machine.bound.iter().cloned());
+            }
             for (arn, held) in machine.runtime.tasks.iter().filter(|it| it.1.runs()) {
                 let id = arn.rsplit('/').next().unwrap_or_default().to_owned();
                 really.extend(held.ports().into_iter().map(|it| (id.clone(), it.number)));
