@@ -20,7 +20,7 @@ fn holds(seed: u64) -> Outcome {
 fn what_was_broken_once_holds() {
     for seed in [
         28, 51, 68, 129, 249, 254, 295, 674, 739, 1_011, 1_013, 1_070, 1_198, 1_223, 1_376, 2_809,
-        11_559,
+        11_559, 12_859, 14_299,
     ] {
         holds(seed);
     }
