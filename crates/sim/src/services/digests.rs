@@ -63,10 +63,16 @@ impl Resolved {
                     return broken(Invariant::OneDigest, detail);
                 }
                 let Some(revision) = revision(before, it, task, of.revision) else { continue };
+                let was_given_up = before
+                    .service_revisions()
+                    .get(&revision.key)
+                    .is_some_and(|it| it.unresolved_at.is_some());
                 if revision.unresolved_at.is_none() {
                     let first = self.first.entry(of.revision).or_default();
                     first.entry(name.clone()).or_insert_with(|| digest.clone());
-                } else if failed.get(&of.deployment).map_or(0, BTreeSet::len) < ATTEMPTS {
+                } else if !was_given_up
+                    && failed.get(&of.deployment).map_or(0, BTreeSet::len) < ATTEMPTS
+                {
                     let detail = format!("revision {} is given up too early", of.revision);
                     return broken(Invariant::OneDigest, detail);
                 }
