@@ -33,6 +33,8 @@ pub(super) struct Resolved {
     first: BTreeMap<u64, Digests>,
     /// What later ones have to be made of.
     due: BTreeMap<TaskId, Digests>,
+    /// Revisions of which some deployment had failed so often; one that goes back to it finds it so.
+    given_up: BTreeSet<u64>,
 }
 
 impl Resolved {
@@ -63,16 +65,12 @@ impl Resolved {
                     return broken(Invariant::OneDigest, detail);
                 }
                 let Some(revision) = revision(before, it, task, of.revision) else { continue };
-                let was_given_up = before
-                    .service_revisions()
-                    .get(&revision.key)
-                    .is_some_and(|it| it.unresolved_at.is_some());
                 if revision.unresolved_at.is_none() {
                     let first = self.first.entry(of.revision).or_default();
                     first.entry(name.clone()).or_insert_with(|| digest.clone());
-                } else if !was_given_up
-                    && failed.get(&of.deployment).map_or(0, BTreeSet::len) < ATTEMPTS
-                {
+                } else if failed.get(&of.deployment).map_or(0, BTreeSet::len) >= ATTEMPTS {
+                    self.given_up.insert(of.revision);
+                } else if !self.given_up.contains(&of.revision) {
                     let detail = format!("revision {} is given up too early", of.revision);
                     return broken(Invariant::OneDigest, detail);
                 }
